@@ -1,0 +1,177 @@
+"""Inverted lists from flat token ids or from a sparse matrix.
+
+The postings of a term are the documents that hold it, ascending, each with its raw count:
+
+    term t:   docs[indptr[t]:indptr[t + 1]]     rows of documents, uint32
+              counts[indptr[t]:indptr[t + 1]]   how often t occurs there
+
+Nothing here depends on a scoring formula. Both constructions read their input twice and need neither a
+sort nor a table per document. `skip_table` lets a search find one document in a long list.
+"""
+
+import numpy as np
+
+from sklrank._kernels._jit import kernel
+
+_NEVER = 0xFFFFFFFF  # no document has this row
+_BUCKET = 4  # postings per bucket of a skip table: at least this many on average, less than twice as many
+
+
+@kernel
+def _count_postings(token_ids, indptr, last, sizes):
+    """Number of different documents of each term."""
+    for d in range(indptr.size - 1):
+        for i in range(indptr[d], indptr[d + 1]):
+            t = token_ids[i]
+            if last[t] != d:
+                last[t] = d
+                sizes[t] += 1
+
+
+@kernel
+def _fill_postings(token_ids, indptr, heads, docs, counts, largest):
+    """Write the lists. False as soon as a count would exceed `largest`."""
+    # heads[t] is where t was last written, so that one look at docs tells whether d is there already.
+    # The first slot of each list holds _NEVER until it is written.
+    for d in range(indptr.size - 1):
+        for i in range(indptr[d], indptr[d + 1]):
+            t = token_ids[i]
+            p = heads[t]
+            row = docs[p]
+            if row == d:
+                if counts[p] == largest:
+                    return False
+                counts[p] += 1
+            else:
+                p += row != _NEVER
+                heads[t] = p
+                docs[p] = d
+                counts[p] = 1
+    return True
+
+
+@kernel
+def _count_columns(indices, data, sizes):
+    for i in range(indices.size):
+        if data[i] != 0:
+            sizes[indices[i]] += 1
+
+
+@kernel
+def _fill_columns(indptr, indices, data, heads, docs, values):
+    for d in range(indptr.size - 1):
+        for i in range(indptr[d], indptr[d + 1]):
+            if data[i] != 0:
+                t = indices[i]
+                p = heads[t]
+                heads[t] = p + 1
+                docs[p] = d
+                values[p] = data[i]
+
+
+@kernel
+def _fill_skips(indptr, docs, shifts, skip_indptr, skips):
+    for t in range(indptr.size - 1):
+        start = indptr[t]
+        stop = indptr[t + 1]
+        bucket = skip_indptr[t]
+        base = bucket
+        shift = shifts[t]
+        for p in range(start, stop):
+            b = base + (np.int64(docs[p]) >> shift)
+            while bucket <= b:
+                skips[bucket] = p - start
+                bucket += 1
+        while bucket < skip_indptr[t + 1]:
+            skips[bucket] = stop - start
+            bucket += 1
+
+
+def invert(token_ids, indptr, n_terms):
+    """Build postings from token ids.
+
+    Parameters
+    ----------
+    token_ids : ndarray of shape (n_tokens,), dtype=uint32
+        The terms of all documents, one document after the other.
+    indptr : ndarray of shape (n_documents + 1,), dtype=int64
+        Where each document begins.
+    n_terms : int
+        Every token id is below it.
+
+    Returns
+    -------
+    term_indptr : ndarray of shape (n_terms + 1,), dtype=int64
+    docs : ndarray of shape (n_postings,), dtype=uint32
+        The documents of each term, ascending.
+    counts : ndarray of shape (n_postings,), dtype=uint16 or uint32
+        uint32 only where a term occurs more than 65 535 times in one document.
+    """
+    last = np.full(n_terms, _NEVER, dtype=np.uint32)
+    sizes = np.zeros(n_terms, dtype=np.int64)
+    _count_postings(token_ids, indptr, last, sizes)
+    term_indptr = _starts(sizes)
+    docs = np.empty(term_indptr[-1], dtype=np.uint32)
+    for dtype in (np.uint16, np.uint32):
+        counts = np.empty(docs.size, dtype=dtype)
+        docs[term_indptr[:-1][sizes > 0]] = _NEVER
+        if _fill_postings(token_ids, indptr, term_indptr[:-1].copy(), docs, counts, np.iinfo(dtype).max):
+            return term_indptr, docs, counts
+    raise OverflowError("a term occurs 2**32 times in one document")
+
+
+def invert_matrix(indptr, indices, data, n_terms, dtype=np.float32):
+    """Build postings from the rows of a CSR matrix without duplicates; stored zeros are left out.
+
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The matrix, of shape (n_documents, n_terms).
+    n_terms : int
+    dtype : dtype, default=float32
+        That of the values returned: float32 for weights, uint16 or uint32 for counts that fit.
+
+    Returns
+    -------
+    term_indptr, docs, values
+        As from `invert`.
+    """
+    sizes = np.zeros(n_terms, dtype=np.int64)
+    _count_columns(indices, data, sizes)
+    term_indptr = _starts(sizes)
+    docs = np.empty(term_indptr[-1], dtype=np.uint32)
+    values = np.empty(docs.size, dtype=dtype)
+    _fill_columns(indptr, indices, data, term_indptr[:-1].copy(), docs, values)
+    return term_indptr, docs, values
+
+
+def skip_table(term_indptr, docs, n_documents):
+    """Where to look for one document in each list.
+
+    The rows of the documents are cut into equal ranges, the more the longer the list, and the table holds
+    where each range begins in the list: document d can only stand, counted from the start of the list of
+    t, from position ``skips[skip_indptr[t] + (d >> shifts[t])]`` to the one in the next entry.
+
+    Returns
+    -------
+    shifts : ndarray of shape (n_terms,), dtype=uint8
+    skip_indptr : ndarray of shape (n_terms + 1,), dtype=int64
+    skips : ndarray of dtype uint32
+        About one entry to six postings.
+    """
+    sizes = np.diff(term_indptr)
+    last = max(n_documents - 1, 0)
+    # The smallest shift that leaves at most sizes / _BUCKET ranges, by integers only.
+    shifts = np.zeros(sizes.size, dtype=np.uint8)
+    for shift in range(last.bit_length()):
+        shifts[((last >> shift) + 1) * _BUCKET > sizes] = shift + 1
+    skip_indptr = _starts(np.where(sizes > 0, (last >> shifts.astype(np.int64)) + 2, 0))
+    skips = np.empty(skip_indptr[-1], dtype=np.uint32)
+    _fill_skips(term_indptr, docs, shifts, skip_indptr, skips)
+    return shifts, skip_indptr, skips
+
+
+def _starts(sizes):
+    indptr = np.zeros(sizes.size + 1, dtype=np.int64)
+    np.cumsum(sizes, out=indptr[1:])
+    return indptr
