@@ -1,0 +1,1 @@
+"""Numba functions on arrays: they import numpy and numba only, and know neither ids nor estimators."""

@@ -1,0 +1,15 @@
+"""The one decorator of all kernels."""
+
+from numba import njit
+
+
+def kernel(function):
+    """Compile `function` lazily, without the GIL, and cache it on disk where that can be done.
+
+    Numba refuses to decorate a function when neither the package's folder nor the user's cache folder
+    can be written. Such an install still works; it compiles anew in each process.
+    """
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)

@@ -1,0 +1,9 @@
+"""The data model: documents, queries, rankings and judgments, between whatever users hold them in and arrays."""
+
+from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._qrels import Qrels
+from sklrank.data._queries import Queries
+from sklrank.data._run import Run
+from sklrank.data._strings import StringArray
+
+__all__ = ["Corpus", "DocumentIds", "Qrels", "Queries", "Run", "StringArray"]

@@ -1,0 +1,301 @@
+"""Corpus: the documents."""
+
+import threading
+import uuid
+import weakref
+from collections import OrderedDict
+
+import joblib
+import numpy as np
+
+from sklrank.data._cache import Cache
+from sklrank.data._ids import Ids, show
+from sklrank.data._strings import StringArray
+from sklrank.data._table import VECTOR, as_table
+
+_ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
+
+# Unpickling returns the corpus of a token that is in the process already, so that a worker has one, not one a task.
+_LIVING = weakref.WeakValueDictionary()
+# Raw lists and frames that were given as corpora, by content: a grid search that clones them indexes them once.
+_BY_CONTENT = OrderedDict()
+_N_BY_CONTENT = 4
+_LOCK = threading.Lock()
+
+
+class DocumentIds:
+    """Documents of which nothing but the ids is known, as those of a run file.
+
+    Parameters
+    ----------
+    ids : Ids
+        The ids; a document's row is its position among them.
+    """
+
+    def __init__(self, ids):
+        self._ids = ids
+
+    @classmethod
+    def factorize(cls, docids):
+        """Number the documents of an array of ids, in the order in which they first appear.
+
+        Returns
+        -------
+        documents : DocumentIds
+        rows : ndarray of int64
+        """
+        table = dict.fromkeys(docids.tolist())
+        strings = StringArray.from_strings(list(table), what="document id")
+        for row, docid in enumerate(table):
+            table[docid] = row
+        rows = np.fromiter(map(table.__getitem__, docids), dtype=np.int64, count=len(docids))
+        ids = Ids(strings, len(strings))
+        ids._table = table
+        return cls(ids), rows
+
+    @property
+    def ids(self):
+        """Ids of all documents, in the order of their rows."""
+        return self._ids
+
+    def __len__(self):
+        return len(self._ids)
+
+    def docids(self, rows):
+        """Ids of the documents `rows`.
+
+        Parameters
+        ----------
+        rows : array-like of int
+
+        Returns
+        -------
+        docids : ndarray of object, the shape of `rows`
+        """
+        return self._ids.take(rows)
+
+    def rows(self, docids, *, unknown="raise"):
+        """Rows of the documents `docids`.
+
+        Parameters
+        ----------
+        docids : sequence of str
+        unknown : {"raise", "ignore"}, default="raise"
+            What an id that is not here is: an error, or -1.
+
+        Returns
+        -------
+        rows : ndarray of int64
+        """
+        rows = self._ids.rows(docids)
+        if unknown == "raise" and len(rows) and rows.min() < 0:
+            missing = list(dict.fromkeys(docids[i] for i in np.flatnonzero(rows < 0).tolist()))
+            raise ValueError(
+                f"{len(missing)} document ids are not among the {len(self)} documents: {show(missing)}; those have "
+                f"ids such as {show(self._ids[i] for i in range(min(3, len(self))))}"
+            )
+        return rows
+
+
+class Corpus(DocumentIds):
+    """Documents: ids and named columns.
+
+    A corpus does not change. It is shared, not copied: `clone` returns it as it is, worker processes hold one of
+    it, and what is derived from it (term counts, postings, vectors) is kept on it, so that a grid search
+    tokenizes each document once.
+
+    Parameters
+    ----------
+    documents : list of str, dict, list of dict, DataFrame, or matrix of shape (n_documents, n_features)
+        Texts; a dict from id to text or to columns; records or a frame (pandas, polars), whose ids stand in
+        ``"_id"``, ``"docid"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. Missing text is empty text.
+    ids : sequence of str, default=None
+        Ids of the documents where `documents` has none. ``None``: their positions, "0", "1", …
+    cache_folder : path, default=None
+        Folder that keeps what is slow to derive between processes, memory-mapped. ``None``: memory only.
+
+    Attributes
+    ----------
+    ids : Ids
+        Ids, in the order of the rows.
+    columns : tuple of str
+        Names of the columns.
+
+    See Also
+    --------
+    Queries : What is asked.
+    Run : What was found.
+
+    Examples
+    --------
+    >>> from sklrank import Corpus
+    >>> corpus = Corpus([{"_id": "a", "title": "Heat", "text": "flows"}, {"_id": "b", "title": "", "text": "Cold"}])
+    >>> corpus
+    <Corpus: 2 documents, columns title, text>
+    >>> corpus.text().tolist()
+    ['Heat flows', 'Cold']
+    >>> corpus.rows(["b"])
+    array([1])
+    """
+
+    def __init__(self, documents, *, ids=None, cache_folder=None):
+        columns, ids = as_table(documents, ids, "document", _ID_NAMES)
+        self._set(columns, ids, cache_folder)
+        self._token = uuid.uuid4().hex
+        _LIVING[self._token] = self
+
+    def _set(self, columns, ids, cache_folder):
+        super().__init__(ids)
+        self._columns = columns
+        self._cache = Cache(cache_folder)
+        self._fingerprint = None
+
+    @classmethod
+    def of(cls, documents):
+        """A corpus as it is; anything else as the one corpus of that content.
+
+        Parameters
+        ----------
+        documents : Corpus or whatever a Corpus is made from
+
+        Returns
+        -------
+        Corpus
+        """
+        if isinstance(documents, cls):
+            return documents
+        key = joblib.hash(documents)
+        with _LOCK:
+            if key not in _BY_CONTENT:
+                _BY_CONTENT[key] = cls(documents)
+                while len(_BY_CONTENT) > _N_BY_CONTENT:
+                    _BY_CONTENT.popitem(last=False)
+            _BY_CONTENT.move_to_end(key)
+            return _BY_CONTENT[key]
+
+    @property
+    def columns(self):
+        """Names of the columns."""
+        return tuple(self._columns)
+
+    @property
+    def token(self):
+        """What tells this corpus from all others, in every process."""
+        return self._token
+
+    @property
+    def fingerprint(self):
+        """Hash of ids and columns: equal for equal content, in every process."""
+        if self._fingerprint is None:
+            self._fingerprint = joblib.hash([self._columns, self._ids])
+        return self._fingerprint
+
+    def __getitem__(self, name):
+        if name not in self._columns:
+            raise KeyError(f"the corpus has no column {name!r}; its columns are {list(self._columns)}")
+        return self._columns[name]
+
+    def text(self, field=None):
+        """Text of each document.
+
+        Parameters
+        ----------
+        field : str or sequence of str, default=None
+            Columns, joined by a space. ``None``: title and text where both exist, else the one that does.
+
+        Returns
+        -------
+        StringArray
+        """
+        if field is None:
+            field = [name for name in ("title", "text") if isinstance(self._columns.get(name), StringArray)]
+            if not field:
+                raise ValueError(f"the corpus has no column 'text' or 'title', only {list(self._columns)}; say field=")
+        names = (field,) if isinstance(field, str) else tuple(field)
+        columns = [self[name] for name in names]
+        for name, column in zip(names, columns):
+            if not isinstance(column, StringArray):
+                raise TypeError(f"column {name!r} of the corpus holds no text")
+        if len(columns) == 1:
+            return columns[0]
+        return self.cached(("text", names), lambda: _join(columns))
+
+    def matrix(self, field=None):
+        """Vectors of the documents.
+
+        Parameters
+        ----------
+        field : str, default=None
+            Column that holds them; ``None``: the one of a corpus that was made from a matrix.
+
+        Returns
+        -------
+        matrix of shape (n_documents, n_features)
+        """
+        column = self[VECTOR if field is None else field]
+        if getattr(column, "ndim", 1) != 2:
+            raise TypeError(f"column {field!r} of the corpus holds no vectors")
+        return column
+
+    @property
+    def is_matrix(self):
+        """Whether the corpus was made from a matrix, so that its documents are vectors."""
+        return VECTOR in self._columns
+
+    def cached(self, key, make, *, persist=False):
+        """The value derived under `key`, made by ``make()`` the first time.
+
+        Parameters
+        ----------
+        key : hashable
+            What determines the value beside the corpus: a name, and parameters.
+        make : callable
+            Makes the value; called once, whichever threads ask.
+        persist : bool, default=False
+            Whether a corpus with a `cache_folder` also keeps the value there.
+
+        Returns
+        -------
+        object
+        """
+        file = f"{self.fingerprint}-{joblib.hash(key)}.joblib" if persist and self._cache.folder else None
+        return self._cache.get(key, make, file)
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        return _restore, (self._token, self._columns, self._ids, self._cache.folder)
+
+    def __repr__(self):
+        return f"<Corpus: {len(self)} documents, columns {', '.join(self._columns) or 'none'}>"
+
+
+def _restore(token, columns, ids, folder):
+    """The corpus of `token` that lives in this process, else a new one of that token."""
+    with _LOCK:
+        corpus = _LIVING.get(token)
+        if corpus is None:
+            corpus = object.__new__(Corpus)
+            corpus._set(columns, ids, folder)
+            corpus._token = token
+            _LIVING[token] = corpus
+        return corpus
+
+
+def living_corpus(token):
+    """The corpus of `token`, where this process has it, else None."""
+    return _LIVING.get(token)
+
+
+def _join(columns):
+    joined = columns[0]
+    for column in columns[1:]:
+        joined = StringArray.joined(joined, column)
+    return joined

@@ -1,0 +1,70 @@
+"""The one function that ranks."""
+
+import numpy as np
+
+
+def rank(indptr, scores, ties=None):
+    """Order the entries of each query by score, descending.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_queries + 1,)
+        Query ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
+    scores : ndarray of float32 or float64, shape (n_entries,)
+        Higher is better; no NaN.
+    ties : ndarray, shape (n_entries,), default=None
+        Among equal scores the lower of these goes first; ``None`` keeps the order given.
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n_entries,) or None
+        Positions of the entries in their new order; ``None`` where they stand in order already.
+    """
+    scores = scores + scores.dtype.type(0)  # -0.0 equals 0.0: one bit pattern for both
+    if len(scores) < 2:
+        return None
+    first = np.zeros(len(scores), dtype=bool)
+    first[indptr[:-1][indptr[:-1] < len(scores)]] = True
+    rises = (scores[1:] > scores[:-1]) & ~first[1:]
+    order = None
+    if rises.any():
+        order = _rank_float32(indptr, scores) if scores.dtype == np.float32 else _rank_float64(indptr, scores)
+    if ties is not None:
+        ranked = scores if order is None else scores[order]
+        tied = (ranked[1:] == ranked[:-1]) & ~first[1:]
+        if tied.any():
+            order = _break_ties(tied, order, ties)
+    return order
+
+
+def _rank_float32(indptr, scores):
+    """Sort integers that hold the score above and the position below: numpy sorts those with vector instructions."""
+    bits = scores.view(np.int32).astype(np.int64)
+    # Floats order as their bits do, negative ones the other way round; then upside down, for descending.
+    keys = np.where(bits < 0, bits & 0x7FFFFFFF, -1 - bits) << 32
+    keys |= np.arange(len(scores), dtype=np.int64)
+    for start, stop in zip(indptr[:-1].tolist(), indptr[1:].tolist()):
+        keys[start:stop].sort()
+    return keys & 0xFFFFFFFF
+
+
+def _rank_float64(indptr, scores):
+    order = np.empty(len(scores), dtype=np.int64)
+    negated = -scores
+    for start, stop in zip(indptr[:-1].tolist(), indptr[1:].tolist()):
+        order[start:stop] = start + np.argsort(negated[start:stop], kind="stable")
+    return order
+
+
+def _break_ties(tied, order, ties):
+    """Sort each group of neighbours that tie by `ties`, one sort for all groups."""
+    if order is None:
+        order = np.arange(len(tied) + 1, dtype=np.int64)
+    member = np.zeros(len(order), dtype=bool)
+    member[1:] |= tied
+    member[:-1] |= tied
+    positions = np.flatnonzero(member)
+    group = np.cumsum(~np.concatenate([[False], tied])[positions])
+    entries = order[positions]
+    order[positions] = entries[np.lexsort((ties[entries], group))]
+    return order

@@ -1,0 +1,342 @@
+"""Pairs of a query and a document, query by query: what runs and judgments have in common."""
+
+import numpy as np
+
+from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
+from sklrank.data._ids import Ids, show
+from sklrank.data._queries import Queries, as_key, concatenate_queries
+from sklrank.data._strings import StringArray
+
+
+class Pairs:
+    """Base of `Run` and `Qrels`: ragged pairs (query, document), each with values.
+
+    Entry ``e`` of query ``i`` (``indptr[i] <= e < indptr[i + 1]``) is the document ``rows[e]`` of `documents`. Pairs
+    that came with ids keep them as they came until somebody asks for rows: to number documents takes longer than
+    most of what is done with them.
+    """
+
+    _values = ()  # names of the arrays with one value an entry; None stands for one that is not there
+
+    def _set_pairs(self, indptr, queries, documents, rows, docids=None):
+        self._indptr = indptr
+        self._queries = queries
+        self._documents = documents
+        self._rows = rows
+        self._docids = docids
+
+    def _number_documents(self):
+        if self._rows is None:
+            self._documents, self._rows = DocumentIds.factorize(self._docids)
+            self._docids = None
+
+    # --- what everybody may ask for
+    @property
+    def indptr(self):
+        """Bounds of the queries' entries.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_queries + 1,)
+        """
+        return self._indptr
+
+    @property
+    def queries(self):
+        """The queries.
+
+        Returns
+        -------
+        Queries
+        """
+        return self._queries
+
+    @property
+    def has_ids(self):
+        """Whether the queries have ids, so that alignment goes by them."""
+        return self._queries.has_ids
+
+    @property
+    def documents(self):
+        """What the rows refer to: the corpus, or ids alone."""
+        self._number_documents()
+        return self._documents
+
+    @property
+    def corpus(self):
+        """The corpus, where it is at hand; else None."""
+        return self._documents if isinstance(self._documents, Corpus) else None
+
+    @property
+    def rows(self):
+        """Document of each entry.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_entries,)
+        """
+        self._number_documents()
+        return self._rows
+
+    @property
+    def flat_docids(self):
+        """Id of the document of each entry.
+
+        Returns
+        -------
+        ndarray of object, shape (n_entries,)
+        """
+        return self._docids if self._rows is None else self._documents.docids(self._rows)
+
+    @property
+    def docids(self):
+        """Ids of the documents of each query.
+
+        Returns
+        -------
+        list of list of str
+        """
+        flat = self.flat_docids.tolist()
+        bounds = self._indptr.tolist()
+        return [flat[start:stop] for start, stop in zip(bounds[:-1], bounds[1:])]
+
+    @property
+    def shape(self):
+        """``(n_queries, n_documents)``."""
+        return (len(self), len(self.documents))
+
+    def __len__(self):
+        return len(self._indptr) - 1
+
+    def with_corpus(self, corpus):
+        """The same with its documents in `corpus`.
+
+        Parameters
+        ----------
+        corpus : Corpus
+
+        Returns
+        -------
+        Run or Qrels
+
+        Raises
+        ------
+        ValueError
+            If a document is not in the corpus.
+        """
+        if self._documents is corpus:
+            return self
+        rows = corpus.rows(self.flat_docids)
+        return self._replace(self._indptr, self._queries, corpus, rows, None, self._value_arrays())
+
+    # --- slicing and joining
+    def _value_arrays(self):
+        return {name: getattr(self, name) for name in self._values}
+
+    def _replace(self, indptr, queries, documents, rows, docids, values):
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new._set_pairs(indptr, queries, documents, rows, docids)
+        for name, value in values.items():
+            setattr(new, name, value)
+        return new
+
+    def _take_entries(self, entries, indptr, queries):
+        """The entries `entries` (a slice or indices), cut anew by `indptr`."""
+
+        def pick(value):
+            if isinstance(value, dict):
+                return {name: pick(array) for name, array in value.items()}
+            return None if value is None else value[entries]
+
+        values = {name: pick(value) for name, value in self._value_arrays().items()}
+        return self._replace(indptr, queries, self._documents, pick(self._rows), pick(self._docids), values)
+
+    def __getitem__(self, key):
+        key = as_key(key, len(self))
+        if isinstance(key, slice) and key.step in (None, 1):
+            start, stop, _ = key.indices(len(self))
+            indptr = self._indptr[start : max(start, stop) + 1]
+            return self._take_entries(slice(indptr[0], indptr[-1]), indptr - indptr[0], self._queries[key])
+        if isinstance(key, slice):
+            key = np.arange(len(self))[key]
+        lengths = np.diff(self._indptr)[key]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        entries = np.repeat(self._indptr[key] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return self._take_entries(entries, indptr, self._queries[key])
+
+    @classmethod
+    def _concatenate(cls, parts):
+        parts = list(parts)
+        strangers = {type(part).__name__ for part in parts if not isinstance(part, cls)}
+        if strangers:
+            raise TypeError(f"a {cls.__name__} is joined with others of its kind, not with {', '.join(sorted(strangers))}")
+        first = parts[0]
+        ends = np.cumsum([part._indptr[-1] for part in parts])
+        starts = ends - [part._indptr[-1] for part in parts]
+        indptr = np.concatenate([[0]] + [part._indptr[1:] + start for part, start in zip(parts, starts)])
+        queries = concatenate_queries([part._queries for part in parts])
+
+        def join(values):
+            if any(value is None for value in values):
+                return None
+            if isinstance(values[0], dict):
+                names = [name for name in values[0] if all(name in value for value in values)]
+                return {name: np.concatenate([value[name] for value in values]) for name in names}
+            return np.concatenate(values)
+
+        values = {name: join([getattr(part, name) for part in parts]) for name in cls._values}
+        if all(part._rows is not None and part._documents is first._documents for part in parts):
+            rows = np.concatenate([part._rows for part in parts])
+            return first._replace(indptr, queries, first._documents, rows, None, values)
+        docids = np.concatenate([part.flat_docids for part in parts])
+        return first._replace(indptr, queries, None, None, docids, values)
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function is np.concatenate:
+            return type(self)._concatenate(args[0])
+        if function is np.shape:
+            return self.shape
+
+        def dense(value):
+            if isinstance(value, Pairs):
+                return np.asarray(value)
+            return type(value)(map(dense, value)) if isinstance(value, (list, tuple)) else value
+
+        return function(*map(dense, args), **{name: dense(value) for name, value in kwargs.items()})
+
+    # --- pickling: the token of the corpus and the ids in use, not the corpus
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        if isinstance(self._documents, Corpus):
+            used, positions = np.unique(self._rows, return_inverse=True)
+            ids = StringArray.from_strings(self._documents.docids(used).tolist(), what="document id")
+            state["_documents"] = (self._documents.token, len(self._documents), used, ids)
+            state["_rows"] = positions.astype(np.int64)
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if isinstance(self._documents, tuple):
+            token, n, used, ids = self._documents
+            corpus = living_corpus(token)
+            if corpus is not None:
+                self._documents, self._rows = corpus, used[self._rows]
+            else:
+                self._documents = DocumentIds(Ids(ids, len(ids)))
+
+
+def check_duplicates(indptr, docids, qid_of):
+    """Raise ValueError that shows the first documents that stand twice in a query."""
+    twice = []
+    flat = docids.tolist()
+    bounds = indptr.tolist()
+    for i, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:])):
+        entries = flat[start:stop]
+        if len(set(entries)) != len(entries):
+            seen = set()
+            twice += [(qid_of(i), d) for d in entries if d in seen or seen.add(d)]
+    if twice:
+        raise ValueError(f"a document stands once in a query; these (query, document) pairs stand more often: {show(twice)}")
+
+
+def group_by_query(qids):
+    """Sort entries by query, in the order in which queries and entries first appear.
+
+    Parameters
+    ----------
+    qids : list of str, length n_entries
+
+    Returns
+    -------
+    names : list of str
+        The queries.
+    order : ndarray of int64 or None
+        The entries, query by query; None where they stand so already.
+    indptr : ndarray of int64
+    """
+    table = {}
+    codes = np.fromiter((table.setdefault(q, len(table)) for q in qids), dtype=np.int64, count=len(qids))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(table)))]).astype(np.int64)
+    order = None if (codes[1:] >= codes[:-1]).all() else np.argsort(codes, kind="stable")
+    return list(table), order, indptr
+
+
+def object_array(values):
+    """A list as a one-dimensional object array."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def align_queries(own, wanted, what):
+    """Position in `own` of each of the queries `wanted`; -1 where there is none.
+
+    By id where both have ids, else by position and equal length.
+
+    Raises
+    ------
+    ValueError
+        If positions do not match in number, or ids do not match at all.
+    """
+    if not (own.has_ids and wanted.has_ids):
+        if len(own) != len(wanted):
+            raise ValueError(
+                f"{what} of {len(own)} queries for {len(wanted)} queries: without ids on both sides they align by "
+                "position, which takes equal numbers"
+            )
+        return np.arange(len(own))
+    if len(own) == len(wanted) and (own.ids == wanted.ids).all():
+        return np.arange(len(own))
+    table = {qid: i for i, qid in enumerate(own.ids)}
+    positions = np.fromiter((table.get(qid, -1) for qid in wanted.ids), dtype=np.int64, count=len(wanted))
+    if len(own) and len(wanted) and (positions < 0).all():
+        raise ValueError(
+            f"no query id of the {what} is among those asked for: {show(own.ids)} against {show(wanted.ids)}"
+        )
+    return positions
+
+
+def as_pairs(data, value_of):
+    """Flatten judgments or rankings of the shapes that users hold them in.
+
+    Parameters
+    ----------
+    data : dict of str to (dict or list), or list of (dict or list)
+        For each query, document → value, or documents alone.
+    value_of : callable
+        Turns the documents of one query that came without values into values.
+
+    Returns
+    -------
+    queries : Queries
+    indptr : ndarray of int64
+    docids : ndarray of object
+    values : list
+    """
+    if isinstance(data, dict):
+        queries, entries = Queries.named(list(data)), list(data.values())
+    else:
+        entries = list(data)
+        queries = Queries.unnamed(len(entries))
+    docids, values, lengths = [], [], []
+    for i, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            docids += entry.keys()
+            values += entry.values()
+        elif isinstance(entry, (list, tuple, np.ndarray)):
+            docids += entry
+            values += value_of(entry)
+        else:
+            raise TypeError(
+                f"query {queries.ids[i]!r} has {entry!r} of type {type(entry).__name__}; needed is a dict from document "
+                "id to value, or a list of document ids"
+            )
+        lengths.append(len(entry))
+    if not set(map(type, docids)) <= {str}:
+        bad = next((d for d in docids if not isinstance(d, (str, int, np.integer)) or isinstance(d, bool)), None)
+        if bad is not None:
+            raise TypeError(f"document id {bad!r} of type {type(bad).__name__}; ids are str or int")
+        docids = list(map(str, docids))
+    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    return queries, indptr, object_array(docids), values

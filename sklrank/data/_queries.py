@@ -1,0 +1,228 @@
+"""Queries: what is asked."""
+
+import numpy as np
+from scipy import sparse
+
+from sklrank.data._ids import Ids
+from sklrank.data._strings import StringArray
+from sklrank.data._table import VECTOR, as_table
+
+_ID_NAMES = ("qid", "_id", "query_id", "id")
+
+
+def as_key(key, n):
+    """`key` (int, slice, mask, indices, or the tuple that scikit-learn sends) as a slice or an index array."""
+    if isinstance(key, tuple):
+        if len(key) != 2 or key[1] is not Ellipsis:
+            raise IndexError(f"samples are indexed by one key, got {key!r}")
+        key = key[0]
+    if isinstance(key, slice):
+        return key
+    if isinstance(key, (int, np.integer)):
+        if not -n <= key < n:
+            raise IndexError(f"query {key} of {n}")
+        return np.array([key % n])
+    key = np.asarray(key)
+    if key.dtype == bool:
+        if len(key) != n:
+            raise IndexError(f"a mask of {len(key)} for {n} queries")
+        return np.flatnonzero(key)
+    if key.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if key.dtype.kind not in "iu":
+        raise IndexError(f"queries are indexed by integers, a slice or a mask, got an array of {key.dtype}")
+    if key.min() < -n or key.max() >= n:
+        raise IndexError(f"query {key.min() if key.min() < -n else key.max()} of {n}")
+    return key.astype(np.int64) % max(n, 1)
+
+
+class Queries:
+    """Queries: ids, texts and further columns.
+
+    Parameters
+    ----------
+    queries : list of str, dict, Series, DataFrame, list of dict, or matrix of shape (n_queries, n_features)
+        Texts; a dict from id to text; a Series (its index are the ids where it holds str); records or a frame with the columns
+        ``"qid"`` (or ``"_id"``) and ``"text"`` (or ``"query"``); or vectors.
+    ids : sequence of str, default=None
+        Ids where `queries` has none. ``None``: positions, "0", "1", …, which are not taken for names: what has no
+        ids of its own aligns by position.
+
+    Attributes
+    ----------
+    shape : tuple
+        ``(n_queries,)``.
+    columns : tuple of str
+        Names of the columns.
+    has_ids : bool
+        Whether ids were given.
+
+    See Also
+    --------
+    Qrels : The judgments of the queries.
+
+    Examples
+    --------
+    >>> from sklrank import Queries
+    >>> queries = Queries({"q1": "heat transfer", "q2": "boundary layer"})
+    >>> queries.texts, queries[1].ids
+    (['heat transfer', 'boundary layer'], array(['q2'], dtype=object))
+    """
+
+    def __init__(self, queries, *, ids=None):
+        columns, ids = as_table(queries, ids, "query", _ID_NAMES)
+        if "text" not in columns and "query" in columns:
+            columns["text"] = columns.pop("query")
+        self._columns = columns
+        self._n = len(ids)
+        self._ids = ids.take(np.arange(len(ids))) if ids.given else None
+        self._texts = None
+
+    @classmethod
+    def _make(cls, columns, n, ids):
+        self = object.__new__(cls)
+        self._columns, self._n, self._ids, self._texts = columns, n, ids, None
+        return self
+
+    @classmethod
+    def of(cls, queries):
+        """Queries as they are; anything else made into some.
+
+        Parameters
+        ----------
+        queries : Queries or whatever they are made from
+
+        Returns
+        -------
+        Queries
+        """
+        return queries if isinstance(queries, cls) else cls(queries)
+
+    @classmethod
+    def named(cls, ids):
+        """Queries of which only the ids are known.
+
+        Parameters
+        ----------
+        ids : sequence of str
+
+        Returns
+        -------
+        Queries
+        """
+        checked = Ids.of(ids, len(ids), "query")
+        return cls._make({}, len(checked), checked.take(np.arange(len(checked))))
+
+    @classmethod
+    def unnamed(cls, n):
+        """Queries of which only the number is known.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        Queries
+        """
+        return cls._make({}, n, None)
+
+    @property
+    def shape(self):
+        """``(n_queries,)``."""
+        return (self._n,)
+
+    @property
+    def columns(self):
+        """Names of the columns."""
+        return tuple(self._columns)
+
+    @property
+    def has_ids(self):
+        """Whether ids were given, so that alignment goes by them."""
+        return self._ids is not None
+
+    @property
+    def ids(self):
+        """Ids; positions where none were given.
+
+        Returns
+        -------
+        ndarray of object, shape (n_queries,)
+        """
+        if self._ids is not None:
+            return self._ids
+        ids = np.empty(self._n, dtype=object)
+        ids[:] = list(map(str, range(self._n)))
+        return ids
+
+    @property
+    def texts(self):
+        """Texts of the queries.
+
+        Returns
+        -------
+        list of str
+        """
+        if self._texts is None:
+            column = self["text"]
+            if not isinstance(column, StringArray):
+                raise TypeError("the queries' column 'text' holds no text")
+            self._texts = column.tolist()
+        return self._texts
+
+    @property
+    def matrix(self):
+        """Vectors of the queries, of those that were made from a matrix."""
+        return self[VECTOR]
+
+    @property
+    def is_matrix(self):
+        """Whether the queries were made from a matrix."""
+        return VECTOR in self._columns
+
+    def __len__(self):
+        return self._n
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            if key not in self._columns:
+                raise KeyError(f"the queries have no column {key!r}; their columns are {list(self._columns)}")
+            return self._columns[key]
+        key = as_key(key, self._n)
+        columns = {name: column[key] for name, column in self._columns.items()}
+        n = len(range(*key.indices(self._n))) if isinstance(key, slice) else len(key)
+        return Queries._make(columns, n, None if self._ids is None else self._ids[key])
+
+    def __iter__(self):
+        return iter(self.texts)
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function is np.concatenate:
+            return concatenate_queries(args[0])
+        return NotImplemented
+
+    def __repr__(self):
+        named = "with ids" if self.has_ids else "without ids"
+        return f"<Queries: {self._n} {named}, columns {', '.join(self._columns) or 'none'}>"
+
+
+def concatenate_queries(parts):
+    """Queries one after the other, with the columns that all have; ids where all have some."""
+    parts = list(parts)
+    names = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
+    columns = {name: _concatenate([part[name] for part in parts]) for name in names}
+    ids = np.concatenate([part.ids for part in parts]) if all(part.has_ids for part in parts) else None
+    return Queries._make(columns, sum(map(len, parts)), ids)
+
+
+def _concatenate(columns):
+    if isinstance(columns[0], StringArray):
+        offsets = [columns[0].offsets[:1]]
+        for column in columns:
+            offsets.append(column.offsets[1:] - column.offsets[0] + offsets[-1][-1])
+        buffers = [column.buffer[column.offsets[0] : column.offsets[-1]] for column in columns]
+        return StringArray(np.concatenate(buffers), np.concatenate(offsets))
+    if sparse.issparse(columns[0]):
+        return sparse.vstack(columns, format="csr")
+    return np.concatenate(columns)

@@ -1,0 +1,578 @@
+"""Run: what was found."""
+
+import html
+
+import numpy as np
+from scipy import sparse
+
+from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
+from sklrank.data._ids import Ids, as_id_list, show
+from sklrank.data._order import rank
+from sklrank.data._pairs import Pairs, align_queries, as_pairs, check_duplicates, group_by_query, object_array
+from sklrank.data._queries import Queries
+from sklrank.data._strings import StringArray
+from sklrank.data._trec import read_trec, write_lines
+
+_QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
+_DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
+_SCORE_NAMES = ("score", "similarity")
+_DENSE_CELLS = 1 << 27  # most cells that a dense score matrix may have
+_TIES = ("trec_eval", "row")
+
+
+class Run(Pairs):
+    """Rankings: for each query its documents, best first, with their scores.
+
+    The order inside a run *is* the ranking; metrics follow it. What comes with ids is ordered once, on the way
+    in, as trec_eval does: by score as float32, then by document id, both descending.
+
+    Parameters
+    ----------
+    rankings : dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
+        ``{qid: {docid: score}}``, ``{qid: [docid, …]}`` (best first), a list of such, a frame (see `from_frame`), or
+        a matrix of scores: of a sparse one the stored entries are the candidates, of a dense one all documents.
+    queries : Queries or whatever they are made from, default=None
+        The queries. Rankings with ids are aligned with queries that have ids, the others by position.
+    corpus : Corpus, default=None
+        The documents; ``None``: the ids that `rankings` names, or the positions in a matrix.
+    name : str, default=None
+        Name of the run, the tag in TREC files.
+    ties : {"trec_eval", "row"}, default="trec_eval"
+        How documents of equal score are ordered: by id, descending, or as they come.
+    higher_is_better : bool, default=True
+        False for distances; their negatives become the scores.
+    score_dtype : {"float32", "float64"}, default="float32"
+        Precision in which scores are compared: that of trec_eval 9 or of trec_eval 10.
+
+    Attributes
+    ----------
+    indptr, rows, scores : ndarray
+        Ragged arrays: query ``i`` found the documents ``rows[indptr[i]:indptr[i + 1]]``.
+    columns : tuple of str
+        Names of further score columns, one value an entry.
+    name : str or None
+        Name of the run.
+
+    See Also
+    --------
+    Qrels : Judgments to measure a run against.
+
+    Examples
+    --------
+    >>> from sklrank import Run
+    >>> run = Run({"q1": {"d1": 0.5, "d2": 2.0}, "q2": {"d3": 1.0}})
+    >>> run.docids
+    [['d2', 'd1'], ['d3']]
+    >>> print(run)
+    q1
+      1  d2  2
+      2  d1  0.5
+    q2
+      1  d3  1
+    """
+
+    _values = ("_scores", "_columns")
+
+    def __init__(
+        self,
+        rankings,
+        *,
+        queries=None,
+        corpus=None,
+        name=None,
+        ties="trec_eval",
+        higher_is_better=True,
+        score_dtype="float32",
+    ):
+        if isinstance(rankings, Run):
+            raise TypeError("this is a Run already")
+        _check_options(ties, score_dtype)
+        if is_frame(rankings):
+            new = Run.from_frame(
+                rankings, corpus=corpus, name=name, ties=ties, higher_is_better=higher_is_better, score_dtype=score_dtype
+            )
+            self.__dict__.update(new.__dict__)
+        elif sparse.issparse(rankings) or isinstance(rankings, np.ndarray) and rankings.ndim == 2:
+            self._from_matrix(rankings, queries, corpus, name, higher_is_better)
+            return
+        else:
+            found, indptr, docids, scores = as_pairs(rankings, lambda docs: range(len(docs), 0, -1))
+            if not _unique_by_dicts(rankings):
+                check_duplicates(indptr, docids, found.ids.__getitem__)
+            self._fill(found, indptr, docids, _as_scores(scores), corpus, name, ties, higher_is_better, score_dtype)
+        if queries is not None:
+            self._adopt(Queries.of(queries))
+
+    def _fill(self, queries, indptr, docids, scores, corpus, name, ties, higher_is_better, score_dtype):
+        """Take in entries that are keyed by ids; order them."""
+        if not higher_is_better:
+            scores = -scores
+        _check_scores(scores, queries, indptr, docids)
+        scores = scores.astype(score_dtype)
+        order = rank(indptr, scores)
+        if order is not None:
+            docids, scores = docids[order], scores[order]
+        if ties == "trec_eval":
+            docids = _descend(indptr, scores, docids)
+        if corpus is None:
+            self._set_pairs(indptr, queries, None, None, docids)
+        else:
+            corpus = Corpus.of(corpus)
+            self._set_pairs(indptr, queries, corpus, corpus.rows(docids))
+        self._scores, self._columns, self.name = scores, {}, name
+
+    def _from_matrix(self, matrix, queries, corpus, name, higher_is_better):
+        queries = Queries.unnamed(matrix.shape[0]) if queries is None else Queries.of(queries)
+        documents = DocumentIds(Ids(None, matrix.shape[1])) if corpus is None else Corpus.of(corpus)
+        if matrix.shape != (len(queries), len(documents)):
+            raise ValueError(
+                f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents"
+            )
+        if sparse.issparse(matrix):
+            matrix = matrix.tocsr()
+            matrix.sum_duplicates()
+            indptr, rows, scores = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
+        else:
+            indptr = np.arange(len(queries) + 1, dtype=np.int64) * matrix.shape[1]
+            rows, scores = np.tile(np.arange(matrix.shape[1]), len(queries)), matrix.ravel()
+        self._from_rows(indptr, rows, _as_scores(scores), queries, documents, name, higher_is_better)
+
+    def _from_rows(self, indptr, rows, scores, queries, documents, name, higher_is_better):
+        """Take in entries that are keyed by rows; order them by score, then row."""
+        if not higher_is_better:
+            scores = -scores
+        _check_scores(scores, queries, indptr, rows)
+        order = rank(indptr, scores, ties=rows)
+        if order is not None:
+            rows, scores = rows[order], scores[order]
+        self._set_pairs(indptr, queries, documents, rows)
+        self._scores, self._columns, self.name = scores, {}, name
+
+    def _adopt(self, queries):
+        """Take `queries` for those of the run, in their order."""
+        positions = align_queries(self._queries, queries, "rankings")
+        if not (positions == np.arange(len(self))).all() or len(positions) != len(self):
+            dropped = sorted(set(self.qids) - set(queries.ids))
+            if dropped:
+                raise ValueError(f"{len(dropped)} queries of the rankings are not among those given: {show(dropped)}")
+            lengths = np.where(positions < 0, 0, np.diff(self._indptr)[positions])
+            indptr = np.concatenate([[0], np.cumsum(lengths)])
+            starts = self._indptr[positions]
+            entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+            self.__dict__.update(self._take_entries(entries, indptr, queries).__dict__)
+        self._queries = queries
+
+    # --- other ways in
+    @classmethod
+    def from_ragged(cls, indptr, rows, scores, *, queries, corpus, columns=None, name=None):
+        """A run of entries that are ranked already.
+
+        Parameters
+        ----------
+        indptr : ndarray of int64, shape (n_queries + 1,)
+            Bounds of the queries' entries.
+        rows : ndarray of int, shape (n_entries,)
+            Document of each entry.
+        scores : ndarray of float32 or float64, shape (n_entries,), or None
+            Score of each entry; ``None`` for candidates that nobody has ordered yet.
+        queries : Queries
+            The queries.
+        corpus : Corpus
+            The documents.
+        columns : dict of str to ndarray, default=None
+            Further score columns; NaN where there is no score.
+        name : str, default=None
+            Name of the run.
+
+        Returns
+        -------
+        Run
+        """
+        self = object.__new__(cls)
+        self._set_pairs(indptr, queries, corpus, rows.astype(np.int64, copy=False))
+        self._scores, self._columns, self.name = scores, dict(columns or {}), name
+        return self
+
+    @classmethod
+    def from_arrays(cls, indices, scores, *, corpus, queries=None, name=None, higher_is_better=True):
+        """A run of the arrays that nearest-neighbour libraries return.
+
+        Parameters
+        ----------
+        indices : array of int, shape (n_queries, k)
+            Document rows; negative ones are padding.
+        scores : array of float, shape (n_queries, k)
+            Their scores.
+        corpus : Corpus
+            The documents.
+        queries : Queries or whatever they are made from, default=None
+            The queries; ``None``: known by position only.
+        name : str, default=None
+            Name of the run.
+        higher_is_better : bool, default=True
+            False for distances.
+
+        Returns
+        -------
+        Run
+            Ordered by score, then row.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus, Run
+        >>> Run.from_arrays([[1, 0]], [[0.1, 0.7]], corpus=Corpus(["a", "b"]), higher_is_better=False).docids
+        [['1', '0']]
+        """
+        indices, scores = np.asarray(indices), np.asarray(scores)
+        if indices.shape != scores.shape or indices.ndim != 2:
+            raise ValueError(f"indices of shape {indices.shape} and scores of shape {scores.shape}; both (n_queries, k)")
+        if indices.dtype.kind not in "iu":
+            raise TypeError(f"indices are document rows, integers; got {indices.dtype}")
+        corpus = Corpus.of(corpus)
+        queries = Queries.unnamed(len(indices)) if queries is None else Queries.of(queries)
+        if len(queries) != len(indices):
+            raise ValueError(f"rankings of {len(indices)} queries for {len(queries)} queries")
+        if indices.size and indices.max() >= len(corpus):
+            raise ValueError(f"row {indices.max()} of a corpus of {len(corpus)} documents")
+        found = indices >= 0
+        indptr = np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int64)
+        rows = indices[found].astype(np.int64)
+        check_duplicates(indptr, rows, queries.ids.__getitem__)
+        self = object.__new__(cls)
+        self._from_rows(indptr, rows, _as_scores(scores[found]), queries, corpus, name, higher_is_better)
+        return self
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame,
+        *,
+        query=None,
+        doc=None,
+        score=None,
+        corpus=None,
+        name=None,
+        ties="trec_eval",
+        higher_is_better=True,
+        score_dtype="float32",
+    ):
+        """A run from a long data frame, one row a query and document.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Of pandas, polars or pyarrow.
+        query, doc, score : str, default=None
+            Names of the columns; ``None`` looks for the usual ones, such as ``"qid"``, ``"docid"``, ``"score"``.
+        corpus : Corpus, default=None
+            The documents.
+        name : str, default=None
+            Name of the run.
+        ties : {"trec_eval", "row"}, default="trec_eval"
+            How documents of equal score are ordered.
+        higher_is_better : bool, default=True
+            False for distances.
+        score_dtype : {"float32", "float64"}, default="float32"
+            Precision in which scores are compared.
+
+        Returns
+        -------
+        Run
+        """
+        _check_options(ties, score_dtype)
+        columns = frame_columns(frame)
+        qids = as_id_list(columns[pick_column(columns, query, _QUERY_NAMES, "query")], "query")
+        docids = as_id_list(columns[pick_column(columns, doc, _DOC_NAMES, "doc")], "document")
+        scores = _as_scores(columns[pick_column(columns, score, _SCORE_NAMES, "score")])
+        return cls._from_columns(qids, docids, scores, corpus, name, ties, higher_is_better, score_dtype)
+
+    @classmethod
+    def _from_columns(cls, qids, docids, scores, corpus, name, ties, higher_is_better, score_dtype):
+        names, order, indptr = group_by_query(qids)
+        docids = object_array(docids)
+        if order is not None:
+            docids, scores = docids[order], scores[order]
+        check_duplicates(indptr, docids, names.__getitem__)
+        self = object.__new__(cls)
+        self._fill(Queries.named(names), indptr, docids, scores, corpus, name, ties, higher_is_better, score_dtype)
+        return self
+
+    @classmethod
+    def from_trec(cls, path, *, corpus=None, name=None, ties="trec_eval", score_dtype="float32"):
+        """A run from a TREC file: ``qid Q0 docid rank score tag``.
+
+        Parameters
+        ----------
+        path : path
+            The file; ``.gz`` is unpacked. Its rank column says nothing, as in trec_eval.
+        corpus : Corpus, default=None
+            The documents.
+        name : str, default=None
+            Name of the run; ``None``: the tag in the file.
+        ties : {"trec_eval", "row"}, default="trec_eval"
+            How documents of equal score are ordered; ``"row"`` restores the order that `to_trec` wrote.
+        score_dtype : {"float32", "float64"}, default="float32"
+            Precision in which scores are compared.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        ValueError
+            If a line is not of that form, or a document stands twice; the message names file, line and reason.
+        """
+        _check_options(ties, score_dtype)
+        qids, _, docids, _, scores, tags = read_trec(path, "qid Q0 docid rank score tag", "score")
+        name = name if name is not None or not tags else tags[0]
+        try:
+            return cls._from_columns(qids, docids, scores, corpus, name, ties, True, score_dtype)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    # --- what is in it
+    @property
+    def qids(self):
+        """Ids of the queries."""
+        return self._queries.ids
+
+    @property
+    def scores(self):
+        """Score of each entry.
+
+        Returns
+        -------
+        ndarray of float32 or float64, shape (n_entries,)
+
+        Raises
+        ------
+        ValueError
+            If the candidates have columns of scores, and nobody has ordered them yet.
+        """
+        if self._scores is None:
+            raise ValueError(
+                f"these candidates have the score columns {list(self._columns)} and no order yet; a fuser or a reranker "
+                "gives them one"
+            )
+        return self._scores
+
+    @property
+    def columns(self):
+        """Names of further score columns."""
+        return tuple(self._columns)
+
+    def column(self, name):
+        """A score column.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        ndarray of float64, shape (n_entries,)
+        """
+        if name not in self._columns:
+            raise KeyError(f"the run has no score column {name!r}; it has {list(self._columns)}")
+        return self._columns[name]
+
+    def to_dict(self):
+        """``{qid: {docid: score}}``, documents in the order of the ranking.
+
+        Returns
+        -------
+        dict
+        """
+        scores = self.scores.tolist()
+        bounds = self._indptr.tolist()
+        docids = self.flat_docids.tolist()
+        return {
+            qid: dict(zip(docids[start:stop], scores[start:stop]))
+            for qid, start, stop in zip(self.qids.tolist(), bounds[:-1], bounds[1:])
+        }
+
+    def _to_columns(self, fields):
+        lengths = np.diff(self._indptr)
+        columns = {
+            "qid": np.repeat(self.qids, lengths).tolist(),
+            "rank": (np.arange(self._indptr[-1]) - np.repeat(self._indptr[:-1], lengths) + 1).tolist(),
+            "docid": self.flat_docids.tolist(),
+        }
+        if self._scores is not None:
+            columns["score"] = self._scores.tolist()
+        columns.update({name: column.tolist() for name, column in self._columns.items()})
+        fields = (fields,) if isinstance(fields, str) else tuple(fields or ())
+        if fields and self.corpus is None:
+            raise ValueError("fields= joins columns of the corpus, and this run has none: run.with_corpus(corpus)")
+        for field in fields:
+            if field in columns:
+                raise ValueError(f"the run has a column {field!r} of its own")
+            columns[field] = self.corpus[field][self._rows].tolist()
+        return columns
+
+    def to_frame(self, fields=None):
+        """One row an entry: qid, rank (from 1), docid, score, score columns, and columns of the corpus.
+
+        Parameters
+        ----------
+        fields : str or sequence of str, default=None
+            Columns of the corpus to join.
+
+        Returns
+        -------
+        DataFrame
+            Of pandas where it is installed, else of polars.
+        """
+        return frame_like(self._to_columns(fields))
+
+    def to_records(self, fields=None):
+        """One dict an entry, with what `to_frame` has as columns.
+
+        Parameters
+        ----------
+        fields : str or sequence of str, default=None
+            Columns of the corpus to join.
+
+        Returns
+        -------
+        list of dict
+
+        Examples
+        --------
+        >>> from sklrank import Corpus, Run
+        >>> Run([{"0": 1.5}], corpus=Corpus(["heat"])).to_records(fields="text")
+        [{'qid': '0', 'rank': 1, 'docid': '0', 'score': 1.5, 'text': 'heat'}]
+        """
+        columns = self._to_columns(fields)
+        return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+    def to_trec(self, path):
+        """Write a TREC file, whole or not at all; scores are written so that they read back as they are.
+
+        Parameters
+        ----------
+        path : path
+            The file; ``.gz`` is packed.
+        """
+        columns = self._to_columns(None)
+        scores = map(np.format_float_positional, self.scores)  # shortest text that is the same number again
+        tag = self.name or "sklrank"
+        for what, names in (("query", self.qids), ("document", set(columns["docid"])), ("run", [tag])):
+            bad = [name for name in names if len(name.split()) != 1]
+            if bad:
+                raise ValueError(f"fields of a TREC file hold no blanks, and these {what} names do: {show(bad)}")
+        lines = zip(columns["qid"], columns["docid"], columns["rank"], scores)
+        write_lines(path, (f"{q} Q0 {d} {r} {s.rstrip('.')} {tag}\n" for q, d, r, s in lines))
+
+    def to_csr(self):
+        """Scores as a matrix of shape (n_queries, n_documents); entries of score 0 are stored.
+
+        Returns
+        -------
+        scipy.sparse.csr_array
+        """
+        return sparse.csr_array((self.scores, self.rows, self._indptr), shape=self.shape)
+
+    def __array__(self, dtype=None, copy=None):
+        n_cells = self.shape[0] * self.shape[1]
+        if n_cells > _DENSE_CELLS:
+            raise ValueError(f"a dense score matrix would have {n_cells} cells; to_csr() has the entries only")
+        dense = self.to_csr().toarray()
+        return dense if dtype is None else dense.astype(dtype)
+
+    # --- what people see
+    def _snippets(self, n_queries, n_documents, width):
+        corpus = self.corpus
+        text = None
+        if corpus is not None and not corpus.is_matrix:
+            name = next((n for n in ("title", "text") if isinstance(dict.get(corpus._columns, n), StringArray)), None)
+            text = None if name is None else corpus[name]
+        scores = self._scores
+        for i in range(min(len(self), n_queries)):
+            start, stop = self._indptr[i], self._indptr[i + 1]
+            entries = []
+            for e in range(start, min(stop, start + n_documents)):
+                docid = self._docids[e] if self._rows is None else self._documents.ids[int(self._rows[e])]
+                score = "" if scores is None else f"{scores[e]:.6g}"
+                snippet = "" if text is None else " ".join(text[int(self._rows[e])].split())
+                snippet = snippet if len(snippet) <= width else snippet[: width - 1] + "…"
+                entries.append((str(e - start + 1), docid, score, snippet))
+            query = self.qids[i]
+            if "text" in self._queries.columns:
+                query = f"{query}: {self._queries.texts[i]}" if self.has_ids else self._queries.texts[i]
+            yield query, entries, int(stop - start)
+
+    def __str__(self):
+        lines = []
+        for query, entries, n in self._snippets(5, 5, 60):
+            lines.append(query if n else f"{query}\n  nothing found")
+            widths = [max(map(len, column)) for column in zip(*entries)]
+            lines += ["  " + "  ".join(v.ljust(w) for v, w in zip(entry, widths)).rstrip() for entry in entries]
+            if n > len(entries):
+                lines.append(f"  … {n - len(entries)} more")
+        if len(self) > 5:
+            lines.append(f"… {len(self) - 5} more queries")
+        return "\n".join(lines) or "no queries"
+
+    def __repr__(self):
+        title = f" {self.name!r}" if self.name else ""
+        columns = f", columns {', '.join(self._columns)}" if self._columns else ""
+        return f"<Run{title}: {len(self)} queries, {self._indptr[-1]} documents found{columns}>"
+
+    def _repr_html_(self):
+        parts = [f"<p>{html.escape(repr(self))}</p>"]
+        for query, entries, n in self._snippets(5, 5, 120):
+            rows = "".join(
+                "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in entry) + "</tr>" for entry in entries
+            )
+            more = f"<tr><td colspan=4>… {n - len(entries)} more</td></tr>" if n > len(entries) else ""
+            head = "<tr><th>rank</th><th>docid</th><th>score</th><th></th></tr>" if n else "<tr><td>nothing found</td></tr>"
+            parts.append(f"<table><caption>{html.escape(query)}</caption>{head}{rows}{more}</table>")
+        return "".join(parts)
+
+
+def _check_options(ties, score_dtype):
+    if ties not in _TIES:
+        raise ValueError(f"ties={ties!r}; it is one of {_TIES}")
+    if score_dtype not in ("float32", "float64"):
+        raise ValueError(f"score_dtype={score_dtype!r}; it is 'float32' or 'float64'")
+
+
+def _as_scores(values):
+    if isinstance(values, np.ndarray) and values.dtype in (np.float32, np.float64):
+        return values
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        bad = next(v for v in values if not isinstance(v, (int, float, np.integer, np.floating, np.bool_)))
+        raise TypeError(f"scores are numbers, got {bad!r} of type {type(bad).__name__}") from None
+
+
+def _check_scores(scores, queries, indptr, docs):
+    if np.isnan(scores).any():
+        bad = np.flatnonzero(np.isnan(scores)).tolist()
+        pairs = [(queries.ids[np.searchsorted(indptr, e, side="right") - 1], docs[e]) for e in bad[:4]]
+        raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")
+
+
+def _unique_by_dicts(rankings):
+    values = rankings.values() if isinstance(rankings, dict) else rankings
+    return all(isinstance(value, dict) and set(map(type, value)) <= {str} for value in values)
+
+
+def _descend(indptr, scores, docids):
+    """Order documents of equal score by id, descending."""
+    if len(scores) < 2:
+        return docids
+    tied = scores[1:] == scores[:-1]
+    bounds = indptr[1:-1]
+    tied[bounds[(bounds > 0) & (bounds < len(scores))] - 1] = False
+    if not tied.any():
+        return docids
+    docids = docids.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], tied, [False]]).astype(np.int8))).tolist()
+    for start, stop in zip(edges[::2], edges[1::2]):
+        docids[start : stop + 1] = sorted(docids[start : stop + 1], reverse=True)
+    return docids

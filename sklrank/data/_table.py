@@ -1,0 +1,114 @@
+"""Named columns and ids: what a corpus and queries have in common."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import sparse
+
+from sklrank.data._frames import frame_columns, is_frame, is_series
+from sklrank.data._ids import Ids
+from sklrank.data._strings import StringArray
+
+VECTOR = "vector"  # name of the column of a table that was made from a matrix
+
+
+def as_table(data, ids, what, id_names):
+    """Columns and ids of whatever users hold documents or queries in.
+
+    Parameters
+    ----------
+    data : list of str, dict, list of dict, DataFrame, Series, StringArray or matrix
+        The things.
+    ids : sequence or None
+        Their ids, where `data` does not hold them.
+    what : str
+        What one of them is called in error messages.
+    id_names : tuple of str
+        Names that the column of ids may have.
+
+    Returns
+    -------
+    columns : dict of str to column
+    ids : Ids
+    """
+    columns, found = _split(data, what, id_names)
+    if ids is not None and found is not None:
+        raise ValueError(f"ids= was given, but the {what}s bring their own; give them once")
+    ids = found if ids is None else ids
+    n = {name: column.shape[0] if hasattr(column, "shape") else len(column) for name, column in columns.items()}
+    if len(set(n.values())) > 1:
+        raise ValueError(f"columns of unequal lengths: {n}")
+    count = next(iter(n.values())) if n else len(ids)
+    return columns, Ids.of(ids, count, what)
+
+
+def _split(data, what, id_names):
+    if isinstance(data, StringArray):
+        return {"text": data}, None
+    if isinstance(data, str):
+        raise TypeError(f"got one str; {what}s come as a list of str, even when there is one: [{data[:20]!r}]")
+    if is_frame(data):
+        return _columns(frame_columns(data), what, id_names)
+    if is_series(data):
+        values = data.to_list()
+        index = getattr(data, "index", None)
+        # An index of integers is where the rows once stood, and a split shuffles it: only one of str names them.
+        named = index is not None and index.dtype.kind not in "iu"
+        return {"text": _column(values, what, "text")}, index.tolist() if named else None
+    if isinstance(data, Mapping):
+        values = list(data.values())
+        if all(isinstance(value, Mapping) for value in values) and values:
+            columns, own = _columns(_transpose(values), what, id_names)
+            return columns, list(data) if own is None else own
+        return {"text": _column(values, what, "text")}, list(data)
+    if sparse.issparse(data):
+        return {VECTOR: _frozen(data.tocsr())}, None
+    if isinstance(data, np.ndarray) and data.ndim == 2 or hasattr(data, "__array_namespace__") and data.ndim == 2:
+        return {VECTOR: _frozen(data)}, None
+    values = data.tolist() if isinstance(data, np.ndarray) else list(data)
+    if values and all(isinstance(value, Mapping) for value in values):
+        return _columns(_transpose(values), what, id_names)
+    if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values):
+        return {VECTOR: _frozen(np.asarray(values))}, None
+    return {"text": StringArray.from_strings(values, what=what)}, None
+
+
+def _transpose(records):
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _columns(columns, what, id_names):
+    """Take the ids out of `columns`, and make arrays of the others."""
+    key = next((name for name in id_names if name in columns), None)
+    ids = columns.pop(key) if key is not None else None
+    if ids is not None and None in ids:
+        raise ValueError(f"{what} {ids.index(None)} has no {key!r}, and others have one")
+    return {name: _column(values, what, name) for name, values in columns.items()}, ids
+
+
+def _column(values, what, name):
+    """Text as a StringArray (missing text is empty), numbers as an array (missing is NaN), else objects."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {str} and (kinds or name == "text"):
+        return StringArray.from_strings(["" if v is None else v for v in values], what=f"{name!r} of {what}")
+    if name in ("text", "title"):
+        # pandas writes missing text as NaN
+        values = ["" if value is None or value != value else value for value in values]
+        return StringArray.from_strings(values, what=f"{name!r} of {what}")
+    if kinds <= {int, float, bool} and kinds:
+        missing = any(value is None for value in values)
+        return _frozen(np.array([np.nan if v is None else v for v in values] if missing else values))
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return _frozen(column)
+
+
+def _frozen(array):
+    """A read-only view: what is shared must not change under anybody's hands."""
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+

@@ -1,0 +1,128 @@
+"""TREC files: six columns for a run, four for judgments."""
+
+import gzip
+import io
+import os
+import tempfile
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+_CHUNK = 1 << 16  # lines taken in at a time
+
+
+def open_lines(path):
+    """Open a text file for reading, unpacked where its name ends in .gz."""
+    opener = gzip.open if str(path).endswith(".gz") else open
+    return opener(path, "rt", encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def write_whole(path):
+    """A text file to write to, which takes its name only when all is written."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed, io.TextIOWrapper(packed, "utf-8") as out:
+                    yield out
+            else:
+                with io.TextIOWrapper(raw, "utf-8") as out:
+                    yield out
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_lines(path, lines):
+    """Write `lines` to a file, whole or not at all."""
+    with write_whole(path) as out:
+        out.writelines(lines)
+
+
+def read_trec(path, form, number):
+    """Columns of a file of whitespace-separated fields; ``#`` starts a line of comment.
+
+    Parameters
+    ----------
+    path : path
+        The file; ``.gz`` is unpacked.
+    form : str
+        Names of the fields.
+    number : str
+        The field that holds a number.
+
+    Returns
+    -------
+    columns : list
+        A list of str for each field, an array of float64 for the number.
+
+    Raises
+    ------
+    ValueError
+        If a line has other fields; the message names file, line and reason.
+    """
+    names = form.split()
+    numeric = names.index(number)
+    columns = [[] for _ in names]
+    shared = {}  # one str object for each distinct field of those that repeat
+    first = 1
+    with open_lines(path) as lines:
+        try:
+            while chunk := list(islice(lines, _CHUNK)):
+                fields = [line.split() for line in chunk if not line.startswith("#")]
+                if not set(map(len, fields)) <= {len(names)}:
+                    fields = _checked(path, chunk, first, names)
+                for i, values in enumerate(zip(*fields)):
+                    if i == numeric:
+                        columns[i].append(_numbers(path, chunk, first, values, names, i))
+                    else:
+                        columns[i].extend(map(shared.setdefault, values, values))
+                first += len(chunk)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8 text after line {first - 1}: {error}") from None
+        except (OSError, EOFError) as error:
+            raise ValueError(f"{path}: cannot be read after line {first - 1}: {error}") from None
+    columns[numeric] = np.concatenate(columns[numeric]) if columns[numeric] else np.empty(0)
+    return columns
+
+
+def _checked(path, chunk, first, names):
+    fields = []
+    for number, line in enumerate(chunk, first):
+        values = line.split()
+        if line.startswith("#") or not values:
+            continue
+        if len(values) != len(names):
+            raise ValueError(
+                f"{path}:{number}: {len(values)} fields instead of {len(names)} ({' '.join(names)}): {line.strip()[:80]!r}"
+            )
+        fields.append(values)
+    return fields
+
+
+def _numbers(path, chunk, first, values, names, i):
+    try:
+        numbers = np.array(values, dtype=np.float64)
+    except ValueError:
+        numbers = None
+    if numbers is not None and not np.isnan(numbers).any():
+        return numbers
+    for number, line in enumerate(chunk, first):
+        fields = line.split()
+        if line.startswith("#") or not fields:
+            continue
+        try:
+            good = not np.isnan(float(fields[i]))
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(f"{path}:{number}: the {names[i]} {fields[i]!r} is no number")
+    return numbers
