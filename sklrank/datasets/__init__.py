@@ -1,0 +1,8 @@
+"""Collections: one that sklrank ships, and readers of the usual files."""
+
+from sklrank.datasets._beir import read_beir
+from sklrank.datasets._letor import read_letor
+from sklrank.datasets._scifact import load_scifact
+from sklrank.datasets._trec import read_trec_qrels, read_trec_run
+
+__all__ = ["load_scifact", "read_beir", "read_letor", "read_trec_qrels", "read_trec_run"]

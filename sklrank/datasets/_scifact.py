@@ -1,0 +1,59 @@
+"""SciFact, which sklrank ships."""
+
+import threading
+from pathlib import Path
+
+from sklrank.datasets._beir import read_corpus, read_split
+
+_FOLDER = Path(__file__).parent / "data" / "scifact"
+_SUBSETS = ("test", "train")
+_LOCK = threading.Lock()
+_cached = {}
+
+
+def load_scifact(subset="test"):
+    """Load SciFact: scientific claims, and the abstracts that hold evidence for or against them.
+
+    5 183 abstracts; 300 claims with 339 judgments (test) or 809 claims with 919 judgments (train), as in BEIR. The
+    files are part of the package. Their licences and authors are in the ``DESCR`` of what is returned.
+
+    Parameters
+    ----------
+    subset : {"test", "train"}, default="test"
+        Which claims.
+
+    Returns
+    -------
+    data : Bunch
+        ``corpus`` (Corpus with the columns title and text), ``queries`` (Queries), ``qrels`` (Qrels) and ``DESCR``
+        (str). The judgments at position i are those of query i. The corpus is one object in all calls, so that what
+        is derived from it is derived once.
+
+    See Also
+    --------
+    read_beir : Other collections of this form, from files.
+
+    References
+    ----------
+    .. [1] D. Wadden, S. Lin, K. Lo, L. L. Wang, M. van Zuylen, A. Cohan, H. Hajishirzi: "Fact or Fiction: Verifying
+       Scientific Claims", EMNLP 2020.
+
+    Examples
+    --------
+    >>> from sklrank.datasets import load_scifact
+    >>> data = load_scifact()
+    >>> data.corpus
+    <Corpus: 5183 documents, columns title, text>
+    >>> len(data.queries), len(data.qrels)
+    (300, 300)
+    >>> data.queries.texts[0]
+    '0-dimensional biomaterials show inductive properties.'
+    """
+    if subset not in _SUBSETS:
+        raise ValueError(f"subset must be 'test' or 'train', got {subset!r}")
+    with _LOCK:
+        if "corpus" not in _cached:
+            _cached["corpus"] = read_corpus(_FOLDER)
+    data = read_split(_FOLDER, _cached["corpus"], subset)
+    data.DESCR = (_FOLDER / "ATTRIBUTION.rst").read_text(encoding="utf-8")
+    return data
