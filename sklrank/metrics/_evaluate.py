@@ -1,0 +1,90 @@
+"""Many metrics of one run."""
+
+import numpy as np
+
+from sklrank.data._frames import frame_like
+from sklrank.metrics._average import aggregate
+from sklrank.metrics._judged import align
+from sklrank.metrics._names import metric_from_name
+
+
+class Evaluation(dict):
+    """What a run scored: a dict of metric names to numbers.
+
+    Attributes
+    ----------
+    per_query : dict of str to ndarray of shape (n_queries,)
+        One value for each query of the judgments, in their order; NaN where it does not count.
+    qids : ndarray of object, shape (n_queries,)
+        Ids of these queries; their positions as str where they have none.
+    in_run : ndarray of bool, shape (n_queries,)
+        Whether the run has the query.
+    bounds : dict of str to tuple of float, or None
+        Least and greatest value over all judgments of the unjudged documents, where they were asked for.
+    """
+
+    def __init__(self, values, *, per_query, qids, in_run, bounds=None):
+        super().__init__(values)
+        self.per_query = per_query
+        self.qids = qids
+        self.in_run = in_run
+        self.bounds = bounds
+
+    def to_frame(self):
+        """One row a query, one column a metric.
+
+        Returns
+        -------
+        DataFrame
+            Of pandas where it is installed, else of polars.
+        """
+        return frame_like({"qid": self.qids.tolist(), **self.per_query})
+
+
+def evaluate(qrels, run, metrics, bounds=False):
+    """Evaluate a run by several metrics; it is aligned with the judgments once.
+
+    Parameters
+    ----------
+    qrels : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
+        Judgments.
+    run : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
+        Rankings. With ids on both sides they align by id, else by position and equal length.
+    metrics : str or list of str
+        Names of metrics, such as ``"ndcg@10"``; see the user guide for all of them.
+    bounds : bool, default=False
+        Whether to give each metric's least and greatest value over all judgments of the unjudged documents that the
+        run retrieved; those that it did not retrieve are taken for not relevant, and the grades for those that occur
+        in the judgments.
+
+    Returns
+    -------
+    Evaluation
+        A dict of the names as given to the means over all judged queries, with the values of each query as
+        `per_query` and, if asked for, `bounds`.
+
+    See Also
+    --------
+    compare : Several runs, with significance.
+
+    Examples
+    --------
+    >>> from sklrank.metrics import evaluate
+    >>> qrels = {"q1": {"d1": 1, "d2": 0}, "q2": {"d3": 2}}
+    >>> run = {"q1": {"d1": 0.5, "d2": 0.9, "d4": 0.1}, "q2": {"d3": 1.0}}
+    >>> result = evaluate(qrels, run, ["mrr", "recall@100"])
+    >>> result
+    {'mrr': 0.75, 'recall@100': 1.0}
+    >>> result.per_query["mrr"]
+    array([0.5, 1. ])
+    """
+    chosen = [metric_from_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
+    judged = align(qrels, run)
+    values, per_query, limits = {}, {}, {}
+    for metric in chosen:
+        per_query[metric.name], counted = metric.values(judged)
+        values[metric.name] = aggregate(per_query[metric.name], counted, metric.how)
+    qids = judged.qids
+    if qids is None:
+        qids = np.array([str(i) for i in range(len(judged))], dtype=object)
+    return Evaluation(values, per_query=per_query, qids=qids, in_run=judged.in_run, bounds=limits if bounds else None)

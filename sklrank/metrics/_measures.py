@@ -1,0 +1,293 @@
+"""The measures: one value a query, from judgments and a run that are aligned.
+
+Each function takes a `Judged` and gives an array of float64 with NaN for *empty* queries, those without a relevant
+document; what these count for is settled by whoever asks.
+"""
+
+import numpy as np
+
+from sklrank._kernels import _metrics as kernels
+from sklrank.metrics._judged import bounds
+
+_WHOLE = np.iinfo(np.int64).max  # a cutoff that cuts nothing
+
+
+def ndcg(judged, *, k=None, gain="linear", judged_only=False):
+    """Normalized discounted cumulative gain."""
+    ideal = _ideal(judged, k, gain)
+    return _ratio(dcg(judged, k=k, gain=gain, judged_only=judged_only), ideal)
+
+
+def dcg(judged, *, k=None, gain="linear", judged_only=False):
+    """Discounted cumulative gain."""
+    judged = judged.judged_only if judged_only else judged
+    out = np.empty(len(judged))
+    gains = gain_of(gain, judged.grades)[judged.hit_entries]
+    kernels.discounted_gain(judged.hit_indptr, judged.hit_positions, gains, _depth(judged, k), out)
+    return out
+
+
+def _ideal(judged, k, gain):
+    gains = gain_of(gain, judged.grades)
+    positive = gains > 0
+    indptr = bounds(judged.count(positive))
+    gains = gains[positive]
+    kernels.sort_descending(indptr, gains)
+    places = np.arange(len(gains)) - np.repeat(indptr[:-1], np.diff(indptr))
+    out = np.empty(len(judged))
+    kernels.discounted_gain(indptr, places, gains, _depth(judged, k), out)
+    return out
+
+
+def average_precision(judged, *, k=None, relevance_level=1, judged_only=False):
+    """Average precision."""
+    total = _by_hits(kernels.sum_precisions, judged, k, relevance_level, judged_only)
+    return _ratio(total, judged.n_relevant(relevance_level))
+
+
+def reciprocal_rank(judged, *, k=None, relevance_level=1, judged_only=False):
+    """Reciprocal rank of the first relevant document."""
+    values = _by_hits(kernels.reciprocal_rank, judged, k, relevance_level, judged_only)
+    return _void(values, judged, relevance_level)
+
+
+def precision(judged, *, k=None, relevance_level=1, judged_only=False):
+    """Share of the first k places that hold relevant documents."""
+    found = _found(judged, k, relevance_level, judged_only)
+    places = _n_retrieved(judged, judged_only) if k is None else k
+    return _void(_ratio(found, places, 0.0), judged, relevance_level)
+
+
+def recall(judged, *, k=None, relevance_level=1, judged_only=False):
+    """Share of the relevant documents that stand in the first k places."""
+    return _ratio(_found(judged, k, relevance_level, judged_only), judged.n_relevant(relevance_level))
+
+
+def f_measure(judged, *, k=None, beta=1.0, relevance_level=1, judged_only=False):
+    """Weighted harmonic mean of precision and recall."""
+    found = _found(judged, k, relevance_level, judged_only)
+    places = _n_retrieved(judged, judged_only) if k is None else k
+    relevant = judged.n_relevant(relevance_level)
+    values = (1 + beta**2) * found / np.maximum(places + beta**2 * relevant, 1e-300)
+    return _void(values, judged, relevance_level)
+
+
+def relative_precision(judged, *, k=None, relevance_level=1, judged_only=False):
+    """Precision in units of the highest that is possible."""
+    found = _found(judged, k, relevance_level, judged_only)
+    places = _n_retrieved(judged, judged_only) if k is None else k
+    relevant = judged.n_relevant(relevance_level)
+    return _void(_ratio(found, np.minimum(places, relevant), 0.0), judged, relevance_level)
+
+
+def set_average_precision(judged, *, relevance_level=1, judged_only=False):
+    """Precision times recall of the whole ranking, as a set."""
+    found = _found(judged, None, relevance_level, judged_only).astype(np.float64)
+    precision = _ratio(found, _n_retrieved(judged, judged_only), 0.0)
+    return precision * _ratio(found, judged.n_relevant(relevance_level))
+
+
+def success(judged, *, k=None, relevance_level=1, judged_only=False):
+    """Whether any of the first k documents is relevant."""
+    values = (_found(judged, k, relevance_level, judged_only) > 0).astype(np.float64)
+    return _void(values, judged, relevance_level)
+
+
+def r_precision(judged, *, multiple=1.0, relevance_level=1, judged_only=False):
+    """Precision at as many places as there are relevant documents, or a multiple of them."""
+    relevant = judged.n_relevant(relevance_level)
+    depth = relevant if multiple == 1 else (multiple * relevant + 0.9).astype(np.int64)
+    return _ratio(_found(judged, depth, relevance_level, judged_only), depth)
+
+
+def rank_biased_precision(
+    judged, *, p=0.8, k=None, relevance_level=1, gain=None, max_grade=None, judged_only=False
+):
+    """Rank-biased precision, binary or, with a gain, graded."""
+    if gain is None:
+        gains = (judged.grades >= relevance_level).astype(np.float64)
+    else:
+        max_grade = judged.max_grade if max_grade is None else max_grade
+        gains = gain_of(gain, _below(judged.grades, max_grade))
+        gains /= max(gain_of(gain, np.array([max_grade], dtype=np.float64))[0], gains.max(initial=0.0), 1e-300)
+    has_relevant = judged.count(gains > 0) > 0
+    judged = judged.judged_only if judged_only else judged
+    out = np.empty(len(judged))
+    hit_gains = gains[judged.hit_entries]
+    kernels.rank_biased_gain(judged.hit_indptr, judged.hit_positions, hit_gains, float(p), _depth(judged, k), out)
+    return np.where(has_relevant, out, np.nan)
+
+
+def expected_reciprocal_rank(judged, *, k=None, max_grade=4, judged_only=False):
+    """Expected reciprocal rank."""
+    chances = gain_of("exponential", _below(judged.grades, max_grade)) / 2.0**max_grade
+    has_relevant = judged.count(chances > 0) > 0
+    judged = judged.judged_only if judged_only else judged
+    out = np.empty(len(judged))
+    kernels.expected_reciprocal_rank(
+        judged.hit_indptr, judged.hit_positions, chances[judged.hit_entries], _depth(judged, k), out
+    )
+    return np.where(has_relevant, out, np.nan)
+
+
+def bpref(judged, *, relevance_level=1):
+    """Binary preference."""
+    relevant = judged.n_relevant(relevance_level)
+    irrelevant = judged.count((judged.grades >= 0) & (judged.grades < relevance_level))
+    out = np.empty(len(judged))
+    kernels.binary_preference(
+        judged.hit_indptr, judged.hit_grades, float(relevance_level), relevant, irrelevant, out
+    )
+    return out
+
+
+def inferred_ap(judged, *, relevance_level=1):
+    """Inferred average precision."""
+    out = np.empty(len(judged))
+    level = float(relevance_level)
+    kernels.inferred_precisions(judged.hit_indptr, judged.hit_positions, judged.hit_grades, level, out)
+    return _ratio(out, judged.n_relevant(relevance_level))
+
+
+def interpolated_precision(judged, *, recall=0.0, relevance_level=1, rounding="nearest", judged_only=False):
+    """Highest precision at a recall of at least `recall`."""
+    relevant = judged.n_relevant(relevance_level)
+    needed = np.floor(recall * relevant + (0.5 if rounding == "nearest" else 0.9)).astype(np.int64)
+    source = judged.judged_only if judged_only else judged
+    out = np.empty(len(judged))
+    kernels.interpolated_precision(
+        source.hit_indptr, source.hit_positions, source.hit_grades, float(relevance_level), needed, out
+    )
+    return _void(out, judged, relevance_level)
+
+
+def eleven_point_average(judged, *, relevance_level=1, rounding="nearest", judged_only=False):
+    """Mean of the interpolated precisions at recall 0, 0.1, …, 1."""
+    options = {"relevance_level": relevance_level, "rounding": rounding, "judged_only": judged_only}
+    return np.mean([interpolated_precision(judged, recall=i / 10, **options) for i in range(11)], axis=0)
+
+
+def alpha_ndcg(judged, *, k=None, alpha=0.5, judged_only=False):
+    """Novelty-biased nDCG over subtopics."""
+    if judged.topics is None:
+        raise ValueError(
+            "alpha-nDCG needs judgments with subtopics: Qrels.from_trec(path, subtopics=True) or "
+            "Qrels.from_frame(frame, subtopic=...)"
+        )
+    topic_indptr, topics, n_topics = judged.topics
+    gained, ideal = np.empty(len(judged)), np.empty(len(judged))
+    depth = _depth(judged, k)
+    kernels.ideal_novel_gain(judged.indptr, topic_indptr, topics, n_topics, float(alpha), depth, ideal)
+    source = judged.judged_only if judged_only else judged
+    kernels.novel_gain(
+        source.hit_indptr, source.hit_positions, source.hit_entries, topic_indptr, topics, n_topics, float(alpha),
+        depth, gained,
+    )  # fmt: skip
+    return _ratio(gained, ideal)
+
+
+def judged_at_k(judged, *, k=None):
+    """Share of the first k documents that have a judgment."""
+    places = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
+    return _ratio(_found(judged, k, -np.inf, False), places, 0.0)
+
+
+def unjudged_at_k(judged, *, k=None):
+    """Share of the first k places that hold documents without a judgment, or with a negative one (trec_eval's unj)."""
+    retrieved = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
+    return _ratio(retrieved - _found(judged, k, 0, False), judged.n_retrieved if k is None else k, 0.0)
+
+
+def n_queries(judged):
+    """One for each query."""
+    return np.ones(len(judged))
+
+
+def n_retrieved(judged, *, judged_only=False):
+    """Length of the ranking."""
+    return _n_retrieved(judged, judged_only).astype(np.float64)
+
+
+def n_relevant(judged, *, relevance_level=1):
+    """Number of relevant documents."""
+    return judged.n_relevant(relevance_level).astype(np.float64)
+
+
+def n_relevant_retrieved(judged, *, relevance_level=1):
+    """Number of relevant documents in the ranking."""
+    return _found(judged, None, relevance_level, False).astype(np.float64)
+
+
+def n_irrelevant_retrieved(judged, *, relevance_level=1):
+    """Number of documents in the ranking that are judged not relevant."""
+    return (_found(judged, None, 0, False) - _found(judged, None, relevance_level, False)).astype(np.float64)
+
+
+# --- gains, cutoffs and quotients
+
+
+def gain_of(gain, grades):
+    """Gain of each grade; nothing below grade 0.
+
+    Parameters
+    ----------
+    gain : {"linear", "exponential"} or array-like of shape (n_grades,)
+        The grade itself; two to its power, less one; or the gains of the grades 0, 1, ….
+    grades : ndarray of float64
+
+    Returns
+    -------
+    ndarray of float64
+    """
+    if isinstance(gain, str):
+        gains = np.maximum(grades, 0.0)
+        return gains if gain == "linear" else np.exp2(gains) - 1.0
+    table = np.asarray(gain, dtype=np.float64)
+    if table.ndim != 1 or not (table >= 0).all():
+        raise ValueError(f"gain must be 'linear', 'exponential' or the gains of the grades 0, 1, …, none negative; got {gain!r}")
+    known = np.maximum(grades, -1.0)
+    if (known != np.trunc(known)).any() or known.max(initial=-1.0) >= len(table):
+        raise ValueError(
+            f"gain holds the gains of the grades 0 to {len(table) - 1}, but the grades go up to {grades.max():g}"
+            if known.max(initial=-1.0) >= len(table)
+            else "gain as an array needs whole grades"
+        )
+    return np.append(table, 0.0)[known.astype(np.int64)]
+
+
+def _below(grades, max_grade):
+    if grades.max(initial=0.0) > max_grade:
+        raise ValueError(f"the grades go up to {grades.max():g}, above max_grade={max_grade:g}; set max_grade")
+    return grades
+
+
+def _depth(judged, k):
+    if isinstance(k, np.ndarray):
+        return k
+    return np.full(len(judged), _WHOLE if k is None else k, dtype=np.int64)
+
+
+def _by_hits(kernel, judged, k, level, judged_only, dtype=np.float64):
+    judged = judged.judged_only if judged_only else judged
+    out = np.empty(len(judged), dtype=dtype)
+    kernel(judged.hit_indptr, judged.hit_positions, judged.hit_grades, float(level), _depth(judged, k), out)
+    return out
+
+
+def _found(judged, k, level, judged_only):
+    return _by_hits(kernels.count_relevant, judged, k, level, judged_only, np.int64)
+
+
+def _n_retrieved(judged, judged_only):
+    return judged.judged_only.n_retrieved if judged_only else judged.n_retrieved
+
+
+def _void(values, judged, level):
+    """NaN for queries without a relevant document."""
+    return np.where(judged.n_relevant(level) > 0, values, np.nan)
+
+
+def _ratio(numerator, denominator, otherwise=np.nan):
+    out = np.full(np.shape(numerator), otherwise)
+    return np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
+
