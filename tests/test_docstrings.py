@@ -1,0 +1,125 @@
+"""Docstrings say what the code does: parameters, defaults, examples."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+
+import numpy as np
+import pytest
+from numpydoc.docscrape import NumpyDocString
+
+import sklrank
+
+ROOMS = [name for _, name, _ in pkgutil.iter_modules(sklrank.__path__) if not name.startswith("_")]
+
+
+def public_objects():
+    """Name → class or function, for all that a room exports."""
+    objects = {}
+    for room in ROOMS:
+        module = importlib.import_module(f"sklrank.{room}")
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                objects[f"sklrank.{room}.{name}"] = value
+    return objects
+
+
+def ours(function):
+    """Whether sklrank defines a function, and not scikit-learn."""
+    return (getattr(function, "__module__", None) or "").startswith("sklrank")
+
+
+def documented_callables():
+    """Name → what has parameters: functions, classes, and the public methods of those."""
+    callables = dict(OBJECTS)
+    for name, value in OBJECTS.items():
+        if inspect.isclass(value):
+            for method, function in inspect.getmembers(value, inspect.isroutine):
+                if not method.startswith("_") and ours(function):
+                    callables[f"{name}.{method}"] = function
+    return callables
+
+
+OBJECTS = public_objects()
+CALLABLES = documented_callables()
+
+
+def documented_parameters(function):
+    """Name → type line of each documented parameter, in order."""
+    parameters = {}
+    for entry in NumpyDocString(inspect.getdoc(function))["Parameters"]:
+        for name in entry.name.split(","):
+            parameters[name.strip().lstrip("*")] = entry.type
+    return parameters
+
+
+def parameters_of(function):
+    """The parameters of a signature, without self."""
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in ("self", "cls")
+    }
+
+
+def same_value(text, value):
+    """Whether the text of a default stands for `value`."""
+    if text == repr(value) or text == getattr(value, "__name__", None):
+        return True
+    try:
+        return bool(eval(text, {"__builtins__": {}, "np": np}) == value)
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_all_is_sorted_and_importable(room):
+    module = importlib.import_module(f"sklrank.{room}")
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_public_names_have_an_example(name):
+    doc = NumpyDocString(inspect.getdoc(OBJECTS[name]))
+    assert any(line.strip().startswith(">>>") for line in doc["Examples"]), f"{name} has no example"
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_docstrings_begin_with_one_sentence(name):
+    doc = inspect.getdoc(CALLABLES[name])
+    assert doc, f"{name} has no docstring"
+    summary = doc.split("\n\n")[0]
+    assert "\n" not in summary, f"{name}: the first line goes on"
+    assert summary.endswith("."), f"{name}: the first line ends without a full stop"
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_documented_parameters_are_those_of_the_signature(name):
+    documented, actual = documented_parameters(CALLABLES[name]), parameters_of(CALLABLES[name])
+    assert list(documented) == list(actual)
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_documented_defaults_are_those_of_the_signature(name):
+    documented = documented_parameters(CALLABLES[name])
+    for parameter in parameters_of(CALLABLES[name]).values():
+        stated = re.search(r"default=(.*)$", documented.get(parameter.name, ""))
+        if parameter.default is inspect.Parameter.empty:
+            assert stated is None, f"{name}: {parameter.name} has no default, {stated[0]!r} is documented"
+        else:
+            assert stated, f"{name}: the default of {parameter.name}, {parameter.default!r}, is not documented"
+            assert same_value(stated[1], parameter.default), (
+                f"{name}: {parameter.name} has the default {parameter.default!r}, {stated[1]!r} is documented"
+            )
+
+
+@pytest.mark.parametrize("name", [n for n in OBJECTS if n.startswith("sklrank.metrics.") and n.endswith("_score")])
+def test_metrics_answer_three_questions(name):
+    notes = " ".join(NumpyDocString(inspect.getdoc(OBJECTS[name]))["Notes"]).lower()
+    assert re.search(r"\bt(ie|ies|ied)\b", notes), f"{name} does not say what happens to ties"
+    assert "without relevant" in notes or "no relevant" in notes, f"{name}: queries without relevant documents?"
+    assert "unjudged" in notes, f"{name} does not say what happens to unjudged documents"

@@ -1,0 +1,148 @@
+"""The package as a whole: what it imports, what it declares, what its files may say."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import sklrank
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MODULES = sorted((ROOT / "sklrank").rglob("*.py"))
+
+
+def run_python(code):
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def imported_names(path):
+    """Dotted names that a module imports, those inside functions included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_import_loads_nothing_heavy():
+    heavy = {"numba", "numpy", "scipy", "sklearn", "pandas", "polars", "matplotlib", "Stemmer"}
+    assert not heavy & set(run_python("import sys, sklrank; print(*sys.modules)"))
+
+
+def test_optional_packages_stay_out_of_the_rooms():
+    code = "import sys; from sklrank import *; print(*sys.modules)"
+    assert not {"matplotlib", "polars", "tokenizers", "rich"} & set(run_python(code))
+
+
+def test_import_compiles_nothing():
+    code = (
+        "import numba.core.dispatcher as d\n"
+        "d.Dispatcher._compile_for_args = d.Dispatcher.compile = None\n"  # whoever compiles, or loads from the cache, fails
+        "from sklrank import *"
+    )
+    run_python(code)
+
+
+def test_names_are_lazy_and_sorted():
+    assert sklrank.__all__ == sorted(sklrank.__all__)
+    assert set(sklrank.__all__) <= set(dir(sklrank))
+    for name in sklrank.__all__:
+        assert getattr(sklrank, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Korpus'"):
+        sklrank.Korpus  # noqa: B018 (to ask for it is the test)
+
+
+def test_version_is_that_of_the_project():
+    assert sklrank.__version__ == version("sklrank") == PROJECT["version"]
+
+
+def test_changelog_has_a_heading_for_the_version():
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_dependencies_are_few():
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in PROJECT["dependencies"]}
+    assert names == {"numpy", "scipy", "scikit-learn", "numba", "PyStemmer"}
+
+
+def test_extras_are_named():
+    extras = PROJECT["optional-dependencies"]
+    assert set(extras) == set("onnx export lightgbm ann qdrant torch dask plot test docs all".split())
+    everything = re.match(r"sklrank\[(.*)\]", extras["all"][0])[1].split(",")
+    assert set(everything) == set(extras) - {"all", "docs", "test"}
+
+
+def test_extras_do_not_force_one_onnxruntime_on_the_other():
+    for requirements in PROJECT["optional-dependencies"].values():
+        assert not any(requirement.startswith("onnxruntime-gpu") for requirement in requirements)
+
+
+def test_imports_point_down_only():
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_only_validation_imports_private_names_of_scikit_learn(path):
+    if path.name == "_validation.py":
+        return
+    private = [
+        name for name in imported_names(path) if name.startswith("sklearn.") and re.search(r"\._(?!_version__)", name)
+    ]
+    assert not private, f"import these through sklrank._validation: {private}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sklrank" / "_kernels").glob("*.py")), ids=lambda path: path.name)
+def test_kernels_import_numpy_and_numba_only(path):
+    allowed = {"numpy", "numba", "math"}
+    names = set(imported_names(path))
+    assert all(name.partition(".")[0] in allowed or name.startswith("sklrank._kernels") for name in names), names
+
+
+def test_every_room_is_reexported_sorted_and_has_nothing_else():
+    for path in ROOT.glob("sklrank/*/__init__.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if path.parent.name == "_kernels":
+            continue
+        assert ast.get_docstring(tree), path
+        kinds = {type(node) for node in tree.body[1:]}
+        assert kinds <= {ast.ImportFrom, ast.Assign}, f"{path}: imports and __all__ only"
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[1].endswith("-m pytest")
+    assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 80
+
+
+def test_no_file_names_a_path_of_somebodys_machine():
+    folders = [ROOT / name for name in ("sklrank", "tests", "docs", "examples", "benchmarks", ".ci")]
+    files = [path for folder in folders for path in folder.rglob("*") if not {"_build", "__pycache__"} & set(path.parts)]
+    texts = [path for path in [*files, *ROOT.glob("*.*")] if path.suffix in {"", ".py", ".md", ".rst", ".toml", ".sh"}]
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts
+        if path.is_file()
+        for match in re.finditer(r"(?<![\w.\]\-/])/(?:home|root|Users|tmp|work|mnt)/\w+", path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
+def test_the_shipped_data_stay_small():
+    data = ROOT / "sklrank" / "datasets" / "data"
+    assert sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) < 4_000_000
