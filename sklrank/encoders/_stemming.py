@@ -1,0 +1,35 @@
+"""Snowball stemmers by name."""
+
+import threading
+
+try:
+    import Stemmer as _snowball
+
+    _create = _snowball.Stemmer
+except ImportError:
+    import snowballstemmer as _snowball
+
+    _create = _snowball.stemmer
+
+SNOWBALL_LANGUAGES = frozenset(_snowball.algorithms())
+
+
+class SnowballStemmer:
+    """A snowball stemmer that threads can share: its handle is no Python object to lock, so each opens its own."""
+
+    def __init__(self, language):
+        self.language = language
+        self._local = threading.local()
+
+    def _stemmer(self):
+        try:
+            return self._local.stemmer
+        except AttributeError:
+            self._local.stemmer = _create(self.language)
+            return self._local.stemmer
+
+    def __call__(self, word):
+        return self._stemmer().stemWord(word)
+
+    def stem_all(self, words):
+        return self._stemmer().stemWords(words)

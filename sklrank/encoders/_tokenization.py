@@ -1,0 +1,121 @@
+"""Documents to distinct surface forms and flat form ids, by the kernel or by any Python analyzer."""
+
+from array import array
+from collections import defaultdict
+
+import numpy as np
+
+from sklrank._kernels._text import NEEDS_LOWER, NEEDS_ROOM, NEEDS_TABLE, rehash, scan_tokens
+from sklrank.data import StringArray
+from sklrank.encoders._characters import ascii_table, character_table
+
+_BATCH = 1 << 14  # documents per kernel call, so that an interrupt is heard
+
+
+class _Scanner:
+    """The kernel's tables, grown when it asks for room."""
+
+    def __init__(self, lowercase, min_length, n_ids):
+        self.lowercase = lowercase
+        self.min_length = min_length
+        self.ids = np.empty(n_ids, dtype=np.uint32)  # pages that no token reaches are never touched
+        self.n_ids = 0
+        self.slots = np.zeros((1 << 12, 2), dtype=np.uint64)
+        self.arena = np.empty(1 << 16, dtype=np.uint8)
+        self.starts = np.zeros(1 << 11, dtype=np.int64)
+        self.n_forms = 0
+        self.table = np.zeros(0, dtype=np.uint32)
+
+    def scan(self, buffer, offsets, indptr, start, stop, lowercase):
+        """Tokenize documents `start` to `stop` of a buffer."""
+        small = ascii_table(lowercase)
+        table = self.table if lowercase == self.lowercase else character_table(lowercase)
+        doc, position = start, offsets[start]
+        while True:
+            status, doc, position, self.n_ids, self.n_forms = scan_tokens(
+                buffer, offsets, doc, stop, position, small, table, self.min_length,
+                self.ids, self.n_ids, indptr, self.slots, self.arena, self.starts, self.n_forms,
+            )  # fmt: skip
+            if status == NEEDS_ROOM:
+                self._make_room(offsets[doc + 1] - position)
+            elif status == NEEDS_TABLE:
+                self.table = table = character_table(lowercase)
+            elif status == NEEDS_LOWER:
+                # Python lower-cases this document, and the kernel reads the outcome as it is.
+                self.n_ids = indptr[doc]
+                text = buffer[offsets[doc] : offsets[doc + 1]].tobytes().decode().lower().encode()
+                lowered = np.frombuffer(text, dtype=np.uint8)
+                self.scan(lowered, np.array([0, len(lowered)]), indptr[doc : doc + 2], 0, 1, False)
+                doc += 1
+                position = offsets[doc]
+            else:
+                return
+
+    def _make_room(self, n_bytes):
+        top = self.starts[self.n_forms]
+        if len(self.arena) - top < 2 * n_bytes:
+            arena = np.empty(max(2 * len(self.arena), top + 2 * n_bytes), dtype=np.uint8)
+            arena[:top] = self.arena[:top]
+            self.arena = arena
+        n_needed = n_bytes // (self.min_length + 1) + 1
+        if len(self.ids) - self.n_ids < n_needed:
+            self.ids.resize(self.n_ids + max(self.n_ids // 2, n_needed), refcheck=False)
+        if 2 * (self.n_forms + 1) >= len(self.slots):
+            slots = np.zeros((4 * len(self.slots), 2), dtype=np.uint64)
+            rehash(self.slots, slots)
+            self.slots = slots
+            starts = np.zeros(len(slots) // 2 + 1, dtype=np.int64)
+            starts[: self.n_forms + 1] = self.starts[: self.n_forms + 1]
+            self.starts = starts
+
+
+def scan_forms(texts, lowercase, min_length):
+    """Tokenize by the kernel.
+
+    Parameters
+    ----------
+    texts : StringArray
+        The documents.
+    lowercase : bool
+        Whether to lower-case them first.
+    min_length : int
+        The number of word characters that make a token.
+
+    Returns
+    -------
+    forms : list of str
+        The distinct tokens, in order of first appearance.
+    ids : ndarray of uint32, shape (n_tokens,)
+        For each token its position in `forms`.
+    indptr : ndarray of int64, shape (n_documents + 1,)
+        Where the tokens of each document begin and end.
+    """
+    # Read-only views: the kernel is compiled once, whether the text is in memory or mapped from a file.
+    buffer, offsets = _read_only(texts.buffer, np.uint8), _read_only(texts.offsets, np.int64)
+    n_documents = len(texts)
+    scanner = _Scanner(lowercase, min_length, int(offsets[-1] - offsets[0] + n_documents) // (min_length + 1) + 1)
+    indptr = np.zeros(n_documents + 1, dtype=np.int64)
+    for start in range(0, n_documents, _BATCH):
+        scanner.scan(buffer, offsets, indptr, start, min(start + _BATCH, n_documents), lowercase)
+    scanner.ids.resize(scanner.n_ids, refcheck=False)
+    n_forms = scanner.n_forms
+    forms = StringArray(scanner.arena[: scanner.starts[n_forms]], scanner.starts[: n_forms + 1])
+    return forms.tolist(), scanner.ids, indptr
+
+
+def _read_only(values, dtype):
+    view = np.ascontiguousarray(values, dtype=dtype).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def analyze_forms(texts, analyze):
+    """As `scan_forms`, by a function from a text to its tokens."""
+    forms = defaultdict()
+    forms.default_factory = forms.__len__
+    ids = array("I")
+    indptr = array("q", [0])
+    for text in texts:
+        ids.extend(map(forms.__getitem__, analyze(text)))
+        indptr.append(len(ids))
+    return list(forms), np.array(ids, dtype=np.uint32), np.array(indptr, dtype=np.int64)
