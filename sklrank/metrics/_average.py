@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklrank.metrics._judged import align
+
 _FLOOR = 1e-5  # least value under a geometric mean, trec_eval's
 
 
@@ -68,3 +70,10 @@ def aggregate(values, counted, how="mean", sample_weight=None):
     if how == "geometric":
         return float(np.exp(np.average(np.log(np.maximum(values, _FLOOR)), weights=weight)))
     return float(np.average(values, weights=weight))
+
+
+def score(measure, y_true, y_pred, *, empty, average, sample_weight, **params):
+    """What the public functions do: align, measure, settle the empty queries, average."""
+    judged = align(y_true, y_pred)
+    values, counted = settle(measure(judged, **params), judged, empty)
+    return values if average is None else aggregate(values, counted, sample_weight=sample_weight)
