@@ -143,35 +143,49 @@ def _partition(keys, n, k):
 @kernel
 def _sort(keys, low, high):
     """Sort keys[low:high + 1], the largest first."""
-    while high - low > 24:
-        a = keys[low]
-        b = keys[(low + high) >> 1]
-        c = keys[high]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i = low
-        j = high
-        while i <= j:
-            while keys[i] > pivot:
-                i += 1
-            while keys[j] < pivot:
+    # The larger part waits, so that 64 pairs suffice. No recursion: Numba's cache returns broken code for a function
+    # that calls itself.
+    waiting = np.empty(128, dtype=np.int64)
+    n = 0
+    while True:
+        if high - low > 24:
+            a = keys[low]
+            b = keys[(low + high) >> 1]
+            c = keys[high]
+            pivot = max(min(a, b), min(max(a, b), c))
+            i = low
+            j = high
+            while i <= j:
+                while keys[i] > pivot:
+                    i += 1
+                while keys[j] < pivot:
+                    j -= 1
+                if i <= j:
+                    keys[i], keys[j] = keys[j], keys[i]
+                    i += 1
+                    j -= 1
+            if j - low < high - i:
+                waiting[n] = i
+                waiting[n + 1] = high
+                high = j
+            else:
+                waiting[n] = low
+                waiting[n + 1] = j
+                low = i
+            n += 2
+            continue
+        for i in range(low + 1, high + 1):
+            x = keys[i]
+            j = i
+            while j > low and keys[j - 1] < x:
+                keys[j] = keys[j - 1]
                 j -= 1
-            if i <= j:
-                keys[i], keys[j] = keys[j], keys[i]
-                i += 1
-                j -= 1
-        if j - low < high - i:
-            _sort(keys, low, j)
-            low = i
-        else:
-            _sort(keys, i, high)
-            high = j
-    for i in range(low + 1, high + 1):
-        x = keys[i]
-        j = i
-        while j > low and keys[j - 1] < x:
-            keys[j] = keys[j - 1]
-            j -= 1
-        keys[j] = x
+            keys[j] = x
+        if n == 0:
+            return
+        n -= 2
+        low = waiting[n]
+        high = waiting[n + 1]
 
 
 @kernel
