@@ -325,8 +325,8 @@ class Run(Pairs):
             If a line is not of that form, or a document stands twice; the message names file, line and reason.
         """
         _check_options(ties, score_dtype)
-        qids, _, docids, _, scores, tags = read_trec(path, "qid Q0 docid rank score tag", "score")
-        name = name if name is not None or not tags else tags[0]
+        qids, _, docids, _, scores, tags = read_trec(path, "qid Q0 docid rank score tag", "score", ("Q0", "rank"))
+        name = tags[0] if name is None and tags else name
         try:
             return cls._from_columns(qids, docids, scores, corpus, name, ties, True, score_dtype)
         except ValueError as error:

@@ -47,7 +47,7 @@ def write_lines(path, lines):
         out.writelines(lines)
 
 
-def read_trec(path, form, number):
+def read_trec(path, form, number, skip=()):
     """Columns of a file of whitespace-separated fields; ``#`` starts a line of comment.
 
     Parameters
@@ -58,6 +58,8 @@ def read_trec(path, form, number):
         Names of the fields.
     number : str
         The field that holds a number.
+    skip : sequence of str, default=()
+        Fields that nobody reads; their columns stay empty.
 
     Returns
     -------
@@ -70,32 +72,43 @@ def read_trec(path, form, number):
         If a line has other fields; the message names file, line and reason.
     """
     names = form.split()
-    numeric = names.index(number)
     columns = [[] for _ in names]
-    shared = {}  # one str object for each distinct field of those that repeat
+    shared = {}  # one str object for each distinct name, however many lines have it
     first = 1
     with open_lines(path) as lines:
         try:
             while chunk := list(islice(lines, _CHUNK)):
-                fields = [line.split() for line in chunk if not line.startswith("#")]
-                if not set(map(len, fields)) <= {len(names)}:
-                    fields = _checked(path, chunk, first, names)
-                for i, values in enumerate(zip(*fields)):
-                    if i == numeric:
+                for i, values in enumerate(_fields(path, chunk, first, names)):
+                    if names[i] == number:
                         columns[i].append(_numbers(path, chunk, first, values, names, i))
-                    else:
+                    elif names[i] not in skip:
                         columns[i].extend(map(shared.setdefault, values, values))
                 first += len(chunk)
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not UTF-8 text after line {first - 1}: {error}") from None
-        except (OSError, EOFError) as error:
+        except EOFError as error:
             raise ValueError(f"{path}: cannot be read after line {first - 1}: {error}") from None
-    columns[numeric] = np.concatenate(columns[numeric]) if columns[numeric] else np.empty(0)
+    i = names.index(number)
+    columns[i] = np.concatenate(columns[i]) if columns[i] else np.empty(0)
     return columns
 
 
+def _fields(path, chunk, first, names):
+    """Fields of the lines of `chunk`, as one list a column."""
+    # One split for all lines, with a mark at the end of each that shows whether every line had its fields.
+    step = len(names) + 1
+    text = "".join(chunk)
+    flat = text.replace("\n", " \0\n").split()
+    if not chunk[-1].endswith("\n"):
+        flat.append("\0")
+    if len(flat) != step * len(chunk) or flat[step - 1 :: step].count("\0") != len(chunk) or "\n#" in text or text[0] == "#":
+        flat = _checked(path, chunk, first, names)
+    return [flat[i::step] for i in range(len(names))]
+
+
 def _checked(path, chunk, first, names):
-    fields = []
+    """Fields line by line, for a chunk with comments, blank lines or an error."""
+    flat = []
     for number, line in enumerate(chunk, first):
         values = line.split()
         if line.startswith("#") or not values:
@@ -104,8 +117,8 @@ def _checked(path, chunk, first, names):
             raise ValueError(
                 f"{path}:{number}: {len(values)} fields instead of {len(names)} ({' '.join(names)}): {line.strip()[:80]!r}"
             )
-        fields.append(values)
-    return fields
+        flat += [*values, "\0"]
+    return flat
 
 
 def _numbers(path, chunk, first, values, names, i):

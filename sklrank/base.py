@@ -1,0 +1,133 @@
+"""What estimators have in common: verbs, tags, default score."""
+
+from collections.abc import Mapping
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sklrank.data import Qrels
+from sklrank.metrics import ndcg_score
+
+__all__ = ["Retriever", "estimator_key", "refuse_judgments"]
+
+
+class Retriever(BaseEstimator):
+    """Base of retrievers: estimators that turn queries into a `Run`.
+
+    A subclass has `fit` and `transform`. `predict` is the same as `transform`, and `score` is the mean nDCG@10.
+    """
+
+    __metadata_request__transform = {"filter": True}
+    __metadata_request__predict = {"filter": True}
+
+    def predict(self, X, filter=None):
+        """Rank the documents for each query; the same as `transform`.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries.
+        filter : mask, list of ids, or one of these per query, default=None
+            The documents that may be found.
+
+        Returns
+        -------
+        Run
+        """
+        return self.transform(X, filter=filter)
+
+    def fit_transform(self, X, y=None):
+        """Fit, then rank the documents for each query.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries; without a `corpus` also the documents.
+        y : Qrels or list of dict, default=None
+            The judgments.
+
+        Returns
+        -------
+        Run
+        """
+        return self.fit(X, y).transform(X)
+
+    def score(self, X, y, sample_weight=None):
+        """Mean nDCG@10 of the rankings.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries.
+        y : Qrels or list of dict
+            Their judgments.
+        sample_weight : array-like of shape (n_queries,), default=None
+            Weights of the queries.
+
+        Returns
+        -------
+        float
+        """
+        return ndcg_score(y, self.predict(X), k=10, sample_weight=sample_weight)
+
+    def search(self, text, k=5, filter=None):
+        """Answer one query, for people to read.
+
+        Parameters
+        ----------
+        text : str
+            The query.
+        k : int, default=5
+            How many documents to show.
+        filter : mask or list of ids, default=None
+            The documents that may be found.
+
+        Returns
+        -------
+        Run
+            Of one query; it prints as a ranking with texts.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"search takes one query, a str, got {type(text).__name__}; predict takes many")
+        return self._search([text], k, filter)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "retriever"
+        tags.input_tags.string = True
+        tags.input_tags.sparse = True
+        tags.target_tags.required = False
+        return tags
+
+
+def estimator_key(estimator):
+    """What tells an unfitted estimator from others: equal for equal parameters, hashable.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+
+    Returns
+    -------
+    hashable
+    """
+    if estimator is None:
+        return None
+    try:
+        return joblib.hash(estimator)
+    except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
+        parameters = estimator.get_params(deep=False).items()
+        return (type(estimator), *((name, value if callable(value) else joblib.hash(value)) for name, value in parameters))
+
+
+def refuse_judgments(y):
+    """Raise ValueError where `y` judges queries, and the documents to find were given as `X`."""
+    judged = isinstance(y, (Qrels, Mapping)) or (
+        isinstance(y, (list, tuple, np.ndarray)) and len(y) and isinstance(y[0], (Mapping, list, tuple))
+    )
+    if judged:
+        raise ValueError(
+            "y holds judgments, but this retriever has no corpus, so that X would be taken for the documents: give the "
+            "documents as corpus=, and the queries as X"
+        )

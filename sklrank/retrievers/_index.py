@@ -1,0 +1,290 @@
+"""The inverted index: immutable segments, global statistics, and the impacts that scoring derives from them."""
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sklrank._kernels._postings import invert, invert_matrix, skip_table
+from sklrank._kernels._search import fill_impacts, merge_segments, order_terms, search, workspace
+from sklrank._threads import over_ranges
+from sklrank.data._cache import Cache
+
+_NO_BIAS = np.empty(0, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Postings of a range of documents, term by term.
+
+    Attributes
+    ----------
+    base : int
+        Row of its first document.
+    lengths : ndarray of float64, shape (n_documents,)
+        Tokens in each document, or the sum of its weights.
+    indptr : ndarray of int64, shape (n_terms + 1,)
+        Bounds of the terms' lists.
+    docs : ndarray of uint32, shape (n_postings,)
+        Documents, counted from `base`, ascending within a list.
+    counts : ndarray of uint16, uint32 or float32, shape (n_postings,)
+        How often the term occurs in the document, or its weight there.
+    skips : tuple of ndarray
+        Where in a long list a document stands.
+    """
+
+    base: int
+    lengths: np.ndarray
+    indptr: np.ndarray
+    docs: np.ndarray
+    counts: np.ndarray
+    skips: tuple = field(repr=False)
+
+    @classmethod
+    def of(cls, base, lengths, indptr, docs, counts):
+        """A segment of ready postings."""
+        return cls(base, lengths, indptr, docs, counts, skip_table(indptr, docs, len(lengths)))
+
+    @classmethod
+    def from_tokens(cls, base, token_ids, indptr, n_terms):
+        """Invert the token ids of documents."""
+        lengths = np.diff(indptr).astype(np.float64)
+        return cls.of(base, lengths, *invert(token_ids, indptr, n_terms))
+
+    @classmethod
+    def from_matrix(cls, base, matrix):
+        """Invert a CSR matrix of counts or weights, shape (n_documents, n_terms)."""
+        data = matrix.data
+        whole = data.dtype.kind in "iu" or (data == np.trunc(data)).all()
+        largest = data.max(initial=0)
+        dtype = np.float32 if not whole or largest >= 2**32 else np.uint16 if largest < 2**16 else np.uint32
+        lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+        indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32)
+        return cls.of(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
+
+
+class Index:
+    """Segments, and what is known of all of them together.
+
+    Scores come from the statistics of the whole index, which are sums of integers: a ranking over many segments
+    equals that over one, bit for bit.
+
+    Parameters
+    ----------
+    segments : list of Segment
+        In the order of their documents.
+    n_terms : int
+        Number of terms.
+    vectorizer : transformer or None
+        What turned texts into terms, fitted.
+    """
+
+    def __init__(self, segments, n_terms, vectorizer=None):
+        self.segments = segments
+        self.n_terms = n_terms
+        self.vectorizer = vectorizer
+        self.n_documents = sum(len(segment.lengths) for segment in segments)
+        self.total_length = sum(float(segment.lengths.sum()) for segment in segments)
+        self.document_frequencies = sum(np.diff(segment.indptr) for segment in segments)
+        self._init_derived()
+
+    def _init_derived(self):
+        self._derived = Cache(limit=1 << 31)
+        self._collection_frequencies = None
+
+    @property
+    def mean_length(self):
+        """Mean length of the documents."""
+        return self.total_length / self.n_documents if self.total_length else 1.0
+
+    @property
+    def collection_frequencies(self):
+        """Occurrences of each term in all documents, float64."""
+        if self._collection_frequencies is None:
+            total = np.zeros(self.n_terms)
+            for segment in self.segments:
+                terms = np.repeat(np.arange(self.n_terms), np.diff(segment.indptr))
+                total += np.bincount(terms, weights=segment.counts, minlength=self.n_terms)
+            self._collection_frequencies = total
+        return self._collection_frequencies
+
+    def impacts(self, key, weigh):
+        """The impacts under `key`, with formulas by ``weigh(index)`` where they are not there yet.
+
+        Parameters
+        ----------
+        key : hashable
+            The formula and its parameters.
+        weigh : callable
+            Takes the index, returns a `Weighting`.
+
+        Returns
+        -------
+        Impacts
+        """
+        return self._derived.get(key, lambda: Impacts(self, weigh(self)))
+
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        del state["_derived"], state["_collection_frequencies"]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._init_derived()
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How a count becomes an impact; see the forms in `_kernels._search`.
+
+    Attributes
+    ----------
+    form : int
+        The formula.
+    scales : ndarray of float64, shape (n_terms,)
+        Factor of each term, such as its inverse document frequency.
+    norms : list of ndarray of float64
+        For each segment the norm of each document.
+    first, second : float
+        Parameters of the formula.
+    bias : list of ndarray of float32, default=None
+        For each segment what a document gets for each query term, matched or not.
+    """
+
+    form: int
+    scales: np.ndarray
+    norms: list
+    first: float = 0.0
+    second: float = 0.0
+    bias: list | None = None
+
+
+class Impacts:
+    """What each posting adds to a score under one formula, computed list by list as queries touch them.
+
+    Parameters
+    ----------
+    index : Index
+        The postings.
+    weighting : Weighting
+        The formula.
+    """
+
+    def __init__(self, index, weighting):
+        self.segments = index.segments
+        self.weighting = weighting
+        self._df = index.document_frequencies
+        self._values = [np.empty(len(segment.docs), dtype=np.float32) for segment in index.segments]
+        self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
+        self._done = [np.zeros(index.n_terms, dtype=np.uint8) for _ in index.segments]
+        self._lock = threading.Lock()
+        self._workspaces = []  # (largest k, one per segment), those that no thread uses just now
+
+    def _fill(self, terms):
+        """Compute the lists of `terms` that are not there yet."""
+        if self._done[0][terms].all():
+            return
+        w = self.weighting
+        with self._lock:
+            for s, segment in enumerate(self.segments):
+                fill_impacts(
+                    terms, segment.indptr, segment.docs, segment.counts, w.scales, w.norms[s],
+                    w.form, w.first, w.second, self._values[s], self._maxima[s], self._done[s],
+                )  # fmt: skip
+
+    def order(self, indptr, terms, weights):
+        """Bring the terms of queries into the order in which scores are added, with their impacts computed."""
+        indptr, terms, weights = order_terms(indptr, terms, weights, self._df)
+        self._fill(terms)
+        return indptr, terms, weights
+
+    def search(self, indptr, terms, weights, k, masks, mask_of, n_jobs):
+        """The k best documents of each query.
+
+        Parameters
+        ----------
+        indptr, terms, weights : ndarray of int64, uint32, float32
+            The queries' terms, ragged.
+        k : int
+            The cutoff.
+        masks : ndarray of uint8, shape (n_masks, n_documents)
+            Documents that may be found.
+        mask_of : ndarray of int64, shape (n_queries,) or (0,)
+            Mask of each query, -1 for none; empty where no query has one.
+        n_jobs : int or None
+            Threads.
+
+        Returns
+        -------
+        indptr, rows, scores : ndarray of int64, int64, float32
+            Ragged rankings.
+        """
+        indptr, terms, weights = self.order(indptr, terms, weights)
+        n_queries = len(indptr) - 1
+        k = min(k, sum(len(segment.lengths) for segment in self.segments))
+        shape = (len(self.segments), n_queries, k)
+        rows, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
+        counts = np.zeros(shape[:2], dtype=np.int64)
+
+        def work(start, stop):
+            space = self._borrow(k)
+            for s, segment in enumerate(self.segments):
+                bias = _NO_BIAS if self.weighting.bias is None else self.weighting.bias[s]
+                own = masks[:, segment.base : segment.base + len(segment.lengths)] if len(self.segments) > 1 else masks
+                search(
+                    start, stop, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
+                    *segment.skips, bias, np.ascontiguousarray(own), mask_of, k, segment.base, *space[1][s],
+                    rows[s], scores[s], counts[s],
+                )  # fmt: skip
+            self._workspaces.append(space)
+
+        over_ranges(work, n_queries, n_jobs)
+        if len(self.segments) > 1:
+            merged = np.empty(shape[1:], dtype=np.int64), np.empty(shape[1:], dtype=np.float32)
+            total = np.zeros(n_queries, dtype=np.int64)
+            merge_segments(rows, scores, counts, *merged, total)
+            rows, scores, counts = *merged, total
+        else:
+            rows, scores, counts = rows[0], scores[0], counts[0]
+        bounds = np.zeros(n_queries + 1, dtype=np.int64)
+        np.cumsum(counts, out=bounds[1:])
+        if bounds[-1] == rows.size:
+            return bounds, rows.reshape(-1), scores.reshape(-1)
+        filled = np.arange(k) < counts[:, None]
+        return bounds, rows[filled], scores[filled]
+
+    def _borrow(self, k):
+        """Scratch arrays for one thread; they are as large as the index, so they are kept and lent."""
+        try:
+            largest, spaces = self._workspaces.pop()
+        except IndexError:
+            largest = -1
+        if largest < k:
+            spaces = [workspace(len(segment.lengths), k) for segment in self.segments]
+            largest = k
+        return largest, spaces
+
+    def contributions(self, terms, weights, row):
+        """What each of `terms` adds to the score of document `row`, and what its bias does.
+
+        Returns
+        -------
+        contributions : ndarray of float32, shape (n_terms,)
+        counts : ndarray of float64, shape (n_terms,)
+            How often each term occurs in the document.
+        bias : float
+        """
+        self._fill(terms)
+        s = next(i for i, segment in reversed(list(enumerate(self.segments))) if segment.base <= row)
+        segment = self.segments[s]
+        local = row - segment.base
+        values, counts = np.zeros(len(terms), dtype=np.float32), np.zeros(len(terms))
+        for i, t in enumerate(terms.tolist()):
+            start, stop = segment.indptr[t], segment.indptr[t + 1]
+            p = start + np.searchsorted(segment.docs[start:stop], local)
+            if p < stop and segment.docs[p] == local:
+                values[i] = weights[i] * self._values[s][p]
+                counts[i] = segment.counts[p]
+        bias = 0.0 if self.weighting.bias is None else float(weights.sum() * self.weighting.bias[s][local])
+        return values, counts, bias

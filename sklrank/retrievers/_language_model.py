@@ -1,0 +1,122 @@
+"""Query likelihood under smoothed language models of the documents."""
+
+from numbers import Real
+
+import numpy as np
+
+from sklrank._kernels._search import LOGARITHMIC
+from sklrank._validation import Interval, StrOptions
+from sklrank.retrievers._index import Weighting
+from sklrank.retrievers._lexical import LexicalRetriever
+
+
+class LanguageModelRetriever(LexicalRetriever):
+    r"""Rank documents by the likelihood of the query.
+
+    Each document is a unigram language model, smoothed by that of the corpus, :math:`p(t | C)`. The score is the
+    logarithm of the query's likelihood less what is the same for all documents:
+
+    .. math::
+
+        \text{Dirichlet:} \quad & \sum_t \ln\left(1 + \frac{tf}{\mu \, p(t | C)}\right)
+        + |q| \ln \frac{\mu}{|d| + \mu} \\
+        \text{Jelinek-Mercer:} \quad & \sum_t \ln\left(1 + \frac{(1 - \lambda) \, tf}{\lambda \, |d| \, p(t | C)}\right)
+
+    Documents that hold no term of the query are not found.
+
+    Parameters
+    ----------
+    corpus : Corpus or whatever one is made from, default=None
+        The documents. ``None``: those that `fit` gets as `X`.
+    smoothing : {"dirichlet", "jelinek-mercer"}, default="dirichlet"
+        How documents and corpus are mixed.
+    mu : float, default=2000
+        Weight of the corpus in Dirichlet smoothing, in tokens.
+    lambda_ : float, default=0.1
+        Share of the corpus in Jelinek-Mercer smoothing; short queries want a small one, long ones about 0.7.
+    k : int, default=100
+        Most documents that a query finds.
+    vectorizer : transformer, default=None
+        Turns texts into term counts; cloned and fitted on the corpus. ``None``: ``TermVectorizer()`` for text, nothing
+        for a matrix of term weights.
+    field : str or sequence of str, default=None
+        Columns of the corpus to search. ``None``: title and text.
+    filter : mask, list of ids, or one of these per query, default=None
+        Documents that may be found.
+    filter_field : str, default=None
+        Column of the queries that holds a filter for each.
+    n_jobs : int, default=None
+        Threads; the ranking does not depend on it.
+
+    Attributes
+    ----------
+    corpus_ : Corpus
+        The documents.
+    index_ : Index
+        Postings, shared by all retrievers over this corpus with this vectorizer.
+    n_features_in_ : int
+        Number of terms, where documents are a matrix.
+
+    See Also
+    --------
+    BM25Retriever : Probabilistic relevance.
+
+    References
+    ----------
+    C. Zhai and J. Lafferty, A Study of Smoothing Methods for Language Models Applied to Ad Hoc Information
+    Retrieval, SIGIR 2001.
+
+    Examples
+    --------
+    >>> from sklrank.retrievers import LanguageModelRetriever
+    >>> retriever = LanguageModelRetriever(mu=10).fit(["heat flows", "cold rests", "heat flows where heat is"])
+    >>> retriever.predict(["heat"]).docids
+    [['2', '0']]
+    """
+
+    _parameter_constraints: dict = {
+        **LexicalRetriever._parameter_constraints,
+        "smoothing": [StrOptions({"dirichlet", "jelinek-mercer"})],
+        "mu": [Interval(Real, 0, None, closed="neither")],
+        "lambda_": [Interval(Real, 0, 1, closed="right")],
+    }
+
+    def __init__(
+        self,
+        corpus=None,
+        *,
+        smoothing="dirichlet",
+        mu=2000,
+        lambda_=0.1,
+        k=100,
+        vectorizer=None,
+        field=None,
+        filter=None,
+        filter_field=None,
+        n_jobs=None,
+    ):
+        self.corpus = corpus
+        self.smoothing = smoothing
+        self.mu = mu
+        self.lambda_ = lambda_
+        self.k = k
+        self.vectorizer = vectorizer
+        self.field = field
+        self.filter = filter
+        self.filter_field = filter_field
+        self.n_jobs = n_jobs
+
+    def _formula(self):
+        return ("language model", self.smoothing, self.mu, self.lambda_)
+
+    def _weigh(self, index):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inverse = np.where(
+                index.document_frequencies > 0, index.total_length / index.collection_frequencies, 0.0
+            )
+        lengths = [segment.lengths for segment in index.segments]
+        if self.smoothing == "jelinek-mercer":
+            return Weighting(LOGARITHMIC, (1 - self.lambda_) / self.lambda_ * inverse, lengths)
+        ones = [np.ones(len(length)) for length in lengths]
+        bias = [np.log(self.mu / (length + self.mu)).astype(np.float32) for length in lengths]
+        return Weighting(LOGARITHMIC, inverse / self.mu, ones, bias=bias)
