@@ -2,7 +2,7 @@
 
 A run is long and its judgments are few, and whatever a metric needs of the run stands in the *hits*: the retrieved
 documents that have a judgment, in the order of the ranking. Query ``q`` has the hits ``indptr[q]:indptr[q + 1]``; a hit
-has a position (from 0, in the whole ranking) and a grade. Each kernel reads the hits once and writes one value a query::
+has a position (from 0, in the whole ranking) and a grade. Each kernel reads the hits once, one value a query::
 
     ranking    d7  d2  d9  d1  d4  d3        judged: d2 (grade 1), d4 (grade 0), d8 (grade 2)
     positions   0   1   2   3   4   5        hits:   positions 1, 4; grades 1, 0

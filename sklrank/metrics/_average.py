@@ -53,7 +53,9 @@ def aggregate(values, counted, how="mean", sample_weight=None):
     if sample_weight is not None:
         weight = np.asarray(sample_weight, dtype=np.float64)
         if weight.shape != values.shape:
-            raise ValueError(f"sample_weight has shape {weight.shape}; needed is one weight for each of {len(values)} queries")
+            raise ValueError(
+                f"sample_weight has shape {weight.shape}; needed is one weight for each of {len(values)} queries"
+            )
         if not (weight >= 0).all():
             raise ValueError("sample_weight must not hold negative weights or NaN")
         weight = weight[counted]

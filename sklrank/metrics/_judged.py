@@ -10,7 +10,7 @@ from scipy import sparse
 
 from sklrank._kernels._metrics import join, locate
 from sklrank.data import Qrels, Run
-from sklrank.data._frames import is_frame, is_series
+from sklrank.data._frames import is_series
 from sklrank.data._ids import show
 from sklrank.data._pairs import align_queries, object_array
 from sklrank.data._queries import Queries
@@ -45,9 +45,7 @@ class Judged:
         Bounds of each judgment's subtopics, the subtopics as numbers within the query, and how many each query has.
     """
 
-    def __init__(
-        self, qids, indptr, grades, in_run, n_retrieved, hit_indptr, hit_positions, hit_entries, topics=None
-    ):
+    def __init__(self, qids, indptr, grades, in_run, n_retrieved, hit_indptr, hit_positions, hit_entries, topics=None):
         self.qids = qids
         self.indptr = indptr
         self.grades = grades
@@ -204,7 +202,9 @@ def _align_plain(y_true, y_pred):
     else:
         hits = _find_listed(judgments, rankings, indptr, true)
     in_run = np.array(pairs, dtype=np.int64) >= 0
-    return Judged(object_array(true_qids) if true_qids is not None else None, indptr, grades, in_run, np.diff(ranked), *hits)
+    return Judged(
+        object_array(true_qids) if true_qids is not None else None, indptr, grades, in_run, np.diff(ranked), *hits
+    )
 
 
 def _entries(data):
@@ -254,7 +254,7 @@ def _find_listed(judgments, rankings, indptr, queries):
 
 
 def _find_scored(judgments, rankings, indptr, ranked, queries):
-    """Hits of rankings that are dicts of scores: float32 score descending, then docid descending, as trec_eval has it."""
+    """Hits of rankings that are dicts of scores, ordered as trec_eval does: float32 score, then docid, descending."""
     scores = _numbers(chain.from_iterable(map(dict.values, rankings)), ranked[-1], "score", queries, ranked, rankings)
     entries, raw, docids, lengths = [], [], [], []
     entry = 0
@@ -311,7 +311,7 @@ def _break_ties(tied, query, hit_scores, docids, rankings, ranked, scores, posit
 
 
 def _align_run(qrels, run):
-    run.scores  # candidates that nobody has ordered yet are an error that says so
+    _ = run.scores  # candidates that nobody has ordered yet raise an error that says so
     pairs = align_queries(run.queries, qrels.queries, "run")
     if run._rows is None:  # a run that came with ids: to number its documents costs more than to look at them once
         return _align_run_of_ids(qrels, run, pairs)

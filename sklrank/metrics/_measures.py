@@ -100,9 +100,7 @@ def r_precision(judged, *, multiple=1.0, relevance_level=1, judged_only=False):
     return _ratio(_found(judged, depth, relevance_level, judged_only), depth)
 
 
-def rank_biased_precision(
-    judged, *, p=0.8, k=None, relevance_level=1, gain=None, max_grade=None, judged_only=False
-):
+def rank_biased_precision(judged, *, p=0.8, k=None, relevance_level=1, gain=None, max_grade=None, judged_only=False):
     """Rank-biased precision, binary or, with a gain, graded."""
     if gain is None:
         gains = (judged.grades >= relevance_level).astype(np.float64)
@@ -135,9 +133,7 @@ def bpref(judged, *, relevance_level=1):
     relevant = judged.n_relevant(relevance_level)
     irrelevant = judged.count((judged.grades >= 0) & (judged.grades < relevance_level))
     out = np.empty(len(judged))
-    kernels.binary_preference(
-        judged.hit_indptr, judged.hit_grades, float(relevance_level), relevant, irrelevant, out
-    )
+    kernels.binary_preference(judged.hit_indptr, judged.hit_grades, float(relevance_level), relevant, irrelevant, out)
     return out
 
 
@@ -244,7 +240,9 @@ def gain_of(gain, grades):
         return gains if gain == "linear" else np.exp2(gains) - 1.0
     table = np.asarray(gain, dtype=np.float64)
     if table.ndim != 1 or not (table >= 0).all():
-        raise ValueError(f"gain must be 'linear', 'exponential' or the gains of the grades 0, 1, …, none negative; got {gain!r}")
+        raise ValueError(
+            f"gain must be 'linear', 'exponential' or the gains of the grades 0, 1, …, none negative; got {gain!r}"
+        )
     known = np.maximum(grades, -1.0)
     if (known != np.trunc(known)).any() or known.max(initial=-1.0) >= len(table):
         raise ValueError(
@@ -290,4 +288,3 @@ def _void(values, judged, level):
 def _ratio(numerator, denominator, otherwise=np.nan):
     out = np.full(np.shape(numerator), otherwise)
     return np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
-

@@ -112,7 +112,10 @@ _ALIASES = {
 }
 _PARAMETERS = {"rel": "relevance_level", "cutoff": "k", "max_rel": "max_grade", "dcg": "gain"}
 _WORDS = {
-    "gain": {"linear": "linear", "exponential": "exponential", "exp": "exponential", "log2": "linear", "exp-log2": "exponential"},
+    "gain": {
+        "linear": "linear", "exponential": "exponential", "exp": "exponential", "log2": "linear",
+        "exp-log2": "exponential",
+    },
     "empty": {word: word for word in ("zero", "one", "drop", "nan")},
     "rounding": {word: word for word in ("nearest", "up")},
     "judged_only": {"true": True, "false": False, "1": True, "0": False},
@@ -136,7 +139,8 @@ _TREC_CUTS = {
     "Rprec_mult": tuple(f"{i / 5:.2f}" for i in range(1, 11)),
 }  # fmt: skip
 _OFFICIAL = (
-    "num_q", "num_ret", "num_rel", "num_rel_ret", "map", "gm_map", "Rprec", "bpref", "recip_rank", "iprec_at_recall", "P",
+    "num_q", "num_ret", "num_rel", "num_rel_ret", "map", "gm_map", "Rprec", "bpref", "recip_rank", "iprec_at_recall",
+    "P",
 )  # fmt: skip
 _TREC_GROUPS = {
     "official": _OFFICIAL,
@@ -319,7 +323,9 @@ def _parse(key, value, name):
     try:
         number = int(value) if key == "k" or re.fullmatch(r"\d+", value) else float(value)
     except ValueError:
-        raise ValueError(f"{name!r}: {key} must be {'a whole number' if key == 'k' else 'a number'}, got {value!r}") from None
+        raise ValueError(
+            f"{name!r}: {key} must be {'a whole number' if key == 'k' else 'a number'}, got {value!r}"
+        ) from None
     if not (number >= low and (high is None or number <= high)):
         raise ValueError(f"{name!r}: {key} must be at least {low}" + ("" if high is None else f" and at most {high}"))
     return number
