@@ -39,13 +39,18 @@ def rank(indptr, scores, ties=None):
 
 def _rank_float32(indptr, scores):
     """Sort integers that hold the score above and the position below: numpy sorts those with vector instructions."""
-    bits = scores.view(np.int32).astype(np.int64)
+    bits = scores.view(np.int32)
     # Floats order as their bits do, negative ones the other way round; then upside down, for descending.
-    keys = np.where(bits < 0, bits & 0x7FFFFFFF, -1 - bits) << 32
+    high = bits >> 31
+    high &= 0x7FFFFFFF
+    high ^= bits
+    keys = np.invert(high, out=high).astype(np.int64)
+    keys <<= 32
     keys |= np.arange(len(scores), dtype=np.int64)
     for start, stop in zip(indptr[:-1].tolist(), indptr[1:].tolist()):
         keys[start:stop].sort()
-    return keys & 0xFFFFFFFF
+    keys &= 0xFFFFFFFF
+    return keys
 
 
 def _rank_float64(indptr, scores):

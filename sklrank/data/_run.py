@@ -237,6 +237,8 @@ class Run(Pairs):
             raise ValueError(f"row {indices.max()} of a corpus of {len(corpus)} documents")
         found = indices >= 0
         indptr = np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int64)
+        if found.all():  # nothing to leave out: ravel is a view, a mask is a copy
+            indices, scores, found = indices.ravel(), scores.ravel(), slice(None)
         rows = indices[found].astype(np.int64)
         check_duplicates(indptr, rows, queries.ids.__getitem__)
         self = object.__new__(cls)
