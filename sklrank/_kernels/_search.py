@@ -102,7 +102,8 @@ def workspace(n_documents, k):
     accumulators = np.full(n_documents, -0.0, dtype=np.float32)
     touched = np.empty(n_documents + 1, dtype=np.uint32)
     keys = np.empty(2 * min(k, n_documents) + 1024, dtype=np.int64)
-    return accumulators, touched, keys
+    histogram = np.empty(256, dtype=np.int32)
+    return accumulators, touched, histogram, keys
 
 
 @kernel
@@ -141,51 +142,42 @@ def _partition(keys, n, k):
 
 
 @kernel
-def _sort(keys, low, high):
-    """Sort keys[low:high + 1], the largest first."""
-    # The larger part waits, so that 64 pairs suffice. No recursion: Numba's cache returns broken code for a function
-    # that calls itself.
-    waiting = np.empty(128, dtype=np.int64)
-    n = 0
-    while True:
-        if high - low > 24:
-            a = keys[low]
-            b = keys[(low + high) >> 1]
-            c = keys[high]
-            pivot = max(min(a, b), min(max(a, b), c))
-            i = low
-            j = high
-            while i <= j:
-                while keys[i] > pivot:
-                    i += 1
-                while keys[j] < pivot:
-                    j -= 1
-                if i <= j:
-                    keys[i], keys[j] = keys[j], keys[i]
-                    i += 1
-                    j -= 1
-            if j - low < high - i:
-                waiting[n] = i
-                waiting[n + 1] = high
-                high = j
-            else:
-                waiting[n] = low
-                waiting[n + 1] = j
-                low = i
-            n += 2
-            continue
-        for i in range(low + 1, high + 1):
+def _sort(keys, n, counts):
+    """Sort the first n keys, the largest first. The n keys after them and 256 counts are scratch."""
+    if n <= 48:
+        for i in range(1, n):
             x = keys[i]
             j = i
-            while j > low and keys[j - 1] < x:
+            while j > 0 and keys[j - 1] < x:
                 keys[j] = keys[j - 1]
                 j -= 1
             keys[j] = x
-        if n == 0:
-            return
-        n -= 2
-        low = waiting[n]
-        high = waiting[n + 1]
+        return
+    # Radix sort by bytes, the lowest first; a byte that all keys share is passed over. The keys start at
+    # 0 or, after an odd number of passes, at n.
+    source = 0
+    for shift in range(0, 64, 8):
+        sign = 128 if shift == 56 else 0  # the highest byte is signed
+        for b in range(256):
+            counts[b] = 0
+        for i in range(source, source + n):
+            counts[((keys[i] >> shift) & 255) ^ sign] += 1
+        if counts[((keys[source] >> shift) & 255) ^ sign] == n:
+            continue
+        position = n - source
+        for b in range(255, -1, -1):
+            size = counts[b]
+            counts[b] = position
+            position += size
+        for i in range(source, source + n):
+            x = keys[i]
+            b = ((x >> shift) & 255) ^ sign
+            keys[counts[b]] = x
+            counts[b] += 1
+        source = n - source
+    if source:
+        for i in range(n):
+            keys[i] = keys[n + i]
 
 
 @kernel
@@ -209,6 +201,7 @@ def search(
     base,
     accumulators,
     touched,
+    histogram,
     keys,
     out_rows,
     out_scores,
@@ -240,7 +233,7 @@ def search(
         At least 1.
     base : int
         Added to the rows that are written.
-    accumulators, touched, keys : ndarray
+    accumulators, touched, histogram, keys : ndarray
         From `workspace`.
     out_rows, out_scores : ndarray of shape (n_queries, k), dtype=int64, float32
         What lies beyond a query's count is left alone.
@@ -282,7 +275,7 @@ def search(
         if found > k:
             _partition(keys, found, k)
             found = k
-        _sort(keys, 0, found - 1)
+        _sort(keys, found, histogram)
         for j in range(found):
             high = np.int32(keys[j] >> 32)
             out_bits[q, j] = high ^ ((high >> 31) & 0x7FFFFFFF)
