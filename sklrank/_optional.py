@@ -27,4 +27,5 @@ def optional_import(module, *, extra=None):
     except ImportError as error:
         distribution = module.partition(".")[0]
         target = f"'sklrank[{extra}]'" if extra else distribution
-        raise ImportError(f"This needs {distribution}, which cannot be imported ({error}): pip install {target}") from error
+        message = f"this needs {distribution}, which cannot be imported ({error}): pip install {target}"
+        raise ImportError(message) from error

@@ -118,7 +118,10 @@ def estimator_key(estimator):
         return joblib.hash(estimator)
     except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
         parameters = estimator.get_params(deep=False).items()
-        return (type(estimator), *((name, value if callable(value) else joblib.hash(value)) for name, value in parameters))
+        return (
+            type(estimator),
+            *((name, value if callable(value) else joblib.hash(value)) for name, value in parameters),
+        )
 
 
 def refuse_judgments(y):

@@ -170,7 +170,9 @@ class Pairs:
         parts = list(parts)
         strangers = {type(part).__name__ for part in parts if not isinstance(part, cls)}
         if strangers:
-            raise TypeError(f"a {cls.__name__} is joined with others of its kind, not with {', '.join(sorted(strangers))}")
+            raise TypeError(
+                f"a {cls.__name__} is joined with others of its kind, not with {', '.join(sorted(strangers))}"
+            )
         first = parts[0]
         ends = np.cumsum([part._indptr[-1] for part in parts])
         starts = ends - [part._indptr[-1] for part in parts]
@@ -242,7 +244,9 @@ def check_duplicates(indptr, docids, qid_of):
             seen = set()
             twice += [(qid_of(i), d) for d in entries if d in seen or seen.add(d)]
     if twice:
-        raise ValueError(f"a document stands once in a query; these (query, document) pairs stand more often: {show(twice)}")
+        raise ValueError(
+            f"a document stands once in a query; these (query, document) pairs stand more often: {show(twice)}"
+        )
 
 
 def group_by_query(qids):
@@ -334,8 +338,8 @@ def as_pairs(data, value_of):
             values += value_of(entry)
         else:
             raise TypeError(
-                f"query {queries.ids[i]!r} has {entry!r} of type {type(entry).__name__}; needed is a dict from document "
-                "id to value, or a list of document ids"
+                f"query {queries.ids[i]!r} has {entry!r} of type {type(entry).__name__}; needed is a dict from "
+                "document id to value, or a list of document ids"
             )
         lengths.append(len(entry))
     if not set(map(type, docids)) <= {str}:

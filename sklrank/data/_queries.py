@@ -42,8 +42,8 @@ class Queries:
     Parameters
     ----------
     queries : list of str, dict, Series, DataFrame, list of dict, or matrix of shape (n_queries, n_features)
-        Texts; a dict from id to text; a Series (its index are the ids where it holds str); records or a frame with the columns
-        ``"qid"`` (or ``"_id"``) and ``"text"`` (or ``"query"``); or vectors.
+        Texts; a dict from id to text; a Series (its index are the ids where it holds str); records or a frame
+        with the columns ``"qid"`` (or ``"_id"``) and ``"text"`` (or ``"query"``); or vectors.
     ids : sequence of str, default=None
         Ids where `queries` has none. ``None``: positions, "0", "1", …, which are not taken for names: what has no
         ids of its own aligns by position.
@@ -70,6 +70,15 @@ class Queries:
     """
 
     def __init__(self, queries, *, ids=None):
+        if (
+            ids is None
+            and isinstance(queries, list)
+            and set(map(type, queries)) == {str}
+            and "".join(queries).isascii()
+        ):
+            # A query or two, in a service: no detour through a buffer.
+            self._columns, self._n, self._ids, self._texts = {"text": None}, len(queries), None, queries.copy()
+            return
         columns, ids = as_table(queries, ids, "query", _ID_NAMES)
         if "text" not in columns and "query" in columns:
             columns["text"] = columns.pop("query")
@@ -188,9 +197,11 @@ class Queries:
         if isinstance(key, str):
             if key not in self._columns:
                 raise KeyError(f"the queries have no column {key!r}; their columns are {list(self._columns)}")
+            if self._columns[key] is None:
+                self._columns[key] = StringArray.from_strings(self._texts, what="query")
             return self._columns[key]
         key = as_key(key, self._n)
-        columns = {name: column[key] for name, column in self._columns.items()}
+        columns = {name: self[name][key] for name in self._columns}
         n = len(range(*key.indices(self._n))) if isinstance(key, slice) else len(key)
         return Queries._make(columns, n, None if self._ids is None else self._ids[key])
 

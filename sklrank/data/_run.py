@@ -89,9 +89,8 @@ class Run(Pairs):
             raise TypeError("this is a Run already")
         _check_options(ties, score_dtype)
         if is_frame(rankings):
-            new = Run.from_frame(
-                rankings, corpus=corpus, name=name, ties=ties, higher_is_better=higher_is_better, score_dtype=score_dtype
-            )
+            options = {"name": name, "ties": ties, "higher_is_better": higher_is_better, "score_dtype": score_dtype}
+            new = Run.from_frame(rankings, corpus=corpus, **options)
             self.__dict__.update(new.__dict__)
         elif sparse.issparse(rankings) or isinstance(rankings, np.ndarray) and rankings.ndim == 2:
             self._from_matrix(rankings, queries, corpus, name, higher_is_better)
@@ -226,7 +225,9 @@ class Run(Pairs):
         """
         indices, scores = np.asarray(indices), np.asarray(scores)
         if indices.shape != scores.shape or indices.ndim != 2:
-            raise ValueError(f"indices of shape {indices.shape} and scores of shape {scores.shape}; both (n_queries, k)")
+            raise ValueError(
+                f"indices of shape {indices.shape} and scores of shape {scores.shape}; both (n_queries, k)"
+            )
         if indices.dtype.kind not in "iu":
             raise TypeError(f"indices are document rows, integers; got {indices.dtype}")
         corpus = Corpus.of(corpus)
@@ -355,8 +356,8 @@ class Run(Pairs):
         """
         if self._scores is None:
             raise ValueError(
-                f"these candidates have the score columns {list(self._columns)} and no order yet; a fuser or a reranker "
-                "gives them one"
+                f"these candidates have the score columns {list(self._columns)} and no order yet; a fuser or a "
+                "reranker gives them one"
             )
         return self._scores
 
@@ -530,7 +531,8 @@ class Run(Pairs):
                 "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in entry) + "</tr>" for entry in entries
             )
             more = f"<tr><td colspan=4>… {n - len(entries)} more</td></tr>" if n > len(entries) else ""
-            head = "<tr><th>rank</th><th>docid</th><th>score</th><th></th></tr>" if n else "<tr><td>nothing found</td></tr>"
+            names = "<th>rank</th><th>docid</th><th>score</th><th></th>"
+            head = f"<tr>{names}</tr>" if n else "<tr><td>nothing found</td></tr>"
             parts.append(f"<table><caption>{html.escape(query)}</caption>{head}{rows}{more}</table>")
         return "".join(parts)
 

@@ -110,5 +110,3 @@ def _frozen(array):
         array = array.view()
         array.flags.writeable = False
     return array
-
-

@@ -101,7 +101,8 @@ def _fields(path, chunk, first, names):
     flat = text.replace("\n", " \0\n").split()
     if not chunk[-1].endswith("\n"):
         flat.append("\0")
-    if len(flat) != step * len(chunk) or flat[step - 1 :: step].count("\0") != len(chunk) or "\n#" in text or text[0] == "#":
+    even = len(flat) == step * len(chunk) and flat[step - 1 :: step].count("\0") == len(chunk)
+    if not even or text.startswith("#") or "\n#" in text:
         flat = _checked(path, chunk, first, names)
     return [flat[i::step] for i in range(len(names))]
 
@@ -115,7 +116,8 @@ def _checked(path, chunk, first, names):
             continue
         if len(values) != len(names):
             raise ValueError(
-                f"{path}:{number}: {len(values)} fields instead of {len(names)} ({' '.join(names)}): {line.strip()[:80]!r}"
+                f"{path}:{number}: {len(values)} fields instead of {len(names)} ({' '.join(names)}): "
+                f"{line.strip()[:80]!r}"
             )
         flat += [*values, "\0"]
     return flat

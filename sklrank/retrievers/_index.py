@@ -150,6 +150,8 @@ class Weighting:
         Parameters of the formula.
     bias : list of ndarray of float32, default=None
         For each segment what a document gets for each query term, matched or not.
+    counts : list of ndarray of float32, default=None
+        For each segment what stands in for its counts.
     """
 
     form: int
@@ -158,6 +160,7 @@ class Weighting:
     first: float = 0.0
     second: float = 0.0
     bias: list | None = None
+    counts: list | None = None
 
 
 class Impacts:
@@ -178,20 +181,23 @@ class Impacts:
         self._values = [np.empty(len(segment.docs), dtype=np.float32) for segment in index.segments]
         self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
         self._done = [np.zeros(index.n_terms, dtype=np.uint8) for _ in index.segments]
+        self._ready = np.zeros(index.n_terms, dtype=bool)
         self._lock = threading.Lock()
         self._workspaces = []  # (largest k, one per segment), those that no thread uses just now
 
     def _fill(self, terms):
         """Compute the lists of `terms` that are not there yet."""
-        if self._done[0][terms].all():
+        if self._ready[terms].all():
             return
         w = self.weighting
         with self._lock:
             for s, segment in enumerate(self.segments):
+                counts = segment.counts if w.counts is None else w.counts[s]
                 fill_impacts(
-                    terms, segment.indptr, segment.docs, segment.counts, w.scales, w.norms[s],
+                    terms, segment.indptr, segment.docs, counts, w.scales, w.norms[s],
                     w.form, w.first, w.second, self._values[s], self._maxima[s], self._done[s],
                 )  # fmt: skip
+            self._ready[terms] = True  # after the values, for those who look without the lock
 
     def order(self, indptr, terms, weights):
         """Bring the terms of queries into the order in which scores are added, with their impacts computed."""

@@ -71,7 +71,7 @@ class LanguageModelRetriever(LexicalRetriever):
     >>> from sklrank.retrievers import LanguageModelRetriever
     >>> retriever = LanguageModelRetriever(mu=10).fit(["heat flows", "cold rests", "heat flows where heat is"])
     >>> retriever.predict(["heat"]).docids
-    [['2', '0']]
+    [['0', '2']]
     """
 
     _parameter_constraints: dict = {
@@ -111,9 +111,7 @@ class LanguageModelRetriever(LexicalRetriever):
 
     def _weigh(self, index):
         with np.errstate(divide="ignore", invalid="ignore"):
-            inverse = np.where(
-                index.document_frequencies > 0, index.total_length / index.collection_frequencies, 0.0
-            )
+            inverse = np.where(index.document_frequencies > 0, index.total_length / index.collection_frequencies, 0.0)
         lengths = [segment.lengths for segment in index.segments]
         if self.smoothing == "jelinek-mercer":
             return Weighting(LOGARITHMIC, (1 - self.lambda_) / self.lambda_ * inverse, lengths)

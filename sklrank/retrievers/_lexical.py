@@ -4,14 +4,13 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import Tags
 
 from sklrank._validation import (
     HasMethods,
     Interval,
+    _fit_context,
     check_fitted,
     check_term_weights,
-    _fit_context,
     is_matrix_like,
 )
 from sklrank.base import Retriever, estimator_key, refuse_judgments
@@ -57,8 +56,8 @@ class LexicalRetriever(Retriever):
         if self.corpus is None:
             if isinstance(X, Queries):
                 raise ValueError(
-                    "this retriever has no corpus, so that X would be taken for the documents, and X are Queries: give the "
-                    "documents as corpus="
+                    "this retriever has no corpus, so that X would be taken for the documents, and X are Queries: give "
+                    "the documents as corpus="
                 )
             if not isinstance(X, Corpus) and is_matrix_like(X) and self.vectorizer is None:
                 X = check_term_weights(self, X, reset=True)
@@ -77,13 +76,20 @@ class LexicalRetriever(Retriever):
         key = ("index", field, estimator_key(self.vectorizer))
         return self.corpus_.cached(key, self._build_index, persist=True)
 
-    def _build_index(self):
+    def _texts(self):
+        """The text that is searched."""
+        return self.corpus_.text(self.field)
+
+    def _check_not_empty(self):
         if len(self.corpus_) == 0:
             raise ValueError("the corpus is empty; there is nothing to index")
+
+    def _build_index(self):
+        self._check_not_empty()
         if self.vectorizer is None and self.corpus_.is_matrix:
             matrix = check_term_weights(self, self.corpus_.matrix(self.field), reset=True)
             return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
-        texts = self.corpus_.text(self.field)
+        texts = self._texts()
         vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
         if isinstance(vectorizer, TermVectorizer):
             token_ids, indptr = vectorizer._fit_tokens(texts)
@@ -232,14 +238,14 @@ class LexicalRetriever(Retriever):
             raise ValueError(f"window is a number of terms, an int of at least 1; got {window!r}")
         row = int(self.corpus_.rows([docid])[0])
         values, _, _ = impacts.contributions(terms, weights, row)
-        text = self.corpus_.text(self.field)[row]
+        text = self._texts()[row]
         starts, ends, found = vectorizer._spans(text)
         start, stop, matched = best_passage(found, terms, values, window)
         spans = [(int(starts[i]), int(ends[i])) for i in matched]
         bounds = (int(starts[start]), int(ends[stop - 1])) if stop > start else (0, 0)
         return Highlight(docid, text, *bounds, spans)
 
-    def __sklearn_tags__(self) -> Tags:
+    def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.vectorizer is None
         tags.input_tags.positive_only = True

@@ -51,7 +51,7 @@ class TfidfRetriever(LexicalRetriever):
     --------
     >>> from sklrank.retrievers import TfidfRetriever
     >>> TfidfRetriever().fit(["heat flows", "cold rests", "heat flows where heat is"]).predict(["heat"]).docids
-    [['2', '0']]
+    [['0', '2']]
     """
 
     _parameter_constraints: dict = {

@@ -1,0 +1,198 @@
+"""BM25 over several fields."""
+
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+from sklearn.base import clone
+
+from sklrank._kernels._postings import invert_matrix
+from sklrank._kernels._search import SATURATED
+from sklrank._validation import Interval, check_term_weights
+from sklrank.base import estimator_key
+from sklrank.data import StringArray
+from sklrank.encoders import TermVectorizer
+from sklrank.retrievers._bm25 import bm25_idf
+from sklrank.retrievers._index import Index, Segment, Weighting
+from sklrank.retrievers._lexical import LexicalRetriever
+
+
+class BM25FRetriever(LexicalRetriever):
+    r"""Rank documents by BM25 over weighted fields.
+
+    The counts of a term in the fields are normalized by the length of each field, weighted and added *before* they
+    saturate, so that a term in two fields counts as one term that occurs twice:
+
+    .. math::
+
+        \sum_t idf(t) \cdot \frac{\tilde{tf}}{k_1 + \tilde{tf}}, \qquad
+        \tilde{tf} = \sum_f \frac{w_f \, tf_f}{1 - b_f + b_f \, |d_f| / \overline{|d_f|}}
+
+    With one field of weight 1 this is `BM25Retriever`.
+
+    Parameters
+    ----------
+    corpus : Corpus or whatever one is made from, default=None
+        The documents. ``None``: those that `fit` gets as `X`.
+    weights : dict of str to float, default=None
+        Weight of each column of the corpus that is searched. ``None``: all columns of text, each with weight 1.
+    k1 : float, default=1.2
+        Saturation of the weighted term frequency.
+    b : float or dict of str to float, default=0.75
+        Weight of a field's length, from 0 (none) to 1; for all fields or for each.
+    k : int, default=100
+        Most documents that a query finds.
+    vectorizer : transformer, default=None
+        Turns texts into term counts; cloned, fitted on all fields of the corpus. ``None``: ``TermVectorizer()``.
+    filter : mask, list of ids, or one of these per query, default=None
+        Documents that may be found.
+    filter_field : str, default=None
+        Column of the queries that holds a filter for each.
+    n_jobs : int, default=None
+        Threads; the ranking does not depend on it.
+
+    Attributes
+    ----------
+    corpus_ : Corpus
+        The documents.
+    index_ : Index
+        Postings, shared by all retrievers over these fields of this corpus with this vectorizer.
+
+    See Also
+    --------
+    BM25Retriever : One field, or several joined as if they were one.
+
+    References
+    ----------
+    S. Robertson, H. Zaragoza and M. Taylor, Simple BM25 Extension to Multiple Weighted Fields, CIKM 2004.
+
+    Examples
+    --------
+    >>> from sklrank import Corpus
+    >>> from sklrank.retrievers import BM25FRetriever
+    >>> corpus = Corpus([{"title": "Heat", "text": "it flows"}, {"title": "Flow", "text": "of heat and of heat"}])
+    >>> BM25FRetriever(corpus, weights={"title": 3, "text": 1}).fit([]).predict(["heat"]).docids
+    [['0', '1']]
+    """
+
+    _parameter_constraints: dict = {
+        **LexicalRetriever._parameter_constraints,
+        "weights": [dict, None],
+        "k1": [Interval(Real, 0, None, closed="left")],
+        "b": [Interval(Real, 0, 1, closed="both"), dict],
+    }
+    del _parameter_constraints["field"]
+
+    def __init__(
+        self,
+        corpus=None,
+        *,
+        weights=None,
+        k1=1.2,
+        b=0.75,
+        k=100,
+        vectorizer=None,
+        filter=None,
+        filter_field=None,
+        n_jobs=None,
+    ):
+        self.corpus = corpus
+        self.weights = weights
+        self.k1 = k1
+        self.b = b
+        self.k = k
+        self.vectorizer = vectorizer
+        self.filter = filter
+        self.filter_field = filter_field
+        self.n_jobs = n_jobs
+
+    def _fields(self):
+        if self.weights is not None:
+            return tuple(self.weights)
+        return tuple(name for name in self.corpus_.columns if isinstance(self.corpus_[name], StringArray))
+
+    def _texts(self):
+        return self.corpus_.text(self._fields())
+
+    def _shared_index(self):
+        fields = self._fields()
+        if not fields:
+            raise ValueError(f"no text to search among the columns of the corpus, {list(self.corpus_.columns)}")
+        key = ("fielded index", fields, estimator_key(self.vectorizer))
+        return self.corpus_.cached(key, lambda: self._build_fielded(fields), persist=True)
+
+    def _build_fielded(self, fields):
+        self._check_not_empty()
+        vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
+        vectorizer.fit(self.corpus_.text(fields).tolist())
+        checker = clone(self)
+        matrices = [
+            check_term_weights(checker, vectorizer.transform(self.corpus_.text(field).tolist()), reset=True)
+            for field in fields
+        ]
+        union = sum(matrices[1:], start=matrices[0])
+        pattern = union.copy()
+        pattern.data[:] = 1
+        counts, lengths = [], []
+        for matrix in matrices:
+            # One more than the count, everywhere where any field has the term: the same postings for all fields.
+            raised = (pattern + matrix).tocsr()
+            _, _, values = invert_matrix(
+                raised.indptr.astype(np.int64), raised.indices.astype(np.uint32), raised.data, raised.shape[1]
+            )
+            counts.append(values - 1)
+            lengths.append(np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel())
+        return FieldedIndex([Segment.from_matrix(0, union)], union.shape[1], vectorizer, fields, counts, lengths)
+
+    def _formula(self):
+        def items(value):
+            return tuple(value.items()) if isinstance(value, Mapping) else value
+
+        return ("bm25f", items(self.weights), self.k1, items(self.b))
+
+    def _weigh(self, index):
+        weights = dict.fromkeys(index.fields, 1.0) if self.weights is None else self.weights
+        if set(weights) != set(index.fields):
+            raise ValueError(
+                f"weights names {list(weights)}, and the fields {list(index.fields)} are indexed: fit again"
+            )
+        segment = index.segments[0]
+        total = np.zeros(len(segment.docs), dtype=np.float32)
+        for field, counts, lengths in zip(index.fields, index.counts, index.lengths):
+            b = self.b if isinstance(self.b, Real) else self.b.get(field)
+            if not isinstance(b, Real) or not 0 <= b <= 1:
+                raise ValueError(f"b of field {field!r} is {b!r}; needed is a number from 0 to 1")
+            if not isinstance(weights[field], Real) or weights[field] < 0:
+                raise ValueError(f"weight of field {field!r} is {weights[field]!r}; needed is a number of at least 0")
+            mean = lengths.mean() or 1.0
+            factor = (weights[field] / (1 - b + b * lengths / mean).clip(np.finfo(float).tiny)).astype(np.float32)
+            total += counts * factor[segment.docs]
+        scales = bm25_idf(index.document_frequencies.astype(np.float64), index.n_documents, "lucene")
+        return Weighting(SATURATED, scales, [np.full(len(segment.lengths), float(self.k1))], counts=[total])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+class FieldedIndex(Index):
+    """An index over several fields: postings of all of them, with the counts and lengths of each.
+
+    Parameters
+    ----------
+    segments, n_terms, vectorizer
+        As for `Index`, of all fields together.
+    fields : tuple of str
+        Names of the fields.
+    counts : list of ndarray of float32, shape (n_postings,)
+        For each field how often the term of a posting occurs in it.
+    lengths : list of ndarray of float64, shape (n_documents,)
+        For each field the tokens that it has.
+    """
+
+    def __init__(self, segments, n_terms, vectorizer, fields, counts, lengths):
+        super().__init__(segments, n_terms, vectorizer)
+        self.fields = fields
+        self.counts = counts
+        self.lengths = lengths
