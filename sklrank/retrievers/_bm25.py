@@ -70,9 +70,9 @@ class BM25Retriever(LexicalRetriever):
     With :math:`N` documents, :math:`df` of which hold the term, the idf is :math:`\ln(1 + (N - df + .5) / (df + .5))`
     for "lucene"; :math:`\ln((N - df + .5) / (df + .5))`, at least 0, for "robertson"; :math:`\ln(N / df)` for
     "atire", :math:`\ln((N + 1) / (df + .5))` for "bm25l" and :math:`\ln((N + 1) / df)` for "bm25+"; the
-    latter three multiply by :math:`k_1 + 1`. The first three give the scores of bm25s. "bm25l" and "bm25+" sum over the terms that a
-    document holds, as Lv and Zhai define them; bm25s adds a constant per query to every document, also to those
-    without any of its terms.
+    latter three multiply by :math:`k_1 + 1`. The first three give the scores of bm25s. "bm25l" and "bm25+" sum over
+    the terms that a document holds, as Lv and Zhai define them; bm25s adds a constant per query to every document,
+    also to those without any of its terms.
 
     What depends on `k1`, `b`, `delta` and `method` is computed for the terms that queries ask for: to change them
     neither tokenizes nor inverts again, and needs no new `fit`.

@@ -153,9 +153,7 @@ class BM25FRetriever(LexicalRetriever):
     def _weigh(self, index):
         weights = dict.fromkeys(index.fields, 1.0) if self.weights is None else self.weights
         if set(weights) != set(index.fields):
-            raise ValueError(
-                f"weights names {list(weights)}, and the fields {list(index.fields)} are indexed: fit again"
-            )
+            raise ValueError(f"weights names {list(weights)}, and {list(index.fields)} are indexed: fit again")
         segment = index.segments[0]
         total = np.zeros(len(segment.docs), dtype=np.float32)
         for field, counts, lengths in zip(index.fields, index.counts, index.lengths):
