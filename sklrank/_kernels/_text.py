@@ -15,185 +15,153 @@ import numpy as np
 
 from sklrank._kernels._jit import kernel
 
-# Entries of a character table: the lower-cased code point and two flags.
-WORD = np.uint32(1 << 31)  # the lower-cased character is a word character
-HARD = np.uint32(1 << 30)  # lower-casing depends on its neighbours or gives several characters
-CODE = np.uint32((1 << 21) - 1)
+# A character table holds the UTF-8 bytes of each lower-cased word character as one number, 0 for other characters,
+# and HARD where lower-casing depends on the neighbours or gives several characters.
+HARD = np.uint32(0xFF)
 
 # Why scan_tokens returned.
 DONE, NEEDS_ROOM, NEEDS_TABLE, NEEDS_LOWER = range(4)
 
 DROPPED = np.uint32(0xFFFFFFFF)
 
-_U8, _U32, _ZERO = np.uint64(8), np.uint64(32), np.uint64(0)
+_ZERO, _U8, _U32, _U56 = np.uint64(0), np.uint64(8), np.uint64(32), np.uint64(56)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIXER = np.uint64(0xD6E8FEB86659FD93)
 _LONG = np.uint64(1 << 63)
 
 
 @kernel
-def _push(byte, arena, position, length, packed, mixed):
-    """Append one byte to the token being read; return its packed last bytes and the hash of those before."""
-    arena[position] = byte
-    packed = (packed << _U8) | np.uint64(byte)
-    if length & 7 == 7:
-        mixed = (mixed ^ packed) * _GOLDEN
-        mixed ^= mixed >> _U32
-        packed = _ZERO
-    return packed, mixed
-
-
-@kernel
-def _shift(size):
-    """What to shift a 64-bit hash by for a table of `size`, a power of two."""
-    shift = 64
-    while size > 1:
-        size >>= 1
-        shift -= 1
-    return np.uint64(shift)
-
-
-@kernel
-def _slot(key, shift):
-    return np.int64(((key ^ (key >> _U32)) * _GOLDEN) >> shift)
-
-
-@kernel
 def scan_tokens(
-    buffer, offsets, doc, stop, position, ascii_table, table, min_length, ids, n_ids, indptr, slots, arena, starts, n_forms
+    buffer,
+    offsets,
+    doc,
+    stop,
+    position,
+    ascii_table,
+    table,
+    min_length,
+    ids,
+    n_ids,
+    indptr,
+    slots,
+    bits,
+    arena,
+    starts,
+    n_forms,
 ):
     """Tokenize documents ``doc`` to ``stop``, going on from a byte position within the first.
 
-    ``slots`` is an open-addressing table of (key, form + 1) pairs with a power of two of them. Up to seven bytes
-    are their own key; longer forms have their hash with the top bit set, and are compared byte by byte. In
-    ``ascii_table`` 0 is no word character, 255 a byte of a longer character, all else the lower-cased byte.
+    ``slots`` is an open-addressing table of ``2**bits`` rows (low, high, form + 1). Up to fifteen bytes are their own
+    key; a longer form has its hash as ``low`` and is compared byte by byte. In ``ascii_table`` 0 is no word
+    character, 255 a byte of a longer character, all else the lower-cased byte.
     """
     mask = slots.shape[0] - 1
-    shift = _shift(slots.shape[0])
+    shift = np.uint64(64 - bits)
     top = starts[n_forms]
-    resumed = True
     while doc < stop:
         end = offsets[doc + 1]
-        if not resumed:
-            position = offsets[doc]
-        resumed = False
         n_bytes = end - position
-        # One lower-cased character has at most half as many bytes again, and a separator follows each token.
+        # A lower-cased character has at most half as many bytes again, and a separator follows each token.
         if arena.shape[0] - top < 2 * n_bytes or ids.shape[0] - n_ids < n_bytes // (min_length + 1) + 1:
             return NEEDS_ROOM, doc, position, n_ids, n_forms
-        length = 0
-        continuation = 0  # bytes of the token that start no character
-        packed = _ZERO
-        mixed = _ZERO
-        begin = position
-        while position <= end:
-            byte = ascii_table[buffer[position]] if position < end else np.uint8(0)
-            if byte == 255:
-                first = np.uint32(buffer[position])
-                if first < 0xE0:
-                    code = (first & np.uint32(0x1F)) << np.uint32(6) | np.uint32(buffer[position + 1] & 0x3F)
-                    size = 2
-                elif first < 0xF0:
-                    code = (
-                        (first & np.uint32(0x0F)) << np.uint32(12)
-                        | np.uint32(buffer[position + 1] & 0x3F) << np.uint32(6)
-                        | np.uint32(buffer[position + 2] & 0x3F)
-                    )
-                    size = 3
-                else:
-                    code = (
-                        (first & np.uint32(0x07)) << np.uint32(18)
-                        | np.uint32(buffer[position + 1] & 0x3F) << np.uint32(12)
-                        | np.uint32(buffer[position + 2] & 0x3F) << np.uint32(6)
-                        | np.uint32(buffer[position + 3] & 0x3F)
-                    )
-                    size = 4
-                if code >= table.shape[0]:
-                    return NEEDS_TABLE, doc, begin, n_ids, n_forms
-                entry = table[code]
-                if entry & HARD:
-                    return NEEDS_LOWER, doc, begin, n_ids, n_forms
-                if entry & WORD:
-                    position += size
-                    code = entry & CODE
-                    if code < 0x80:
-                        packed, mixed = _push(code, arena, top + length, length, packed, mixed)
-                        length += 1
-                        continue
-                    size = 1 if code < 0x800 else 2 if code < 0x10000 else 3
-                    lead = np.uint32(0xC0) if size == 1 else np.uint32(0xE0) if size == 2 else np.uint32(0xF0)
-                    byte_out = lead | code >> np.uint32(6 * size)
-                    packed, mixed = _push(byte_out, arena, top + length, length, packed, mixed)
-                    length += 1
-                    continuation += size
-                    while size > 0:
-                        size -= 1
-                        byte_out = np.uint32(0x80) | (code >> np.uint32(6 * size) & np.uint32(0x3F))
-                        packed, mixed = _push(byte_out, arena, top + length, length, packed, mixed)
-                        length += 1
-                    continue
-                position += size
-            elif byte != 0:
-                packed, mixed = _push(byte, arena, top + length, length, packed, mixed)
-                length += 1
-                position += 1
-                continue
-            else:
-                position += 1
-            # Here the character before `position` is no word character, or the document is at its end.
-            if length - continuation >= min_length:
-                key = packed
-                if length > 7:
-                    mixed = (mixed ^ packed) * _GOLDEN
-                    key = mixed ^ (mixed >> _U32) | _LONG
-                slot = _slot(key, shift)
-                while True:
-                    form = np.int64(slots[slot, 1]) - 1
-                    if form < 0:
-                        if 2 * (n_forms + 1) > mask or n_forms + 2 > starts.shape[0]:
-                            return NEEDS_ROOM, doc, begin, n_ids, n_forms
-                        slots[slot, 0] = key
-                        slots[slot, 1] = n_forms + 1
-                        form = n_forms
-                        n_forms += 1
-                        top += length
-                        starts[n_forms] = top
-                        break
-                    if slots[slot, 0] == key:
-                        same = True
-                        if length > 7:
-                            start = starts[form]
-                            same = starts[form + 1] - start == length
-                            j = 0
-                            while same and j < length:
-                                same = arena[start + j] == arena[top + j]
-                                j += 1
-                        if same:
-                            break
-                    slot = (slot + 1) & mask
-                ids[n_ids] = form
-                n_ids += 1
-            length = 0
-            continuation = 0
-            packed = _ZERO
-            mixed = _ZERO
+        while position < end:
             begin = position
+            write = top
+            continuation = 0  # bytes of the token that start no character
+            low = _ZERO  # the last eight bytes
+            high = _ZERO  # the eight bytes before them
+            while position < end:
+                byte = ascii_table[buffer[position]]
+                size = 1
+                n_more = 0
+                piece = np.uint32(byte)
+                if byte != 0 and byte != 255:  # the short way for most characters
+                    arena[write] = byte
+                    write += 1
+                    position += 1
+                    high = high << _U8 | low >> _U56
+                    low = low << _U8 | np.uint64(byte)
+                    continue
+                if byte == 255:
+                    code = np.uint32(buffer[position])
+                    size = 2 if code < 0xE0 else 3 if code < 0xF0 else 4
+                    code &= np.uint32(0x7F >> size)
+                    for i in range(position + 1, position + size):
+                        code = code << np.uint32(6) | np.uint32(buffer[i] & 0x3F)
+                    if code >= table.shape[0]:
+                        return NEEDS_TABLE, doc, begin, n_ids, n_forms
+                    piece = table[code]
+                    if piece == HARD:
+                        return NEEDS_LOWER, doc, begin, n_ids, n_forms
+                    n_more = (piece > 0xFF) + (piece > 0xFFFF) + (piece > 0xFFFFFF)
+                    continuation += n_more
+                position += size
+                if piece == 0:
+                    break
+                while True:
+                    byte = np.uint8(piece >> np.uint32(8 * n_more))
+                    arena[write] = byte
+                    write += 1
+                    high = high << _U8 | low >> _U56
+                    low = low << _U8 | np.uint64(byte)
+                    n_more -= 1
+                    if n_more < 0:
+                        break
+            length = write - top
+            if length - continuation < min_length:
+                continue
+            if length > 15:
+                for i in range(top, write):
+                    low = (low ^ np.uint64(arena[i])) * _GOLDEN
+                    low ^= low >> _U32
+                high = _LONG
+            key = low ^ high * _MIXER
+            slot = np.int64(((key ^ key >> _U32) * _GOLDEN) >> shift)
+            while True:
+                form = np.int64(slots[slot, 2]) - 1
+                if form < 0:
+                    if 2 * (n_forms + 1) > mask:
+                        return NEEDS_ROOM, doc, begin, n_ids, n_forms
+                    slots[slot, 0] = low
+                    slots[slot, 1] = high
+                    slots[slot, 2] = n_forms + 1
+                    form = n_forms
+                    n_forms += 1
+                    starts[n_forms] = top = write
+                    break
+                if slots[slot, 0] == low and slots[slot, 1] == high:
+                    same = True
+                    if length > 15:
+                        start = starts[form]
+                        same = starts[form + 1] - start == length
+                        j = 0
+                        while same and j < length:
+                            same = arena[start + j] == arena[top + j]
+                            j += 1
+                    if same:
+                        break
+                slot = (slot + 1) & mask
+            ids[n_ids] = form
+            n_ids += 1
         doc += 1
         indptr[doc] = n_ids
+        position = offsets[doc]
     return DONE, doc, position, n_ids, n_forms
 
 
 @kernel
-def rehash(old, new):
+def rehash(old, new, bits):
     """Move all entries of one open-addressing table to a larger one."""
     mask = new.shape[0] - 1
-    shift = _shift(new.shape[0])
+    shift = np.uint64(64 - bits)
     for i in range(old.shape[0]):
-        if old[i, 1] != _ZERO:
-            slot = _slot(old[i, 0], shift)
-            while new[slot, 1] != _ZERO:
+        if old[i, 2] != _ZERO:
+            key = old[i, 0] ^ old[i, 1] * _MIXER
+            slot = np.int64(((key ^ key >> _U32) * _GOLDEN) >> shift)
+            while new[slot, 2] != _ZERO:
                 slot = (slot + 1) & mask
-            new[slot, 0] = old[i, 0]
-            new[slot, 1] = old[i, 1]
+            for j in range(3):
+                new[slot, j] = old[i, j]
 
 
 @kernel

@@ -6,50 +6,56 @@ from functools import cache
 
 import numpy as np
 
-from sklrank._kernels._text import HARD, WORD
+from sklrank._kernels._text import HARD
 
 _N_ASCII = 128
 
 
-def _flags(text, lowercase):
-    """A table entry for each character of `text`: its lower-cased code point and flags."""
-    table = _code_points(text)
-    lowered = text
+def _table(n_characters, lowercase):
+    """The UTF-8 bytes, as one number, of the first so many characters lower-cased; 0 if it is no word character."""
+    codes = np.arange(n_characters, dtype="<u4")
+    text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+    hard = []
     if lowercase:
-        hard = []
-        for start in range(0, len(text), 256):
+        for start in range(0, n_characters, 256):
             block = text[start : start + 256]
             if block.lower() == block:
                 continue
-            for i, character in enumerate(block, start):
-                lower = character.lower()
+            for code, character in enumerate(block, start):
+                lowered = character.lower()
                 # Between letters a capital sigma becomes another sigma than alone.
-                if len(lower) != 1 or ("a" + character).lower() != "a" + lower:
-                    hard.append(i)
+                if len(lowered) != 1 or ("a" + character).lower() != "a" + lowered:
+                    hard.append(code)
                 else:
-                    table[i] = ord(lower)
-        lowered = table.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-        table[hard] |= HARD
-    for match in re.finditer(r"\w+", lowered):
-        table[match.start() : match.end()] |= WORD
+                    codes[code] = ord(lowered)
+        text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+    table = np.zeros(n_characters, dtype=np.uint32)
+    for match in re.finditer(r"\w+", text):
+        word = slice(*match.span())
+        table[word] = _utf8(codes[word])
+    table[hard] = HARD
     return table
 
 
-def _code_points(text):
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)
+def _utf8(codes):
+    """The UTF-8 bytes of code points, the first one highest."""
+    last, third, second = (0x80 | codes >> shift & 0x3F for shift in (0, 6, 12))
+    return np.select(
+        [codes < 0x80, codes < 0x800, codes < 0x10000],
+        [codes, (0xC0 | codes >> 6) << 8 | last, (0xE0 | codes >> 12) << 16 | third << 8 | last],
+        (0xF0 | codes >> 18) << 24 | second << 16 | third << 8 | last,
+    )
 
 
 @cache
 def ascii_table(lowercase):
     """Lower-cased byte of each ASCII word character, 0 for the other ones, 255 for bytes of longer characters."""
-    flags = _flags("".join(map(chr, range(_N_ASCII))), lowercase)
     table = np.full(256, 255, dtype=np.uint8)
-    table[:_N_ASCII] = np.where(flags & WORD, flags, 0) & 0x7F
+    table[:_N_ASCII] = _table(_N_ASCII, lowercase)
     return table
 
 
 @cache
 def character_table(lowercase):
-    """Lower-cased code point of each character of Unicode, with the flags WORD and HARD."""
-    everything = np.arange(sys.maxunicode + 1, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
-    return _flags(everything, lowercase)
+    """The table of all of Unicode, made of what the running interpreter says of each character."""
+    return _table(sys.maxunicode + 1, lowercase)

@@ -20,9 +20,10 @@ class _Scanner:
         self.min_length = min_length
         self.ids = np.empty(n_ids, dtype=np.uint32)  # pages that no token reaches are never touched
         self.n_ids = 0
-        self.slots = np.zeros((1 << 12, 2), dtype=np.uint64)
+        self.bits = 12
+        self.slots = np.zeros((1 << self.bits, 3), dtype=np.uint64)
+        self.starts = np.zeros((1 << self.bits) // 2 + 1, dtype=np.int64)
         self.arena = np.empty(1 << 16, dtype=np.uint8)
-        self.starts = np.zeros(1 << 11, dtype=np.int64)
         self.n_forms = 0
         self.table = np.zeros(0, dtype=np.uint32)
 
@@ -34,7 +35,7 @@ class _Scanner:
         while True:
             status, doc, position, self.n_ids, self.n_forms = scan_tokens(
                 buffer, offsets, doc, stop, position, small, table, self.min_length,
-                self.ids, self.n_ids, indptr, self.slots, self.arena, self.starts, self.n_forms,
+                self.ids, self.n_ids, indptr, self.slots, self.bits, self.arena, self.starts, self.n_forms,
             )  # fmt: skip
             if status == NEEDS_ROOM:
                 self._make_room(offsets[doc + 1] - position)
@@ -61,10 +62,11 @@ class _Scanner:
         if len(self.ids) - self.n_ids < n_needed:
             self.ids.resize(self.n_ids + max(self.n_ids // 2, n_needed), refcheck=False)
         if 2 * (self.n_forms + 1) >= len(self.slots):
-            slots = np.zeros((4 * len(self.slots), 2), dtype=np.uint64)
-            rehash(self.slots, slots)
+            self.bits += 1
+            slots = np.zeros((1 << self.bits, 3), dtype=np.uint64)
+            rehash(self.slots, slots, self.bits)
             self.slots = slots
-            starts = np.zeros(len(slots) // 2 + 1, dtype=np.int64)
+            starts = np.zeros((1 << self.bits) // 2 + 1, dtype=np.int64)
             starts[: self.n_forms + 1] = self.starts[: self.n_forms + 1]
             self.starts = starts
 
