@@ -13,6 +13,7 @@ from sklrank.metrics._binary import (
     recall_at_k_score,
     success_at_k_score,
 )
+from sklrank.metrics._compare import Comparison, compare
 from sklrank.metrics._evaluate import Evaluation, evaluate
 from sklrank.metrics._graded import (
     alpha_ndcg_score,
@@ -22,6 +23,7 @@ from sklrank.metrics._graded import (
     rank_biased_precision_score,
 )
 from sklrank.metrics._names import metric_from_name
+from sklrank.metrics._plot import ComparisonDisplay, PerQueryDisplay
 from sklrank.metrics._sets import (
     set_average_precision_score,
     set_f1_score,
@@ -31,9 +33,13 @@ from sklrank.metrics._sets import (
 )
 
 __all__ = [
+    "Comparison",
+    "ComparisonDisplay",
     "Evaluation",
+    "PerQueryDisplay",
     "alpha_ndcg_score",
     "bpref_score",
+    "compare",
     "dcg_score",
     "evaluate",
     "expected_reciprocal_rank_score",

@@ -21,6 +21,13 @@ class Evaluation(dict):
         Whether the run has the query.
     bounds : dict of str to tuple of float, or None
         Least and greatest value over all judgments of the unjudged documents, where they were asked for.
+
+    Examples
+    --------
+    >>> from sklrank.metrics import evaluate
+    >>> result = evaluate({"q1": {"d1": 1}, "q2": {"d2": 1}}, {"q1": ["d1"], "q2": ["d3", "d2"]}, "mrr")
+    >>> result["mrr"], result.per_query["mrr"].tolist(), result.qids.tolist()
+    (0.75, [1.0, 0.5], ['q1', 'q2'])
     """
 
     def __init__(self, values, *, per_query, qids, in_run, bounds=None):

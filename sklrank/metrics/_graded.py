@@ -107,7 +107,7 @@ def ndcg_score(
     >>> ndcg_score(qrels, run, k=10, average=None).round(4)
     array([0.7602, 0.6309])
     >>> round(ndcg_score([[3, 0, 2]], [[0.1, 0.7, 0.4]]), 4)
-    0.6480
+    0.648
     """
     return score(
         measures.ndcg,

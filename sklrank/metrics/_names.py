@@ -254,6 +254,15 @@ def metric_from_name(name):
     ------
     ValueError
         If there is no such metric, or it has no such parameter.
+
+    Examples
+    --------
+    >>> from sklrank.metrics import metric_from_name
+    >>> metric = metric_from_name("map(rel=2)@100")
+    >>> metric.k, metric.params
+    (100, {'relevance_level': 2, 'k': 100})
+    >>> metric({"q1": {"d1": 2, "d2": 1}}, {"q1": ["d2", "d1"]})
+    0.5
     """
     if isinstance(name, Metric):
         return name

@@ -1,0 +1,411 @@
+"""Several runs, and whether they differ."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklrank._validation import Interval, StrOptions, validate_params
+from sklrank.data._frames import frame_like
+from sklrank.metrics._judged import align
+from sklrank.metrics._names import metric_from_name
+from sklrank.metrics._significance import (
+    bootstrap,
+    correct,
+    detectable_effect,
+    paired_t,
+    randomization,
+    tukey_hsd,
+    wilcoxon,
+)
+
+_TIE = 1e-12  # differences that are no more than rounding
+_COLUMNS = (
+    "metric", "run", "baseline", "difference", "low", "high", "p", "p_adjusted", "significant", "effect_size", "wins",
+    "ties", "losses", "detectable",
+)  # fmt: skip
+
+
+class Comparison:
+    """Runs that were measured on the same queries, and the tests of their differences.
+
+    `compare` makes it. It prints as text.
+
+    Parameters
+    ----------
+    names : list of str
+        The runs.
+    values : dict of str to ndarray of shape (n_runs, n_queries)
+        Per metric, the value of each run for each query that counts.
+    qids : dict of str to ndarray of object, shape (n_queries,)
+        Per metric, the queries.
+    tests : list of dict
+        One for each metric and pair of runs; see `to_frame`.
+    settings : dict
+        ``test``, ``correction``, ``confidence`` and ``baseline``.
+
+    Attributes
+    ----------
+    means : dict of str to dict of str to float
+        Per metric, the mean of each run.
+
+    Examples
+    --------
+    >>> from sklrank.metrics import compare
+    >>> qrels = {f"q{i}": {"a": 1} for i in range(8)}
+    >>> good = {f"q{i}": {"a": 2.0, "b": 1.0} for i in range(8)}
+    >>> bad = {f"q{i}": {"a": 1.0, "b": i % 4} for i in range(8)}
+    >>> comparison = compare(qrels, {"good": good, "bad": bad}, ["mrr"], baseline="bad")
+    >>> comparison.means
+    {'mrr': {'good': 1.0, 'bad': 0.625}}
+    """
+
+    def __init__(self, names, values, qids, tests, settings):
+        self.names = names
+        self.values = values
+        self.qids = qids
+        self.tests = tests
+        self.settings = settings
+        self.means = {metric: dict(zip(names, map(float, matrix.mean(axis=1)))) for metric, matrix in values.items()}
+
+    @property
+    def metrics(self):
+        """Names of the metrics.
+
+        Returns
+        -------
+        list of str
+        """
+        return list(self.values)
+
+    def intervals(self, metric):
+        """Confidence interval of each run's mean, Student's.
+
+        Parameters
+        ----------
+        metric : str
+
+        Returns
+        -------
+        dict of str to tuple of float
+        """
+        _, intervals = paired_t(self.values[metric], self.settings["confidence"])
+        return {name: tuple(map(float, interval)) for name, interval in zip(self.names, intervals)}
+
+    def to_frame(self):
+        """One row for each metric and pair of runs.
+
+        Columns: metric, run, baseline, the mean difference run - baseline, its interval (low, high), p, p_adjusted,
+        whether that is significant, effect_size (Cohen's d_z: mean over standard deviation of the differences), on how
+        many queries the run wins, ties and loses, and the least true difference that the paired t test would find in
+        four of five such experiments (detectable).
+
+        Returns
+        -------
+        DataFrame
+            Of pandas where it is installed, else of polars.
+        """
+        return frame_like({name: [test[name] for test in self.tests] for name in _COLUMNS})
+
+    def to_dict(self):
+        """All figures as plain Python objects, ready for JSON.
+
+        Returns
+        -------
+        dict
+            With the keys ``settings``, ``means``, ``intervals`` and ``tests``.
+        """
+        return {
+            "settings": dict(self.settings),
+            "means": {metric: dict(means) for metric, means in self.means.items()},
+            "intervals": {
+                metric: {name: list(i) for name, i in self.intervals(metric).items()} for metric in self.values
+            },
+            "tests": [dict(test) for test in self.tests],
+        }
+
+    def to_markdown(self, digits=4):
+        """Means of the runs as a Markdown table; letters mark what a run is significantly better than.
+
+        Parameters
+        ----------
+        digits : int, default=4
+            Decimals.
+
+        Returns
+        -------
+        str
+        """
+        rows = [["", "run", *self.metrics], ["---"] * 2 + ["---:"] * len(self.metrics)]
+        for i, name in enumerate(self.names):
+            cells = []
+            for metric in self.metrics:
+                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
+                value = f"**{value}**" if self._is_best(metric, name) else value
+                cells.append(f"{value}<sup>{letters}</sup>" if letters else value)
+            rows.append([_letter(i), name.replace("|", "\\|"), *cells])
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{self._legend()}\n"
+
+    def to_latex(self, digits=4):
+        """Means of the runs as a LaTeX table (booktabs); letters mark what a run is significantly better than.
+
+        Parameters
+        ----------
+        digits : int, default=4
+            Decimals.
+
+        Returns
+        -------
+        str
+        """
+        lines = [r"\begin{tabular}{ll" + "r" * len(self.metrics) + "}", r"\toprule"]
+        lines += [" & ".join(["", "run", *map(_tex, self.metrics)]) + r" \\", r"\midrule"]
+        for i, name in enumerate(self.names):
+            cells = []
+            for metric in self.metrics:
+                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
+                value = rf"\textbf{{{value}}}" if self._is_best(metric, name) else value
+                cells.append(value + (rf"$^{{\mathrm{{{letters}}}}}$" if letters else ""))
+            lines.append(" & ".join([_letter(i), _tex(name), *cells]) + r" \\")
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {self._legend()}"]) + "\n"
+
+    def _beaten(self, metric, name):
+        """Letters of the runs that `name` is significantly better than."""
+        beaten = set()
+        for test in self.tests:
+            if test["metric"] == metric and test["significant"]:
+                better, worse = (
+                    (test["run"], test["baseline"]) if test["difference"] > 0 else (test["baseline"], test["run"])
+                )
+                if better == name:
+                    beaten.add(self.names.index(worse))
+        return "".join(map(_letter, sorted(beaten)))
+
+    def _is_best(self, metric, name):
+        return self.means[metric][name] == max(self.means[metric].values())
+
+    def _legend(self):
+        counts = sorted({matrix.shape[1] for matrix in self.values.values()})
+        settings = self.settings
+        correction = f", {settings['correction']}" if settings["correction"] else ""
+        return (
+            f"{' or '.join(map(str, counts))} queries. Letters: better than that run, {settings['test']}{correction}, "
+            f"p < {1 - settings['confidence']:.2g}."
+        )
+
+    def __str__(self):
+        table = [["", "run", *self.metrics]]
+        for i, name in enumerate(self.names):
+            cells = [f"{self.means[m][name]:.4f} {self._beaten(m, name)}".rstrip() for m in self.metrics]
+            table.append([_letter(i), name, *cells])
+        level = f"{100 * self.settings['confidence']:g} %"
+        details = [["metric", "run", "against", "difference", level, "p", "d_z", "won/tied/lost", "detectable"]]
+        for test in self.tests:
+            details.append(
+                [
+                    test["metric"],
+                    test["run"],
+                    test["baseline"],
+                    f"{test['difference']:+.4f}",
+                    f"[{test['low']:+.4f}, {test['high']:+.4f}]",
+                    f"{test['p_adjusted']:.4f}",
+                    f"{test['effect_size']:+.2f}",
+                    f"{test['wins']}/{test['ties']}/{test['losses']}",
+                    f"{test['detectable']:.4f}",
+                ]
+            )
+        return "\n".join([_columns(table), "", _columns(details), "", self._legend()])
+
+    __repr__ = __str__
+
+
+def _letter(i):
+    return chr(ord("a") + i) if i < 26 else f"({i + 1})"
+
+
+def _tex(text):
+    for character in "&%$#_{}":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def _columns(rows):
+    """Rows of cells as lines of text, the first row a header."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+@validate_params(
+    {
+        "test": [StrOptions({"paired_t", "randomization", "wilcoxon", "bootstrap", "tukey_hsd"})],
+        "correction": [StrOptions({"holm", "bonferroni", "bh"}), None],
+        "baseline": [str, None],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def compare(
+    qrels,
+    runs,
+    metrics,
+    *,
+    test="paired_t",
+    correction="holm",
+    baseline=None,
+    confidence=0.95,
+    n_resamples=9999,
+    random_state=None,
+):
+    """Compare runs on the same queries, with tests of significance.
+
+    Parameters
+    ----------
+    qrels : Qrels or whatever they are made from
+        Judgments.
+    runs : dict of str to Run, or list of Run
+        The runs by name; those of a list are named by themselves.
+    metrics : str or list of str
+        Names of metrics that are means over queries, such as ``"ndcg@10"``.
+    test : {"paired_t", "randomization", "wilcoxon", "bootstrap", "tukey_hsd"}, default="paired_t"
+        Two-sided test of the differences, query by query.
+    correction : {"holm", "bonferroni", "bh"} or None, default="holm"
+        How p values are adjusted for the number of comparisons made with one metric. Tukey's test needs none.
+    baseline : str, default=None
+        Name of the run that the others are compared with; ``None`` compares all pairs.
+    confidence : float, default=0.95
+        Level of the intervals; differences are significant where p is below one less it.
+    n_resamples : int, default=9999
+        Number of random signs or of bootstrap samples.
+    random_state : int, RandomState instance or None, default=None
+        Makes the tests that draw at random reproducible.
+
+    Returns
+    -------
+    Comparison
+
+    See Also
+    --------
+    evaluate : One run.
+
+    Notes
+    -----
+    Judged queries that a run lacks count 0 in it. ``"randomization"`` flips the signs of the differences at random;
+    its p value is (b + 1) / (B + 1) for b of B draws at least as extreme as what was observed, and exact where all
+    signs are no more than `n_resamples`. ``"bootstrap"`` draws queries with replacement from differences shifted to mean
+    0, and gives percentile intervals. ``"tukey_hsd"`` takes runs and queries for the factors of a two-way analysis of
+    variance without interaction, and compares all pairs of runs at once by the studentized range; of two runs it is the
+    paired t test. Intervals of the other tests are Student's and are not corrected.
+
+    References
+    ----------
+    Smucker, M. D., Allan, J., & Carterette, B. (2007). A comparison of statistical significance tests for information
+    retrieval evaluation. CIKM 2007.
+
+    Carterette, B. (2012). Multiple testing in statistical analysis of systems-based information retrieval experiments.
+    ACM Transactions on Information Systems, 30(1), article 4.
+
+    Sakai, T. (2014). Statistical reform in information retrieval? ACM SIGIR Forum, 48(1).
+
+    Examples
+    --------
+    >>> from sklrank.metrics import compare
+    >>> qrels = {f"q{i}": {"a": 1} for i in range(8)}
+    >>> good = {f"q{i}": {"a": 2.0, "b": 1.0} for i in range(8)}
+    >>> bad = {f"q{i}": {"a": 1.0, "b": i % 4} for i in range(8)}
+    >>> print(compare(qrels, {"good": good, "bad": bad}, "mrr", baseline="bad"))
+       run   mrr
+    a  good  1.0000 b
+    b  bad   0.6250
+    <BLANKLINE>
+    metric  run   against  difference  95 %                p       d_z    won/tied/lost  detectable
+    mrr     good  bad      +0.3750     [+0.1815, +0.5685]  0.0025  +1.62  6/2/0          0.2676
+    <BLANKLINE>
+    8 queries. Letters: better than that run, paired_t, holm, p < 0.05.
+    """
+    runs = _named(runs)
+    if baseline is not None and baseline not in runs:
+        raise ValueError(f"baseline={baseline!r} is none of the runs: {', '.join(map(repr, runs))}")
+    chosen = [metric_from_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
+    for metric in chosen:
+        if metric.how != "mean":
+            raise ValueError(f"{metric.name!r} is not a mean over queries, so its differences have no test here")
+    names = list(runs)
+    first = 0 if baseline is None else names.index(baseline)
+    pairs = [
+        (a, b) for b in range(len(names)) for a in range(len(names)) if (a > b if baseline is None else a != b == first)
+    ]
+    aligned = [align(qrels, run) for run in runs.values()]
+    rng = check_random_state(random_state)
+    correction = None if test == "tukey_hsd" else correction
+    values, qids, tests = {}, {}, []
+    for metric in chosen:
+        values[metric.name], qids[metric.name] = _matrix(metric, aligned)
+        tests += _test(metric.name, names, values[metric.name], pairs, test, correction, confidence, n_resamples, rng)
+    settings = {"test": test, "correction": correction, "confidence": confidence, "baseline": baseline}
+    return Comparison(names, values, qids, tests, settings)
+
+
+def _named(runs):
+    if isinstance(runs, dict):
+        named = {str(name): run for name, run in runs.items()}
+    else:
+        named = {getattr(run, "name", None): run for run in runs}
+        if None in named or len(named) < len(runs):
+            raise ValueError("runs of a list need names that differ, or pass a dict {name: run}")
+    if not named:
+        raise ValueError("no run to compare")
+    return named
+
+
+def _matrix(metric, aligned):
+    """Value of each run for each query that counts, and these queries."""
+    rows = []
+    for judged in aligned:
+        found, counted = metric.values(judged)
+        rows.append(found[counted])
+    if len(rows[0]) < 2:
+        raise ValueError(f"{metric.name!r}: {len(rows[0])} judged queries; a comparison needs two or more")
+    qids = aligned[0].qids
+    qids = np.array([str(i) for i in range(len(counted))], dtype=object) if qids is None else qids
+    return np.array(rows), qids[counted]
+
+
+def _test(metric, names, values, pairs, test, correction, confidence, n_resamples, rng):
+    """One dict for each pair of runs."""
+    if not pairs:
+        return []
+    differences = np.array([values[a] - values[b] for a, b in pairs])
+    differences[np.abs(differences) < _TIE] = 0.0
+    if test == "tukey_hsd":
+        p, intervals = tukey_hsd(values, pairs, confidence)
+    elif test in ("randomization", "bootstrap"):
+        run_test = randomization if test == "randomization" else bootstrap
+        p, intervals = run_test(differences, confidence, n_resamples, rng)
+    else:
+        p, intervals = (paired_t if test == "paired_t" else wilcoxon)(differences, confidence)
+    adjusted = correct(p, correction)
+    mean, deviation = differences.mean(axis=1), differences.std(axis=1, ddof=1)
+    effect = np.divide(mean, deviation, out=np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), where=deviation > 0)
+    detectable = detectable_effect(values.shape[1], 1 - confidence) * deviation
+    wins, losses = (differences > 0).sum(axis=1), (differences < 0).sum(axis=1)
+    return [
+        {
+            "metric": metric,
+            "run": names[a],
+            "baseline": names[b],
+            "difference": float(mean[i]),
+            "low": float(intervals[i, 0]),
+            "high": float(intervals[i, 1]),
+            "p": float(p[i]),
+            "p_adjusted": float(adjusted[i]),
+            "significant": bool(adjusted[i] < 1 - confidence),
+            "effect_size": float(effect[i]),
+            "wins": int(wins[i]),
+            "ties": int(values.shape[1] - wins[i] - losses[i]),
+            "losses": int(losses[i]),
+            "detectable": float(detectable[i]),
+        }
+        for i, (a, b) in enumerate(pairs)
+    ]
