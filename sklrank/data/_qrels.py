@@ -8,7 +8,7 @@ from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_colum
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._pairs import Pairs, align_queries, as_pairs, check_duplicates, group_by_query, object_array
 from sklrank.data._queries import Queries
-from sklrank.data._trec import read_trec, write_lines
+from sklrank.data._trec import place_of_repeat, read_trec, write_lines
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
@@ -175,7 +175,7 @@ class Qrels(Pairs):
         try:
             return cls._from_columns(qids, docids, grades, iterations if subtopics else None, corpus)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{place_of_repeat(path, (0, 1, 2) if subtopics else (0, 2))}: {error}") from None
 
     def align(self, queries):
         """The judgments of `queries`, one row each, in their order; none where there are none.

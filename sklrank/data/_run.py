@@ -12,7 +12,7 @@ from sklrank.data._order import rank
 from sklrank.data._pairs import Pairs, align_queries, as_pairs, check_duplicates, group_by_query, object_array
 from sklrank.data._queries import Queries
 from sklrank.data._strings import StringArray
-from sklrank.data._trec import read_trec, write_lines
+from sklrank.data._trec import place_of_repeat, read_trec, write_lines
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
@@ -53,6 +53,8 @@ class Run(Pairs):
         Names of further score columns, one value an entry.
     name : str or None
         Name of the run.
+    k : int or None
+        The cutoff of whoever retrieved it: no ranking is longer. None where nobody said.
 
     See Also
     --------
@@ -73,6 +75,7 @@ class Run(Pairs):
     """
 
     _values = ("_scores", "_columns")
+    k = None
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class Run(Pairs):
 
     # --- other ways in
     @classmethod
-    def from_ragged(cls, indptr, rows, scores, *, queries, corpus, columns=None, name=None):
+    def from_ragged(cls, indptr, rows, scores, *, queries, corpus, columns=None, name=None, k=None):
         """A run of entries that are ranked already.
 
         Parameters
@@ -183,6 +186,8 @@ class Run(Pairs):
             Further score columns; NaN where there is no score.
         name : str, default=None
             Name of the run.
+        k : int, default=None
+            The cutoff: no ranking is longer.
 
         Returns
         -------
@@ -190,7 +195,7 @@ class Run(Pairs):
         """
         self = object.__new__(cls)
         self._set_pairs(indptr, queries, corpus, rows.astype(np.int64, copy=False))
-        self._scores, self._columns, self.name = scores, dict(columns or {}), name
+        self._scores, self._columns, self.name, self.k = scores, dict(columns or {}), name, k
         return self
 
     @classmethod
@@ -328,12 +333,12 @@ class Run(Pairs):
             If a line is not of that form, or a document stands twice; the message names file, line and reason.
         """
         _check_options(ties, score_dtype)
-        qids, _, docids, _, scores, tags = read_trec(path, "qid Q0 docid rank score tag", "score", ("Q0", "rank"))
+        qids, _, docids, _, scores, tags = read_trec(path, "qid Q0 docid rank score tag", "score", ("Q0", "rank"), True)
         name = tags[0] if name is None and tags else name
         try:
             return cls._from_columns(qids, docids, scores, corpus, name, ties, True, score_dtype)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{place_of_repeat(path, (0, 2))}: {error}") from None
 
     # --- what is in it
     @property

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tempfile
+import zlib
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -47,7 +48,7 @@ def write_lines(path, lines):
         out.writelines(lines)
 
 
-def read_trec(path, form, number, skip=()):
+def read_trec(path, form, number, skip=(), more=False):
     """Columns of a file of whitespace-separated fields; ``#`` starts a line of comment.
 
     Parameters
@@ -60,6 +61,8 @@ def read_trec(path, form, number, skip=()):
         The field that holds a number.
     skip : sequence of str, default=()
         Fields that nobody reads; their columns stay empty.
+    more : bool, default=False
+        Whether lines may go on after the last field, as trec_eval 10 allows in runs.
 
     Returns
     -------
@@ -78,22 +81,49 @@ def read_trec(path, form, number, skip=()):
     with open_lines(path) as lines:
         try:
             while chunk := list(islice(lines, _CHUNK)):
-                for i, values in enumerate(_fields(path, chunk, first, names)):
+                for i, values in enumerate(_fields(path, chunk, first, names, more)):
                     if names[i] == number:
                         columns[i].append(_numbers(path, chunk, first, values, names, i))
                     elif names[i] not in skip:
                         columns[i].extend(map(shared.setdefault, values, values))
                 first += len(chunk)
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 text after line {first - 1}: {error}") from None
-        except EOFError as error:
+            raise ValueError(f"{path}{_undecodable(path)}: not UTF-8 text: {error.reason}") from None
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path}: cannot be read after line {first - 1}: {error}") from None
     i = names.index(number)
     columns[i] = np.concatenate(columns[i]) if columns[i] else np.empty(0)
     return columns
 
 
-def _fields(path, chunk, first, names):
+def place_of_repeat(path, fields):
+    """``path:line`` of the first line that has the same `fields` (their positions) as one above; else the path."""
+    seen = set()
+    with open_lines(path) as lines:
+        for number, line in enumerate(lines, 1):
+            values = line.split()
+            if line.startswith("#") or not values:
+                continue
+            key = tuple(values[i] for i in fields)
+            if key in seen:
+                return f"{path}:{number}"
+            seen.add(key)
+    return str(path)
+
+
+def _undecodable(path):
+    """``:line`` of the first line that is not UTF-8; empty where there is none."""
+    opener = gzip.open if str(path).endswith(".gz") else open
+    with opener(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f":{number}"
+    return ""
+
+
+def _fields(path, chunk, first, names, more):
     """Fields of the lines of `chunk`, as one list a column."""
     # One split for all lines, with a mark at the end of each that shows whether every line had its fields.
     step = len(names) + 1
@@ -103,23 +133,23 @@ def _fields(path, chunk, first, names):
         flat.append("\0")
     even = len(flat) == step * len(chunk) and flat[step - 1 :: step].count("\0") == len(chunk)
     if not even or text.startswith("#") or "\n#" in text:
-        flat = _checked(path, chunk, first, names)
+        flat = _checked(path, chunk, first, names, more)
     return [flat[i::step] for i in range(len(names))]
 
 
-def _checked(path, chunk, first, names):
+def _checked(path, chunk, first, names, more):
     """Fields line by line, for a chunk with comments, blank lines or an error."""
     flat = []
     for number, line in enumerate(chunk, first):
         values = line.split()
         if line.startswith("#") or not values:
             continue
-        if len(values) != len(names):
+        if len(values) < len(names) or len(values) > len(names) and not more:
             raise ValueError(
                 f"{path}:{number}: {len(values)} fields instead of {len(names)} ({' '.join(names)}): "
                 f"{line.strip()[:80]!r}"
             )
-        flat += [*values, "\0"]
+        flat += [*values[: len(names)], "\0"]
     return flat
 
 

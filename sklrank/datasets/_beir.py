@@ -66,7 +66,7 @@ def read_beir(folder, split="test"):
 def read_corpus(folder):
     r"""The documents of a folder in BEIR's form."""
     path = find(folder, ("corpus.jsonl",))
-    records = _unique_records(path)
+    records = unique_records(path)
     if not any(record.get("metadata") for record in records):
         for record in records:
             record.pop("metadata", None)
@@ -78,7 +78,7 @@ def read_split(folder, corpus, split):
     whole = not (folder / "qrels").is_dir()
     if whole and split != "test":
         raise ValueError(f"{folder} has no splits, so there is no split={split!r}: it holds no folder qrels")
-    records = _unique_records(find(folder, ("queries.jsonl",)))
+    records = unique_records(find(folder, ("queries.jsonl",)))
     path = find(folder, ("qrels.tsv",) if whole else (f"qrels/{split}.tsv",))
     judged = _read_judgments(path, {record["_id"]: {} for record in records}, corpus)
     if not whole:
@@ -90,7 +90,7 @@ def read_split(folder, corpus, split):
     )
 
 
-def _unique_records(path):
+def unique_records(path):
     """The objects of a JSON lines file, their ids checked."""
     first, records = {}, []
     for number, record in json_records(path, needed=("_id", "text")):
@@ -107,9 +107,8 @@ def _unique_records(path):
     return records
 
 
-def _read_judgments(path, judged, corpus):
-    """Fill `judged`, which maps each known query to its judgments so far, from a file of judgments."""
-    lines, docids = [], []
+def judgment_lines(path):
+    """Yield the number, query, document and grade of each line of a file of judgments."""
     for number, line in numbered_lines(path):
         cells = line.split("\t")
         if len(cells) != 3:
@@ -123,6 +122,13 @@ def _read_judgments(path, judged, corpus):
             grade = math.nan
         if not math.isfinite(grade):
             raise bad_line(path, number, f"the score {score!r} is not a finite number")
+        yield number, qid, docid, grade
+
+
+def _read_judgments(path, judged, corpus):
+    """Fill `judged`, which maps each known query to its judgments so far, from a file of judgments."""
+    lines, docids = [], []
+    for number, qid, docid, grade in judgment_lines(path):
         if qid not in judged:
             raise bad_line(path, number, f"query {qid!r} is not among the queries")
         if docid in judged[qid]:

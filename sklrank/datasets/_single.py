@@ -1,0 +1,91 @@
+"""Readers of single files of documents, queries or judgments, in the form that each is in."""
+
+from sklrank.data import Corpus, Qrels, Queries
+from sklrank.datasets._beir import judgment_lines, unique_records
+from sklrank.datasets._files import bad_line, numbered_lines
+
+
+def read_documents(path):
+    """Documents from a file whose form its name tells, ``.gz`` aside.
+
+    ``.jsonl``: objects with ``_id``, ``text`` and perhaps ``title``, as BEIR ships them. ``.tsv``: id, text and
+    perhaps title between tabs. Any other: one document a line, whose id is the number of the line, from 1; blank
+    lines hold none.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Corpus
+    """
+    records = _records(path)
+    if not any(record.get("metadata") for record in records):
+        records = [{name: value for name, value in record.items() if name != "metadata"} for record in records]
+    return Corpus(records)
+
+
+def read_queries(path):
+    """Queries from a file in a form that `read_documents` knows; their titles say nothing.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Queries
+    """
+    return Queries({record["_id"]: record["text"] or "" for record in _records(path)})
+
+
+def read_judgments(path):
+    """Judgments from a file: query, document and score between tabs, as BEIR ships them, or TREC's four columns.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Qrels
+    """
+    _, line = next(numbered_lines(path), (0, ""))
+    if line.count("\t") != 2 or line.startswith("#"):
+        return Qrels.from_trec(path)
+    judged = {}
+    for number, qid, docid, grade in judgment_lines(path):
+        grades = judged.setdefault(qid, {})
+        if docid in grades:
+            raise bad_line(path, number, f"query {qid!r} and document {docid!r} are judged already")
+        grades[docid] = grade
+    return Qrels(judged)
+
+
+def _records(path):
+    """One dict with ``_id`` and ``text`` for each document or query of a file."""
+    suffixes = str(path).removesuffix(".gz").rpartition(".")
+    if suffixes[2] == "jsonl":
+        records = unique_records(path)
+    elif suffixes[2] == "tsv":
+        records = _rows(path)
+    else:
+        records = [{"_id": str(number), "text": line} for number, line in numbered_lines(path)]
+    if not records:
+        raise ValueError(f"{path}: holds nothing")
+    return records
+
+
+def _rows(path):
+    """The records of a file of tab-separated values, their ids checked."""
+    first, records = {}, []
+    for number, line in numbered_lines(path):
+        cells = line.split("\t")
+        if not 2 <= len(cells) <= 3:
+            raise bad_line(path, number, f"needed id, text and perhaps title between tabs, got {len(cells)} columns")
+        if cells[0] in first:
+            raise bad_line(path, number, f"the id {cells[0]!r} stands in line {first[cells[0]]} already")
+        first[cells[0]] = number
+        records.append(dict(zip(("_id", "text", "title"), cells)))
+    return records
