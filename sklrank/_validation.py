@@ -1,6 +1,10 @@
 """Checks at the public boundary; the only importer of scikit-learn's private names."""
 
+import sys
+from types import FunctionType, ModuleType
+
 import numpy as np
+import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions, validate_params
@@ -15,6 +19,9 @@ __all__ = [
     "check_fitted",
     "check_term_weights",
     "is_matrix_like",
+    "scorer_table",
+    "scoring_options",
+    "set_scorer_table",
     "validate_params",
 ]
 
@@ -61,3 +68,83 @@ def check_term_weights(estimator, X, *, reset):
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+# --- scikit-learn's scorers by name, which have no public way in
+
+
+def scorer_table():
+    """Scikit-learn's table of scorers, a dict of names.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not where it was in the versions that we know.
+    """
+    from sklearn.metrics import _scorer  # takes as long to import as all of sklrank
+
+    table = getattr(_scorer, "_SCORERS", None)
+    if not isinstance(table, dict) or "accuracy" not in table:
+        raise _unknown_scorers("the table sklearn.metrics._scorer._SCORERS is missing")
+    return table
+
+
+def set_scorer_table(table):
+    """Replace scikit-learn's table of scorers."""
+    from sklearn.metrics import _scorer
+
+    _scorer._SCORERS = table
+
+
+def scoring_options():
+    """The constraints of all `scoring` parameters that name scikit-learn's scorers, in all modules imported so far.
+
+    Returns
+    -------
+    list of StrOptions
+        Their attribute `options` is the set of names.
+
+    Raises
+    ------
+    RuntimeError
+        If scikit-learn's own functions no longer state them as in the versions that we know.
+    """
+    from sklearn import model_selection
+
+    found = {}
+    for module in list(sys.modules.values()):
+        for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
+            if isinstance(value, FunctionType):
+                constraints = vars(value).get("_skl_parameter_constraints")
+            elif isinstance(value, type):
+                constraints = vars(value).get("_parameter_constraints")
+            else:
+                continue
+            options = _scoring_option(constraints)
+            if options is not None:
+                found[id(options)] = options
+    for value, name in (
+        (model_selection.cross_validate, "_skl_parameter_constraints"),
+        (model_selection.learning_curve, "_skl_parameter_constraints"),
+        (model_selection.GridSearchCV, "_parameter_constraints"),
+    ):
+        if id(_scoring_option(getattr(value, name, None))) not in found:
+            raise _unknown_scorers(f"{value.__name__} states no set of names for scoring")
+    return list(found.values())
+
+
+def _scoring_option(constraints):
+    """The constraint in `constraints` that lists names of scorers, or None."""
+    stated = constraints.get("scoring") if isinstance(constraints, dict) else None
+    for constraint in stated if isinstance(stated, list) else ():
+        if isinstance(constraint, StrOptions) and "accuracy" in getattr(constraint, "options", ()):
+            return constraint
+    return None
+
+
+def _unknown_scorers(reason):
+    return RuntimeError(
+        f"scikit-learn {sklearn.__version__} keeps its scorers in a way that this version of sklrank does not know "
+        f"({reason}), so the names of rank metrics cannot be registered there. Without registration there is "
+        "scoring=sklrank.metrics.get_scorer('ndcg@10')"
+    )

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklrank.data import Qrels
+from sklrank.data._corpus import TRAVELLERS
 from sklrank.metrics import ndcg_score
 
 __all__ = ["Retriever", "estimator_key", "refuse_judgments"]
@@ -91,6 +92,13 @@ class Retriever(BaseEstimator):
         if not isinstance(text, str):
             raise TypeError(f"search takes one query, a str, got {type(text).__name__}; predict takes many")
         return self._search([text], k, filter)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "_travellers": tuple(TRAVELLERS)} if TRAVELLERS else state
+
+    def __setstate__(self, state):
+        super().__setstate__({name: value for name, value in state.items() if name != "_travellers"})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

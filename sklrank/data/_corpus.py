@@ -21,6 +21,8 @@ _LIVING = weakref.WeakValueDictionary()
 _BY_CONTENT = OrderedDict()
 _N_BY_CONTENT = 4
 _LOCK = threading.Lock()
+# What pickles of corpora and estimators take along: objects that act where they are unpickled.
+TRAVELLERS = []
 
 
 class DocumentIds:
@@ -271,13 +273,13 @@ class Corpus(DocumentIds):
         return self
 
     def __reduce__(self):
-        return _restore, (self._token, self._columns, self._ids, self._cache.folder)
+        return _restore, (self._token, self._columns, self._ids, self._cache.folder, *TRAVELLERS)
 
     def __repr__(self):
         return f"<Corpus: {len(self)} documents, columns {', '.join(self._columns) or 'none'}>"
 
 
-def _restore(token, columns, ids, folder):
+def _restore(token, columns, ids, folder, *travellers):
     """The corpus of `token` that lives in this process, else a new one of that token."""
     with _LOCK:
         corpus = _LIVING.get(token)

@@ -24,6 +24,13 @@ from sklrank.metrics._graded import (
 )
 from sklrank.metrics._names import metric_from_name
 from sklrank.metrics._plot import ComparisonDisplay, PerQueryDisplay
+from sklrank.metrics._scorer import (
+    get_scorer,
+    get_scorer_names,
+    make_rank_scorer,
+    register_scorers,
+    unregister_scorers,
+)
 from sklrank.metrics._sets import (
     set_average_precision_score,
     set_f1_score,
@@ -44,9 +51,12 @@ __all__ = [
     "evaluate",
     "expected_reciprocal_rank_score",
     "f1_at_k_score",
+    "get_scorer",
+    "get_scorer_names",
     "inferred_ap_score",
     "interpolated_precision_score",
     "judged_at_k_score",
+    "make_rank_scorer",
     "mean_average_precision_score",
     "mean_reciprocal_rank_score",
     "metric_from_name",
@@ -55,10 +65,12 @@ __all__ = [
     "r_precision_score",
     "rank_biased_precision_score",
     "recall_at_k_score",
+    "register_scorers",
     "set_average_precision_score",
     "set_f1_score",
     "set_precision_score",
     "set_recall_score",
     "set_relative_precision_score",
     "success_at_k_score",
+    "unregister_scorers",
 ]

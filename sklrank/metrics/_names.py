@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import signature
+from numbers import Number
 from types import MappingProxyType
 
 from sklrank.metrics import _measures as measures
@@ -201,6 +202,21 @@ class Metric:
         """The same metric with `params` where it takes them and its name leaves them open."""
         known = self.measure.parameters
         return Metric(self.name, self.base, {p: v for p, v in params.items() if p in known} | self.params, self.empty)
+
+    def with_params(self, **params):
+        """The same metric with other values of `params`, which may be "empty" too."""
+        if not params:
+            return self
+        known = [*self.measure.parameters, "empty"]
+        for key, value in params.items():
+            if key not in known:
+                raise TypeError(f"{self.base} has no parameter {key!r}; it has {', '.join(known)}")
+            if isinstance(value, (str, Number)):
+                params[key] = _parse(key, str(value), self.base)
+        empty = params.pop("empty", self.empty)
+        params = self.params | params
+        stated = params if empty == "zero" else {**params, "empty": empty}
+        return Metric(f"{self.base}({', '.join(f'{k}={v}' for k, v in stated.items())})", self.base, params, empty)
 
     def __call__(self, y_true, y_pred, *, sample_weight=None, average="mean"):
         """Evaluate rankings.

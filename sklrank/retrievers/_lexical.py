@@ -165,7 +165,7 @@ class LexicalRetriever(Retriever):
                 impacts.search(bounds - bounds[0], terms[inside], weights[inside], k, masks, mask_of, self.n_jobs)
             )
         bounds, rows, scores = parts[0] if len(parts) == 1 else _stack(parts)
-        return Run.from_ragged(bounds, rows, scores, queries=queries, corpus=self.corpus_)
+        return Run.from_ragged(bounds, rows, scores, queries=queries, corpus=self.corpus_, k=k)
 
     def _chosen_filter(self, given, queries):
         if given is not None:
