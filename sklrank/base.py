@@ -133,7 +133,13 @@ def estimator_key(estimator):
 
 
 def refuse_judgments(y):
-    """Raise ValueError where `y` judges queries, and the documents to find were given as `X`."""
+    """Raise ValueError where `y` judges queries, and the documents to find were given as `X`.
+
+    Parameters
+    ----------
+    y : object
+        What `fit` got as `y`.
+    """
     judged = isinstance(y, (Qrels, Mapping)) or (
         isinstance(y, (list, tuple, np.ndarray)) and len(y) and isinstance(y[0], (Mapping, list, tuple))
     )

@@ -32,6 +32,13 @@ class DocumentIds:
     ----------
     ids : Ids
         The ids; a document's row is its position among them.
+
+    Examples
+    --------
+    >>> from sklrank import Qrels
+    >>> documents = Qrels({"q1": {"d7": 1, "d2": 0}}).documents
+    >>> documents.rows(["d2"]), documents.docids([0])
+    (array([1]), array(['d7'], dtype=object))
     """
 
     def __init__(self, ids):
@@ -40,6 +47,11 @@ class DocumentIds:
     @classmethod
     def factorize(cls, docids):
         """Number the documents of an array of ids, in the order in which they first appear.
+
+        Parameters
+        ----------
+        docids : ndarray of object
+            Ids, of which some may repeat.
 
         Returns
         -------

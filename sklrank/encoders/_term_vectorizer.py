@@ -186,8 +186,8 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
         ----------
         X : iterable of str, Corpus or Queries
             The texts.
-        y : None
-            Ignored.
+        y : Ignored
+            There by convention.
 
         Returns
         -------
@@ -204,8 +204,8 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
         ----------
         X : iterable of str, Corpus or Queries
             The texts.
-        y : None
-            Ignored.
+        y : Ignored
+            There by convention.
 
         Returns
         -------
