@@ -93,7 +93,7 @@ def scan_tokens(
                     piece = table[code]
                     if piece == HARD:
                         return NEEDS_LOWER, doc, begin, n_ids, n_forms
-                    n_more = (piece > 0xFF) + (piece > 0xFFFF) + (piece > 0xFFFFFF)
+                    n_more = 0 if piece < 0x100 else 1 if piece < 0x10000 else 2 if piece < 0x1000000 else 3
                     continuation += n_more
                 position += size
                 if piece == 0:

@@ -46,7 +46,7 @@ class _Scanner:
                 self.n_ids = indptr[doc]
                 text = buffer[offsets[doc] : offsets[doc + 1]].tobytes().decode().lower().encode()
                 lowered = np.frombuffer(text, dtype=np.uint8)
-                self.scan(lowered, np.array([0, len(lowered)]), indptr[doc : doc + 2], 0, 1, False)
+                self.scan(lowered, _read_only([0, len(lowered)], np.int64), indptr[doc : doc + 2], 0, 1, False)
                 doc += 1
                 position = offsets[doc]
             else:
