@@ -1,0 +1,74 @@
+"""What all commands share: their arguments, and what happens when something is wrong."""
+
+import argparse
+import os
+import sys
+
+from sklrank._cli import _demo, _evaluate
+
+_COMMANDS = {"demo": _demo, "evaluate": _evaluate}
+_BAD = 2  # a usage or a file that is wrong; 1 is a gate that failed
+
+
+def main(argv=None):
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        The arguments; ``None``: those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, or 1 where a gate failed, or 2 where a file or an option is wrong.
+    """
+    parser = _make_parser()
+    args = parser.parse_args(argv)
+    try:
+        status = _COMMANDS[args.command].run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return _complain(args, "interrupted; nothing was written", 130)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename is not None else ""
+        return _complain(args, f"{name}{error.strerror or error}")
+    except (ValueError, ImportError) as error:
+        return _complain(args, error)
+
+
+def _complain(args, message, status=_BAD):
+    print(f"sklrank {args.command}: {message}", file=sys.stderr)
+    return status
+
+
+def _make_parser():
+    parser = argparse.ArgumentParser(
+        prog="sklrank",
+        description="Search, measure and tune: retrieval in scikit-learn's grammar, from the shell.",
+        epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 a gate failed, 2 something is wrong.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and stop")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.DESCRIPTION,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        import sklrank
+
+        print(f"sklrank {sklrank.__version__}")
+        parser.exit()

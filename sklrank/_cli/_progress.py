@@ -1,0 +1,37 @@
+"""How far long work has come, on standard error."""
+
+import sys
+import time
+
+_WIDTH = 30  # of the bar
+_PARTS = 5  # lines where the output is no terminal
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line for each fifth.
+
+    Parameters
+    ----------
+    what : str
+        What is being done.
+    total : int
+        Number of steps.
+    """
+
+    def __init__(self, what, total):
+        self.what = what
+        self.total = total
+        self.done = 0
+        self._start = time.perf_counter()
+
+    def step(self):
+        """One step is done."""
+        self.done += 1
+        seconds = time.perf_counter() - self._start
+        if sys.stderr.isatty():
+            filled = _WIDTH * self.done // self.total
+            left = seconds * (self.total - self.done) / self.done
+            bar = f"\r{self.what}  [{'#' * filled}{'.' * (_WIDTH - filled)}] {self.done}/{self.total}, {left:.0f} s left  "
+            print(bar, end="\n" if self.done == self.total else "", file=sys.stderr, flush=True)
+        elif self.done * _PARTS // self.total > (self.done - 1) * _PARTS // self.total:
+            print(f"{self.what}: {self.done} of {self.total}, {seconds:.1f} s", file=sys.stderr, flush=True)
