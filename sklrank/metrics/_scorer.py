@@ -9,7 +9,8 @@ from sklrank._validation import scorer_table, scoring_options, set_scorer_table
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.metrics._names import MEASURES, Metric, metric_from_name
 
-_CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+_CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 1000)
+_CUT = ("alpha_ndcg", "dcg", "err", "f1", "judged", "map", "mrr", "ndcg", "p", "rbp", "recall", "success")
 # Sums grow with the number of queries, and fewer unjudged documents are not more of anything good.
 _NAMED = tuple(name for name, measure in MEASURES.items() if measure.how != "sum" and name != "unj")
 
@@ -177,8 +178,7 @@ def get_scorer_names():
     >>> [name for name in get_scorer_names() if name.startswith("mrr")][:4]
     ['mrr', 'mrr@1', 'mrr@10', 'mrr@100']
     """
-    cut = [f"{name}@{k}" for name in _NAMED if MEASURES[name].at == "k" for k in _CUTOFFS]
-    return sorted([*_NAMED, *cut])
+    return sorted([*_NAMED, *(f"{name}@{k}" for name in _CUT for k in _CUTOFFS)])
 
 
 def register_scorers():
