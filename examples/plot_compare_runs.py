@@ -1,0 +1,42 @@
+"""
+Comparing runs
+==============
+
+Two systems differ on every collection of queries; the question is whether they would on another one. `compare` answers with
+paired tests, confidence intervals and effect sizes, and says how small a difference these queries could have shown.
+
+The claim of this example: a mean hides that most queries do not change at all.
+"""
+
+# %%
+# Four ways to rank the same corpus.
+from sklrank.datasets import load_scifact
+from sklrank.encoders import TermVectorizer
+from sklrank.metrics import ComparisonDisplay, PerQueryDisplay, compare
+from sklrank.retrievers import BM25FRetriever, BM25Retriever, LanguageModelRetriever, TfidfRetriever
+
+data = load_scifact()
+english = TermVectorizer(language="english")
+systems = {
+    "BM25": BM25Retriever(data.corpus, vectorizer=english),
+    "BM25F": BM25FRetriever(data.corpus, weights={"title": 2, "text": 1}, vectorizer=english),
+    "Dirichlet": LanguageModelRetriever(data.corpus, vectorizer=english),
+    "TF-IDF": TfidfRetriever(data.corpus, vectorizer=english),
+}
+runs = {name: system.fit(data.queries).predict(data.queries) for name, system in systems.items()}
+comparison = compare(data.qrels, runs, ["ndcg@10", "map"], baseline="BM25")
+print(comparison)
+
+# %%
+# The differences with their confidence intervals. Those that cross zero could be luck.
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(layout="constrained")
+ComparisonDisplay.from_comparison(comparison, metric="ndcg@10", ax=axes)
+plt.show()
+
+# %%
+# Query by query: where does a system win, where does it lose?
+figure, axes = plt.subplots(layout="constrained")
+PerQueryDisplay.from_comparison(comparison, metric="ndcg@10", run="Dirichlet", baseline="BM25", ax=axes)
+plt.show()
