@@ -225,10 +225,12 @@ def register_scorers():
         options = scoring_options()
         table = scorer_table()
         if not isinstance(table, _Table):
-            set_scorer_table(_Table(table))
+            table = _Table(table)
+            set_scorer_table(table)
         for option in options:
             if not isinstance(option.options, _Names):
-                option.options = _Names(option.options)
+                known = option.options  # with ours where its module was imported after a call before this one
+                option.options = _Names(known if known.isdisjoint(table.added) else known - table.added)
         TRAVELLERS[:] = [_Registration()]
 
 
