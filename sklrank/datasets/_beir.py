@@ -64,7 +64,7 @@ def read_beir(folder, split="test"):
 
 
 def read_corpus(folder):
-    r"""The documents of a folder in BEIR's form."""
+    """The documents of a folder in BEIR's form."""
     path = find(folder, ("corpus.jsonl",))
     records = unique_records(path)
     if not any(record.get("metadata") for record in records):
@@ -74,7 +74,7 @@ def read_corpus(folder):
 
 
 def read_split(folder, corpus, split):
-    r"""Queries and judgments of one split, as a Bunch with the `corpus`."""
+    """Queries and judgments of one split, as a Bunch with the `corpus`."""
     whole = not (folder / "qrels").is_dir()
     if whole and split != "test":
         raise ValueError(f"{folder} has no splits, so there is no split={split!r}: it holds no folder qrels")
