@@ -67,6 +67,9 @@ def check_term_weights(estimator, X, *, reset):
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
+    if X.nnz and X.data.min() == 0:
+        X = X.copy()
+        X.eliminate_zeros()  # a stored zero is no term
     return X
 
 

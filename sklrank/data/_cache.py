@@ -76,8 +76,12 @@ class Cache:
         self.folder.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.folder)
         os.close(handle)
-        joblib.dump(value, temporary)
-        os.replace(temporary, path)  # a reader sees a whole file or none
+        try:
+            joblib.dump(value, temporary)
+            os.replace(temporary, path)  # a reader sees a whole file or none
+        except BaseException:
+            os.unlink(temporary)
+            raise
         return value
 
     def clear(self):

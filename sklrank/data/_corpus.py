@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 
 from sklrank.data._cache import Cache
-from sklrank.data._ids import Ids, show
+from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._strings import StringArray
 from sklrank.data._table import VECTOR, as_table
 
@@ -93,7 +93,7 @@ class DocumentIds:
 
         Parameters
         ----------
-        docids : sequence of str
+        docids : sequence of str or int
         unknown : {"raise", "ignore"}, default="raise"
             What an id that is not here is: an error, or -1.
 
@@ -101,6 +101,7 @@ class DocumentIds:
         -------
         rows : ndarray of int64
         """
+        docids = as_id_list(docids, "document")
         rows = self._ids.rows(docids)
         if unknown == "raise" and len(rows) and rows.min() < 0:
             missing = list(dict.fromkeys(docids[i] for i in np.flatnonzero(rows < 0).tolist()))

@@ -92,19 +92,19 @@ class Ids:
 
     def take(self, rows):
         """Ids of `rows`, as an object array."""
+        rows = np.asarray(rows, dtype=np.int64)
         if self._objects is None:
-            if len(rows) * 8 < self.n:  # a few: not worth a million objects
-                out = np.empty(len(rows), dtype=object)
-                out[:] = [self[row] for row in np.asarray(rows).tolist()]
-                return out
+            if rows.size * 8 < self.n:  # a few: not worth a million objects
+                out = np.empty(rows.size, dtype=object)
+                out[:] = [self[row] for row in rows.ravel().tolist()]
+                return out.reshape(rows.shape)
             objects = np.empty(self.n, dtype=object)
             objects[:] = self.tolist()
             self._objects = objects
         return self._objects[rows]
 
     def rows(self, ids):
-        """Row of each of `ids`, int64; -1 where there is none."""
-        ids = ids.tolist() if isinstance(ids, np.ndarray) else ids
+        """Row of each of `ids`, a list of str, int64; -1 where there is none."""
         if not self.given:
             return np.fromiter(map(self._position, ids), dtype=np.int64, count=len(ids))
         if self._table is None:

@@ -1,11 +1,14 @@
 """Pairs of a query and a document, query by query: what runs and judgments have in common."""
 
 import numpy as np
+from scipy import sparse
 
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
 from sklrank.data._ids import Ids, show
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
+
+_DENSE_CELLS = 1 << 27  # most cells that a dense matrix may have
 
 
 class Pairs:
@@ -26,8 +29,9 @@ class Pairs:
         self._docids = docids
 
     def _number_documents(self):
-        if self._rows is None:
-            self._documents, self._rows = DocumentIds.factorize(self._docids)
+        docids = self._docids
+        if docids is not None:  # other threads may be here, too; they number alike
+            self._documents, self._rows = DocumentIds.factorize(docids)
             self._docids = None
 
     # --- what everybody may ask for
@@ -86,7 +90,8 @@ class Pairs:
         -------
         ndarray of object, shape (n_entries,)
         """
-        return self._docids if self._rows is None else self._documents.docids(self._rows)
+        docids = self._docids
+        return self._documents.docids(self._rows) if docids is None else docids
 
     @property
     def docids(self):
@@ -128,6 +133,17 @@ class Pairs:
             return self
         rows = corpus.rows(self.flat_docids)
         return self._replace(self._indptr, self._queries, corpus, rows, None, self._value_arrays())
+
+    def _csr(self, values):
+        # A copy: whoever sorts the matrix in place must not sort this.
+        return sparse.csr_array((values, self.rows, self._indptr), shape=self.shape, copy=True)
+
+    def _dense(self, values, dtype):
+        n_cells = self.shape[0] * self.shape[1]
+        if n_cells > _DENSE_CELLS:
+            raise ValueError(f"a dense matrix would have {n_cells} cells; to_csr() has the entries only")
+        dense = self._csr(values).toarray()
+        return dense if dtype is None else dense.astype(dtype)
 
     # --- slicing and joining
     def _value_arrays(self):
@@ -249,6 +265,17 @@ def check_duplicates(indptr, docids, qid_of):
         )
 
 
+def keyed_by_str(data):
+    """Whether each query has a dict with keys of type str, so that no document stands twice."""
+    values = data.values() if isinstance(data, dict) else data
+    return all(isinstance(value, dict) and set(map(type, value)) <= {str} for value in values)
+
+
+def pair_of(queries, indptr, docs, entry):
+    """Query and document of an entry, for an error message."""
+    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1], docs[entry]
+
+
 def group_by_query(qids):
     """Sort entries by query, in the order in which queries and entries first appear.
 
@@ -269,6 +296,35 @@ def group_by_query(qids):
     indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(table)))]).astype(np.int64)
     order = None if (codes[1:] >= codes[:-1]).all() else np.argsort(codes, kind="stable")
     return list(table), order, indptr
+
+
+def canonical(matrix):
+    """A sparse matrix as CSR, its entries sorted and added up; the one given stays as it is."""
+    csr = matrix.tocsr()
+    if not csr.has_canonical_format:
+        csr = csr.copy() if csr is matrix else csr
+        csr.sum_duplicates()
+    return csr
+
+
+def as_numbers(values, what):
+    """`values` as an array of float64, a new one."""
+    try:
+        numbers = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        numbers = None
+    if numbers is None or numbers.ndim != 1:
+        bad = next((v for v in values if not _is_number(v)), values)
+        raise TypeError(f"{what} are numbers, got {bad!r} of type {type(bad).__name__}")
+    return numbers
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return np.ndim(value) == 0
 
 
 def object_array(values):

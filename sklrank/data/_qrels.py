@@ -6,9 +6,20 @@ from scipy import sparse
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
-from sklrank.data._pairs import Pairs, align_queries, as_pairs, check_duplicates, group_by_query, object_array
+from sklrank.data._pairs import (
+    Pairs,
+    align_queries,
+    as_numbers,
+    as_pairs,
+    canonical,
+    check_duplicates,
+    group_by_query,
+    keyed_by_str,
+    object_array,
+    pair_of,
+)
 from sklrank.data._queries import Queries
-from sklrank.data._trec import place_of_repeat, read_trec, write_lines
+from sklrank.data._trec import check_fields, place_of_repeat, read_trec, write_lines
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
@@ -66,7 +77,9 @@ class Qrels(Pairs):
             self._from_matrix(judgments, queries, corpus)
             return
         found, indptr, docids, grades = as_pairs(judgments, _refuse_bare)
-        self._fill(found, indptr, docids, _as_grades(grades), None, corpus)
+        if not keyed_by_str(judgments):
+            check_duplicates(indptr, docids, found.ids.__getitem__)
+        self._fill(found, indptr, docids, as_numbers(grades, "grades"), None, corpus)
         if queries is not None:
             queries = Queries.of(queries)
             if found.has_ids:
@@ -76,10 +89,7 @@ class Qrels(Pairs):
                 self._queries = queries
 
     def _fill(self, queries, indptr, docids, grades, subtopics, corpus):
-        bad = np.flatnonzero(np.isnan(grades))
-        if len(bad):
-            pairs = [(_query_of(queries, indptr, e), docids[e]) for e in bad[:4].tolist()]
-            raise ValueError(f"grades are numbers; {len(bad)} are NaN: {show(pairs)}")
+        _check_grades(grades, queries, indptr, docids)
         if corpus is None:
             documents, rows = DocumentIds.factorize(docids)
         else:
@@ -97,15 +107,13 @@ class Qrels(Pairs):
                 f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents"
             )
         if sparse.issparse(matrix):
-            matrix = matrix.tocsr()
-            matrix.sum_duplicates()
+            matrix = canonical(matrix)
             indptr, rows, grades = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
         else:
-            indptr = np.arange(0, matrix.size + 1, max(matrix.shape[1], 1), dtype=np.int64)[: len(queries) + 1]
+            indptr = np.arange(len(queries) + 1, dtype=np.int64) * matrix.shape[1]
             rows, grades = np.tile(np.arange(matrix.shape[1]), len(queries)), matrix.ravel()
         grades = grades.astype(np.float64)
-        if np.isnan(grades).any():
-            raise ValueError("grades are numbers; the matrix holds NaN")
+        _check_grades(grades, queries, indptr, rows)
         self._set_pairs(indptr, queries, documents, rows)
         self.grades, self.subtopics = grades, None
 
@@ -131,7 +139,7 @@ class Qrels(Pairs):
         columns = frame_columns(frame)
         qids = as_id_list(columns[pick_column(columns, query, _QUERY_NAMES, "query")], "query")
         docids = as_id_list(columns[pick_column(columns, doc, _DOC_NAMES, "doc")], "document")
-        grades = _as_grades(columns[pick_column(columns, grade, _GRADE_NAMES, "grade")])
+        grades = as_numbers(columns[pick_column(columns, grade, _GRADE_NAMES, "grade")], "grades")
         subtopics = None if subtopic is None else columns[pick_column(columns, subtopic, (), "subtopic")]
         return cls._from_columns(qids, docids, grades, subtopics, corpus)
 
@@ -244,6 +252,7 @@ class Qrels(Pairs):
         qids = np.repeat(self.ids, np.diff(self._indptr)).tolist()
         second = ["0"] * len(qids) if self.subtopics is None else self.subtopics.tolist()
         grades = _plain(self.grades)
+        check_fields(query=self.ids, document=set(self.flat_docids), subtopic=set(second))
         write_lines(path, (f"{q} {s} {d} {g}\n" for q, s, d, g in zip(qids, second, self.flat_docids, grades)))
 
     def to_csr(self):
@@ -253,11 +262,10 @@ class Qrels(Pairs):
         -------
         scipy.sparse.csr_array
         """
-        return sparse.csr_array((self.grades, self.rows, self._indptr), shape=self.shape)
+        return self._csr(self.grades)
 
     def __array__(self, dtype=None, copy=None):
-        dense = self.to_csr().toarray()
-        return dense if dtype is None else dense.astype(dtype)
+        return self._dense(self.grades, dtype)
 
     def __repr__(self):
         named = "with ids" if self.has_ids else "without ids"
@@ -265,12 +273,11 @@ class Qrels(Pairs):
         return f"<Qrels: {len(self)} queries {named}, {len(self.grades)} judgments, {relevant} of them relevant>"
 
 
-def _as_grades(values):
-    try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        bad = next(v for v in values if not isinstance(v, (int, float, np.integer, np.floating, np.bool_)))
-        raise TypeError(f"grades are numbers, got {bad!r} of type {type(bad).__name__}") from None
+def _check_grades(grades, queries, indptr, docs):
+    bad = np.flatnonzero(~np.isfinite(grades)).tolist()
+    if bad:
+        pairs = [(*pair_of(queries, indptr, docs, e), float(grades[e])) for e in bad]
+        raise ValueError(f"grades are finite numbers; (query, document, grade): {show(pairs)}")
 
 
 def _refuse_bare(docids):
@@ -280,7 +287,3 @@ def _refuse_bare(docids):
 def _plain(grades):
     whole = (grades == np.trunc(grades)).all()
     return grades.astype(np.int64).tolist() if whole else grades.tolist()
-
-
-def _query_of(queries, indptr, entry):
-    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1]

@@ -23,6 +23,8 @@ def as_key(key, n):
             raise IndexError(f"query {key} of {n}")
         return np.array([key % n])
     key = np.asarray(key)
+    if key.ndim != 1:
+        raise IndexError(f"queries are indexed in one dimension, got an array of shape {key.shape}")
     if key.dtype == bool:
         if len(key) != n:
             raise IndexError(f"a mask of {len(key)} for {n} queries")

@@ -9,15 +9,25 @@ from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._order import rank
-from sklrank.data._pairs import Pairs, align_queries, as_pairs, check_duplicates, group_by_query, object_array
+from sklrank.data._pairs import (
+    Pairs,
+    align_queries,
+    as_numbers,
+    as_pairs,
+    canonical,
+    check_duplicates,
+    group_by_query,
+    keyed_by_str,
+    object_array,
+    pair_of,
+)
 from sklrank.data._queries import Queries
 from sklrank.data._strings import StringArray
-from sklrank.data._trec import place_of_repeat, read_trec, write_lines
+from sklrank.data._trec import check_fields, place_of_repeat, read_trec, write_lines
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
 _SCORE_NAMES = ("score", "similarity")
-_DENSE_CELLS = 1 << 27  # most cells that a dense score matrix may have
 _TIES = ("trec_eval", "row")
 
 
@@ -100,7 +110,7 @@ class Run(Pairs):
             return
         else:
             found, indptr, docids, scores = as_pairs(rankings, lambda docs: range(len(docs), 0, -1))
-            if not _unique_by_dicts(rankings):
+            if not keyed_by_str(rankings):
                 check_duplicates(indptr, docids, found.ids.__getitem__)
             self._fill(found, indptr, docids, _as_scores(scores), corpus, name, ties, higher_is_better, score_dtype)
         if queries is not None:
@@ -111,7 +121,8 @@ class Run(Pairs):
         if not higher_is_better:
             scores = -scores
         _check_scores(scores, queries, indptr, docids)
-        scores = scores.astype(score_dtype)
+        with np.errstate(over="ignore"):  # beyond float32 is infinity, as in trec_eval
+            scores = scores.astype(score_dtype)
         order = rank(indptr, scores)
         if order is not None:
             docids, scores = docids[order], scores[order]
@@ -132,12 +143,11 @@ class Run(Pairs):
                 f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents"
             )
         if sparse.issparse(matrix):
-            matrix = matrix.tocsr()
-            matrix.sum_duplicates()
-            indptr, rows, scores = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
+            matrix = canonical(matrix)
+            indptr, rows, scores = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.copy()
         else:
             indptr = np.arange(len(queries) + 1, dtype=np.int64) * matrix.shape[1]
-            rows, scores = np.tile(np.arange(matrix.shape[1]), len(queries)), matrix.ravel()
+            rows, scores = np.tile(np.arange(matrix.shape[1]), len(queries)), matrix.flatten()
         self._from_rows(indptr, rows, _as_scores(scores), queries, documents, name, higher_is_better)
 
     def _from_rows(self, indptr, rows, scores, queries, documents, name, higher_is_better):
@@ -158,7 +168,7 @@ class Run(Pairs):
             dropped = sorted(set(self.qids) - set(queries.ids))
             if dropped:
                 raise ValueError(f"{len(dropped)} queries of the rankings are not among those given: {show(dropped)}")
-            lengths = np.where(positions < 0, 0, np.diff(self._indptr)[positions])
+            lengths = np.where(positions < 0, 0, np.diff(np.append(self._indptr, self._indptr[-1]))[positions])
             indptr = np.concatenate([[0], np.cumsum(lengths)])
             starts = self._indptr[positions]
             entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
@@ -243,12 +253,12 @@ class Run(Pairs):
             raise ValueError(f"row {indices.max()} of a corpus of {len(corpus)} documents")
         found = indices >= 0
         indptr = np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int64)
-        if found.all():  # nothing to leave out: ravel is a view, a mask is a copy
-            indices, scores, found = indices.ravel(), scores.ravel(), slice(None)
-        rows = indices[found].astype(np.int64)
+        # Both are copies, whatever was given; flatten is the faster one.
+        rows, scores = (array.flatten() if found.all() else array[found] for array in (indices, scores))
+        rows = rows.astype(np.int64, copy=False)
         check_duplicates(indptr, rows, queries.ids.__getitem__)
         self = object.__new__(cls)
-        self._from_rows(indptr, rows, _as_scores(scores[found]), queries, corpus, name, higher_is_better)
+        self._from_rows(indptr, rows, _as_scores(scores), queries, corpus, name, higher_is_better)
         return self
 
     @classmethod
@@ -467,10 +477,7 @@ class Run(Pairs):
         columns = self._to_columns(None)
         scores = map(np.format_float_positional, self.scores)  # shortest text that is the same number again
         tag = self.name or "sklrank"
-        for what, names in (("query", self.qids), ("document", set(columns["docid"])), ("run", [tag])):
-            bad = [name for name in names if len(name.split()) != 1]
-            if bad:
-                raise ValueError(f"fields of a TREC file hold no blanks, and these {what} names do: {show(bad)}")
+        check_fields(query=self.qids, document=set(columns["docid"]), run=[tag])
         lines = zip(columns["qid"], columns["docid"], columns["rank"], scores)
         write_lines(path, (f"{q} Q0 {d} {r} {s.rstrip('.')} {tag}\n" for q, d, r, s in lines))
 
@@ -481,22 +488,16 @@ class Run(Pairs):
         -------
         scipy.sparse.csr_array
         """
-        return sparse.csr_array((self.scores, self.rows, self._indptr), shape=self.shape)
+        return self._csr(self.scores)
 
     def __array__(self, dtype=None, copy=None):
-        n_cells = self.shape[0] * self.shape[1]
-        if n_cells > _DENSE_CELLS:
-            raise ValueError(f"a dense score matrix would have {n_cells} cells; to_csr() has the entries only")
-        dense = self.to_csr().toarray()
-        return dense if dtype is None else dense.astype(dtype)
+        return self._dense(self.scores, dtype)
 
     # --- what people see
     def _snippets(self, n_queries, n_documents, width):
         corpus = self.corpus
-        text = None
-        if corpus is not None and not corpus.is_matrix:
-            name = next((n for n in ("title", "text") if isinstance(dict.get(corpus._columns, n), StringArray)), None)
-            text = None if name is None else corpus[name]
+        names = () if corpus is None else [name for name in ("title", "text") if name in corpus.columns]
+        texts = [corpus[name] for name in names if isinstance(corpus[name], StringArray)]
         scores = self._scores
         for i in range(min(len(self), n_queries)):
             start, stop = self._indptr[i], self._indptr[i + 1]
@@ -504,7 +505,7 @@ class Run(Pairs):
             for e in range(start, min(stop, start + n_documents)):
                 docid = self._docids[e] if self._rows is None else self._documents.ids[int(self._rows[e])]
                 score = "" if scores is None else f"{scores[e]:.6g}"
-                snippet = "" if text is None else " ".join(text[int(self._rows[e])].split())
+                snippet = " ".join(next(filter(None, (text[int(self._rows[e])] for text in texts)), "").split())
                 snippet = snippet if len(snippet) <= width else snippet[: width - 1] + "…"
                 entries.append((str(e - start + 1), docid, score, snippet))
             query = self.qids[i]
@@ -552,23 +553,14 @@ def _check_options(ties, score_dtype):
 def _as_scores(values):
     if isinstance(values, np.ndarray) and values.dtype in (np.float32, np.float64):
         return values
-    try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        bad = next(v for v in values if not isinstance(v, (int, float, np.integer, np.floating, np.bool_)))
-        raise TypeError(f"scores are numbers, got {bad!r} of type {type(bad).__name__}") from None
+    return as_numbers(values, "scores")
 
 
 def _check_scores(scores, queries, indptr, docs):
     if np.isnan(scores).any():
         bad = np.flatnonzero(np.isnan(scores)).tolist()
-        pairs = [(queries.ids[np.searchsorted(indptr, e, side="right") - 1], docs[e]) for e in bad[:4]]
+        pairs = [pair_of(queries, indptr, docs, e) for e in bad]
         raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")
-
-
-def _unique_by_dicts(rankings):
-    values = rankings.values() if isinstance(rankings, dict) else rankings
-    return all(isinstance(value, dict) and set(map(type, value)) <= {str} for value in values)
 
 
 def _descend(indptr, scores, docids):

@@ -38,6 +38,8 @@ def as_table(data, ids, what, id_names):
     n = {name: column.shape[0] if hasattr(column, "shape") else len(column) for name, column in columns.items()}
     if len(set(n.values())) > 1:
         raise ValueError(f"columns of unequal lengths: {n}")
+    if not n and ids is None:
+        raise ValueError(f"the {what}s have no columns")
     count = next(iter(n.values())) if n else len(ids)
     return columns, Ids.of(ids, count, what)
 
@@ -51,10 +53,9 @@ def _split(data, what, id_names):
         return _columns(frame_columns(data), what, id_names)
     if is_series(data):
         values = data.to_list()
-        index = getattr(data, "index", None)
         # An index of integers is where the rows once stood, and a split shuffles it: only one of str names them.
-        named = index is not None and index.dtype.kind not in "iu"
-        return {"text": _column(values, what, "text")}, index.tolist() if named else None
+        index = data.index if getattr(getattr(data, "index", None), "inferred_type", None) == "string" else None
+        return {"text": _column(values, what, "text")}, None if index is None else index.tolist()
     if isinstance(data, Mapping):
         values = list(data.values())
         if all(isinstance(value, Mapping) for value in values) and values:

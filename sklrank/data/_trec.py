@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sklrank.data._ids import show
+
 _CHUNK = 1 << 16  # lines taken in at a time
 
 
@@ -40,6 +42,17 @@ def write_whole(path):
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def check_fields(**fields):
+    """Raise ValueError that shows the first of `fields` (what → strings) that a TREC file cannot hold."""
+    for what, names in fields.items():
+        bad = [name for name in names if len(name.split()) != 1]
+        if bad:
+            raise ValueError(f"fields of a TREC file are words without blanks; these {what} names are not: {show(bad)}")
+    bad = [name for name in fields["query"] if name.startswith("#")]
+    if bad:
+        raise ValueError(f"lines of a TREC file that start with # are comments; these query names do: {show(bad)}")
 
 
 def write_lines(path, lines):

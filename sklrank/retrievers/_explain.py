@@ -7,6 +7,8 @@ import numpy as np
 
 from sklrank.data._frames import frame_like
 
+_TERM_FIELDS = ("term", "query_weight", "count", "document_frequency", "contribution")
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -36,14 +38,9 @@ class Explanation:
         score = np.float32(0)
         for value in contributions:
             score += value
-        columns = {
-            "term": names,
-            "query_weight": weights.tolist(),
-            "count": [int(c) if c == int(c) else c for c in counts.tolist()],
-            "document_frequency": frequencies.tolist(),
-            "contribution": contributions.tolist(),
-        }
-        terms = [dict(zip(columns, values)) for values in zip(*columns.values())]
+        counts = [int(c) if c == int(c) else c for c in counts.tolist()]
+        columns = names, weights.tolist(), counts, frequencies.tolist(), contributions.tolist()
+        terms = [dict(zip(_TERM_FIELDS, values)) for values in zip(*columns)]
         terms.sort(key=lambda term: -term["contribution"])
         return cls(docid, float(score + np.float32(bias)), terms, bias)
 
@@ -54,7 +51,7 @@ class Explanation:
         -------
         DataFrame
         """
-        return frame_like({name: [term[name] for term in self.terms] for name in self.terms[0]} if self.terms else {})
+        return frame_like({name: [term[name] for term in self.terms] for name in _TERM_FIELDS})
 
     def __str__(self):
         lines = [f"{self.score:.6g}  {self.docid}"]
@@ -97,7 +94,7 @@ class Highlight:
     def _marked(self, before, after, escape):
         parts, position = [], self.start
         for start, stop in self.spans:
-            if self.start <= start and stop <= self.stop:
+            if position <= start and stop <= self.stop:  # of spans that overlap, the first
                 parts += [escape(self.text[position:start]), before, escape(self.text[start:stop]), after]
                 position = stop
         head = "…" if self.start > 0 else ""

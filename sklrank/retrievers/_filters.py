@@ -1,5 +1,7 @@
 """Filters: which documents a query may find."""
 
+from numbers import Integral
+
 import numpy as np
 
 _CELLS = 1 << 27  # bytes of masks that stand in memory at a time, where each query has its own
@@ -67,8 +69,8 @@ def _per_query(given, n_queries, n_documents):
         )
     if isinstance(given, str):
         raise TypeError(f"filter is one str, {given!r}; document ids come as a list")
-    values = list(given)
-    if not any(value is None or isinstance(value, (list, tuple, set, frozenset, np.ndarray)) for value in values):
+    values = _listed(given)
+    if all(isinstance(value, (str, Integral, np.bool_)) for value in values):
         return None
     if len(values) != n_queries:
         raise ValueError(f"filter has {len(values)} entries for {n_queries} queries")
@@ -76,13 +78,19 @@ def _per_query(given, n_queries, n_documents):
 
 
 def _mask(one, corpus):
-    if isinstance(one, (list, tuple)) and one and isinstance(one[0], (bool, np.bool_)):
+    if isinstance(one, str):
+        raise TypeError(f"filter holds one str, {one!r}; document ids come as a list")
+    if not (isinstance(one, np.ndarray) and one.dtype == bool):
+        one = _listed(one)
+        if not (one and isinstance(one[0], (bool, np.bool_))):
+            mask = np.zeros(len(corpus), dtype=np.uint8)
+            mask[corpus.rows(one)] = 1
+            return mask
         one = np.array(one)
-    if isinstance(one, np.ndarray) and one.dtype == bool:
-        if one.shape != (len(corpus),):
-            raise ValueError(f"filter has a mask of shape {one.shape} for {len(corpus)} documents")
-        return one.astype(np.uint8)
-    mask = np.zeros(len(corpus), dtype=np.uint8)
-    ids = [value if isinstance(value, str) else str(value) for value in one]
-    mask[corpus.rows(ids)] = 1
-    return mask
+    if one.shape != (len(corpus),):
+        raise ValueError(f"filter has a mask of shape {one.shape} for {len(corpus)} documents")
+    return one.astype(np.uint8)
+
+
+def _listed(values):
+    return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -292,5 +292,10 @@ class Impacts:
             if p < stop and segment.docs[p] == local:
                 values[i] = weights[i] * self._values[s][p]
                 counts[i] = segment.counts[p]
-        bias = 0.0 if self.weighting.bias is None else float(weights.sum() * self.weighting.bias[s][local])
+        bias = 0.0 if self.weighting.bias is None else float(_sequential_sum(weights) * self.weighting.bias[s][local])
         return values, counts, bias
+
+
+def _sequential_sum(values):
+    """Sum in the order in which a loop adds; `np.sum` adds in pairs, which rounds otherwise."""
+    return np.cumsum(values)[-1] if len(values) else values.dtype.type(0)

@@ -98,9 +98,19 @@ class LexicalRetriever(Retriever):
         matrix = check_term_weights(clone(self), vectorizer.fit_transform(texts.tolist()), reset=True)
         return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
 
+    def _check_settings(self):
+        """Check the parameters that `_weigh` does not see, at the cost of a look where they are right."""
+        k, n_jobs, field = self.k, self.n_jobs, self.filter_field
+        if type(k) is not int or k < 1 or type(n_jobs) not in (int, type(None)) or type(field) not in (str, type(None)):
+            self._validate_params()
+
     def _impacts(self):
         formula = self._formula()
-        return self.index_.impacts(formula, self._validated_weigh)
+        try:
+            return self.index_.impacts(formula, self._validated_weigh)
+        except TypeError:  # a parameter that is not even hashable
+            self._validate_params()
+            raise
 
     def _validated_weigh(self, index):
         self._validate_params()
@@ -143,6 +153,7 @@ class LexicalRetriever(Retriever):
 
     def _search(self, X, k, filter=None):
         check_fitted(self, "index_")
+        self._check_settings()
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k is the number of documents to return, an int of at least 1; got {k!r}")
         impacts = self._impacts()
@@ -170,9 +181,15 @@ class LexicalRetriever(Retriever):
     def _chosen_filter(self, given, queries):
         if given is not None:
             return given
-        if self.filter_field is not None:
-            return list(queries[self.filter_field])
-        return self.filter
+        if self.filter_field is None:
+            return self.filter
+        filters = list(queries[self.filter_field])
+        if any(isinstance(one, str) for one in filters):
+            raise TypeError(
+                f"filter_field={self.filter_field!r} names a column of str; needed is a mask, a list of ids or None "
+                "for each query"
+            )
+        return filters
 
     # --- for people
     def _one_query(self, query):
@@ -240,9 +257,11 @@ class LexicalRetriever(Retriever):
         values, _, _ = impacts.contributions(terms, weights, row)
         text = self._texts()[row]
         starts, ends, found = vectorizer._spans(text)
+        order = np.lexsort((ends, starts))  # n-grams come by length
+        starts, ends, found = starts[order], ends[order], found[order]
         start, stop, matched = best_passage(found, terms, values, window)
         spans = [(int(starts[i]), int(ends[i])) for i in matched]
-        bounds = (int(starts[start]), int(ends[stop - 1])) if stop > start else (0, 0)
+        bounds = (int(starts[start]), int(ends[start:stop].max())) if stop > start else (0, 0)
         return Highlight(docid, text, *bounds, spans)
 
     def __sklearn_tags__(self):

@@ -89,7 +89,8 @@ class TfidfRetriever(LexicalRetriever):
     def _idf(self):
         df, extra = self.index_.document_frequencies.astype(np.float64), float(self.smooth_idf)
         with np.errstate(divide="ignore"):
-            return np.where(df > 0, np.log((self.index_.n_documents + extra) / (df + extra)) + 1, 0.0)
+            idf = np.log((self.index_.n_documents + extra) / (df + extra)) + 1
+        return np.where(np.isfinite(idf), idf, 0.0)  # a term of no document, without smoothing
 
     def _weigh(self, index):
         scales = self._idf()
