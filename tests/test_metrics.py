@@ -411,7 +411,7 @@ def test_read_only_arrays_are_fine():
     for array in (indptr, rows, scores):
         array.flags.writeable = False
     run = Run.from_ragged(indptr, rows, scores, queries=Run([["0"]]).queries, corpus=corpus)
-    assert metrics.mean_reciprocal_rank_score(Qrels([[1, 0, 0, 0, 0]], corpus=corpus), run) == 0.5
+    assert metrics.mean_reciprocal_rank_score(Qrels(np.array([[1, 0, 0, 0, 0]]), corpus=corpus), run) == 0.5
 
 
 def test_kernels_run_without_compilation():
@@ -421,7 +421,8 @@ def test_kernels_run_without_compilation():
         "qrels = {'q': {'a': 2, 'b': 0, 'c': 1, 'd': -1}}; run = {'q': {'b': 1.0, 'a': 1.0, 'x': 0.5, 'c': 0.1}}\n"
         "names = ['ndcg@10', 'map', 'mrr', 'recall@2', 'rbp', 'err', 'bpref', 'infap', 'iprec@0.5', 'judged@3']\n"
         "corpus = Corpus([''] * 5, ids=list('abcdx'))\n"
-        "first = evaluate(qrels, run, names); second = evaluate(Qrels(qrels, corpus=corpus), Run(run, corpus=corpus), names)\n"
+        "first = evaluate(qrels, run, names)\n"
+        "second = evaluate(Qrels(qrels, corpus=corpus), Run(run, corpus=corpus), names)\n"
         "assert first == second; print({name: round(value, 6) for name, value in first.items()})"
     )
     outputs = {

@@ -1,4 +1,4 @@
-"""Metrics against other people's programs: trec_eval's own test files, pytrec-eval-terrier, ir-measures, scikit-learn."""
+"""Metrics against other people's programs: trec_eval, pytrec-eval-terrier, ir-measures, scikit-learn."""
 
 import gzip
 
@@ -159,7 +159,7 @@ def test_names_of_pytrec_eval_are_understood():
 
 def by_query(measures, qrels, run):
     """Query → value of one ir-measures measure; 0 for queries without a value."""
-    values = {qid: 0.0 for qid in qrels}
+    values = dict.fromkeys(qrels, 0.0)
     values |= {metric.query_id: metric.value for metric in ir_measures.iter_calc([measures], qrels, run)}
     return [values[qid] for qid in qrels]
 

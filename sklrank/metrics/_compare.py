@@ -293,10 +293,10 @@ def compare(
     -----
     Judged queries that a run lacks count 0 in it. ``"randomization"`` flips the signs of the differences at random;
     its p value is (b + 1) / (B + 1) for b of B draws at least as extreme as what was observed, and exact where all
-    signs are no more than `n_resamples`. ``"bootstrap"`` draws queries with replacement from differences shifted to mean
-    0, and gives percentile intervals. ``"tukey_hsd"`` takes runs and queries for the factors of a two-way analysis of
-    variance without interaction, and compares all pairs of runs at once by the studentized range; of two runs it is the
-    paired t test. Intervals of the other tests are Student's and are not corrected.
+    signs are no more than `n_resamples`. ``"bootstrap"`` draws queries with replacement from differences shifted to
+    mean 0, and gives percentile intervals. ``"tukey_hsd"`` takes runs and queries for the factors of a two-way
+    analysis of variance without interaction, and compares all pairs of runs at once by the studentized range; of two
+    runs it is the paired t test. Intervals of the other tests are Student's and are not corrected.
 
     References
     ----------

@@ -4,6 +4,7 @@ import numpy as np
 
 from sklrank.data._frames import frame_like
 from sklrank.metrics._average import aggregate
+from sklrank.metrics._bounds import limits
 from sklrank.metrics._judged import align
 from sklrank.metrics._names import metric_from_name
 
@@ -87,11 +88,13 @@ def evaluate(qrels, run, metrics, bounds=False):
     """
     chosen = [metric_from_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
     judged = align(qrels, run)
-    values, per_query, limits = {}, {}, {}
+    values, per_query, ends = {}, {}, {}
     for metric in chosen:
         per_query[metric.name], counted = metric.values(judged)
         values[metric.name] = aggregate(per_query[metric.name], counted, metric.how)
+        if bounds:
+            ends[metric.name] = tuple(aggregate(end, counted, metric.how) for end in limits(metric, judged))
     qids = judged.qids
     if qids is None:
         qids = np.array([str(i) for i in range(len(judged))], dtype=object)
-    return Evaluation(values, per_query=per_query, qids=qids, in_run=judged.in_run, bounds=limits if bounds else None)
+    return Evaluation(values, per_query=per_query, qids=qids, in_run=judged.in_run, bounds=ends if bounds else None)

@@ -23,7 +23,7 @@ def dcg(judged, *, k=None, gain="linear", judged_only=False):
     judged = judged.judged_only if judged_only else judged
     out = np.empty(len(judged))
     gains = gain_of(gain, judged.grades)[judged.hit_entries]
-    kernels.discounted_gain(judged.hit_indptr, judged.hit_positions, gains, _depth(judged, k), out)
+    kernels.discounted_gain(judged.hit_indptr, judged.hit_positions, gains, depth_of(judged, k), out)
     return out
 
 
@@ -35,7 +35,7 @@ def _ideal(judged, k, gain):
     kernels.sort_descending(indptr, gains)
     places = np.arange(len(gains)) - np.repeat(indptr[:-1], np.diff(indptr))
     out = np.empty(len(judged))
-    kernels.discounted_gain(indptr, places, gains, _depth(judged, k), out)
+    kernels.discounted_gain(indptr, places, gains, depth_of(judged, k), out)
     return out
 
 
@@ -112,7 +112,7 @@ def rank_biased_precision(judged, *, p=0.8, k=None, relevance_level=1, gain=None
     judged = judged.judged_only if judged_only else judged
     out = np.empty(len(judged))
     hit_gains = gains[judged.hit_entries]
-    kernels.rank_biased_gain(judged.hit_indptr, judged.hit_positions, hit_gains, float(p), _depth(judged, k), out)
+    kernels.rank_biased_gain(judged.hit_indptr, judged.hit_positions, hit_gains, float(p), depth_of(judged, k), out)
     return np.where(has_relevant, out, np.nan)
 
 
@@ -123,7 +123,7 @@ def expected_reciprocal_rank(judged, *, k=None, max_grade=4, judged_only=False):
     judged = judged.judged_only if judged_only else judged
     out = np.empty(len(judged))
     kernels.expected_reciprocal_rank(
-        judged.hit_indptr, judged.hit_positions, chances[judged.hit_entries], _depth(judged, k), out
+        judged.hit_indptr, judged.hit_positions, chances[judged.hit_entries], depth_of(judged, k), out
     )
     return np.where(has_relevant, out, np.nan)
 
@@ -172,7 +172,7 @@ def alpha_ndcg(judged, *, k=None, alpha=0.5, judged_only=False):
         )
     topic_indptr, topics, n_topics = judged.topics
     gained, ideal = np.empty(len(judged)), np.empty(len(judged))
-    depth = _depth(judged, k)
+    depth = depth_of(judged, k)
     kernels.ideal_novel_gain(judged.indptr, topic_indptr, topics, n_topics, float(alpha), depth, ideal)
     source = judged.judged_only if judged_only else judged
     kernels.novel_gain(
@@ -259,7 +259,8 @@ def _below(grades, max_grade):
     return grades
 
 
-def _depth(judged, k):
+def depth_of(judged, k):
+    """The cutoff of each query."""
     if isinstance(k, np.ndarray):
         return k
     return np.full(len(judged), _WHOLE if k is None else k, dtype=np.int64)
@@ -268,7 +269,7 @@ def _depth(judged, k):
 def _by_hits(kernel, judged, k, level, judged_only, dtype=np.float64):
     judged = judged.judged_only if judged_only else judged
     out = np.empty(len(judged), dtype=dtype)
-    kernel(judged.hit_indptr, judged.hit_positions, judged.hit_grades, float(level), _depth(judged, k), out)
+    kernel(judged.hit_indptr, judged.hit_positions, judged.hit_grades, float(level), depth_of(judged, k), out)
     return out
 
 
