@@ -13,7 +13,7 @@ The claim of this example: what happens to the *words* matters more than any par
 from sklrank.datasets import load_scifact
 
 data = load_scifact()
-data.corpus, data.queries, data.qrels
+print(data.corpus, data.queries, data.qrels, sep="\n")
 
 # %%
 # A retriever is constructed with the corpus. ``search`` is for people: one query, a few documents, with their texts.
@@ -64,5 +64,5 @@ axes.legend()
 plt.show()
 
 # %%
-# ``k1`` was set on a fitted retriever and needed no new ``fit``: the postings hold raw counts, and what depends on ``k1`` is
-# computed for the terms that queries ask for.
+# ``k1`` was set on a fitted retriever and needed no new ``fit``: the postings hold raw counts, and what depends on ``k1``
+# is computed for the terms that queries ask for.

@@ -2,11 +2,11 @@
 Tuning BM25
 ===========
 
-``GridSearchCV`` tunes a retriever as it tunes a classifier. The corpus is tokenized once, however many settings and folds there
-are, so that 30 settings in five folds take seconds.
+``GridSearchCV`` tunes a retriever as it tunes a classifier. The corpus is tokenized once, however many settings and
+folds there are, so that 30 settings in five folds take seconds.
 
-The claim of this example: the surface of ``k1`` × ``b`` is flat around its top, and the setting that is best on the training
-queries need not be better than the default on others.
+The claim of this example: the surface of ``k1`` × ``b`` is flat around its top, and the setting that is best on the
+training queries need not be better than the default on others.
 """
 
 # %%
