@@ -3,7 +3,7 @@ Comparing runs
 ==============
 
 Two systems differ on every collection of queries; the question is whether they would on another one. `compare` answers
-with paired tests, confidence intervals and effect sizes, and says how small a difference these queries could have shown.
+with paired tests, confidence intervals and effect sizes, and says how small a difference these queries could show.
 
 The claim of this example: a mean hides that most queries do not change at all.
 """

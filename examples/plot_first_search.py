@@ -64,5 +64,5 @@ axes.legend()
 plt.show()
 
 # %%
-# ``k1`` was set on a fitted retriever and needed no new ``fit``: the postings hold raw counts, and what depends on ``k1``
-# is computed for the terms that queries ask for.
+# ``k1`` was set on a fitted retriever and needed no new ``fit``: the postings hold raw counts, and what depends on
+# ``k1`` is computed for the terms that queries ask for.
