@@ -4,6 +4,7 @@ import threading
 import uuid
 import weakref
 from collections import OrderedDict
+from multiprocessing import parent_process
 
 import joblib
 import numpy as np
@@ -19,7 +20,9 @@ _ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
 _LIVING = weakref.WeakValueDictionary()
 # Raw lists and frames that were given as corpora, by content: a grid search that clones them indexes them once.
 _BY_CONTENT = OrderedDict()
-_N_BY_CONTENT = 4
+# Corpora that came to this process as a worker: between two tasks nobody else holds them.
+_AT_WORK = OrderedDict()
+_N_HELD = 4  # of each of the two
 _LOCK = threading.Lock()
 # What pickles of corpora and estimators take along: objects that act where they are unpickled.
 TRAVELLERS = []
@@ -181,12 +184,8 @@ class Corpus(DocumentIds):
             return documents
         key = joblib.hash(documents)
         with _LOCK:
-            if key not in _BY_CONTENT:
-                _BY_CONTENT[key] = cls(documents)
-                while len(_BY_CONTENT) > _N_BY_CONTENT:
-                    _BY_CONTENT.popitem(last=False)
-            _BY_CONTENT.move_to_end(key)
-            return _BY_CONTENT[key]
+            corpus = _BY_CONTENT.get(key)
+            return _hold(_BY_CONTENT, key, cls(documents) if corpus is None else corpus)
 
     @property
     def columns(self):
@@ -301,7 +300,16 @@ def _restore(token, columns, ids, folder, *travellers):
             corpus._set(columns, ids, folder)
             corpus._token = token
             _LIVING[token] = corpus
-        return corpus
+        return corpus if parent_process() is None else _hold(_AT_WORK, token, corpus)
+
+
+def _hold(held, key, corpus):
+    """Keep `corpus`, as the latest of a few, alive."""
+    held[key] = corpus
+    held.move_to_end(key)
+    while len(held) > _N_HELD:
+        held.popitem(last=False)
+    return corpus
 
 
 def living_corpus(token):
