@@ -136,6 +136,19 @@ def test_matrices_of_every_kind_agree(seed, n_queries, n_documents):
     np.testing.assert_array_equal(stored[grades.any(axis=1)], dense[grades.any(axis=1)])
 
 
+def test_ids_may_be_int():
+    qrels, run = {1: {7: 1}, 2: {8: 2}}, {2: {8: 0.5, 9: 0.7}, 1: {7: 1.0}}
+    assert evaluate(qrels, run, "mrr").per_query["mrr"].tolist() == [1.0, 0.5]
+    assert evaluate({"1": {"7": 1}, "2": {"8": 2}}, run, "mrr") == {"mrr": 0.75}
+
+
+def test_a_query_may_stand_twice():
+    """As in a bootstrap sample of queries."""
+    qrels, run = Qrels({"q1": {"a": 1}, "q2": {"b": 1}})[[1, 0, 1]], {"q1": ["a"], "q2": ["x", "b"]}
+    for y_pred in (run, Run(run), Run(run)[[1, 0, 1]]):
+        assert metrics.mean_reciprocal_rank_score(qrels, y_pred, average=None).tolist() == [0.5, 1.0, 0.5]
+
+
 def test_equal_scores_of_a_matrix_go_to_the_lower_column():
     assert metrics.mean_reciprocal_rank_score([[0, 1, 1]], [[1.0, 1.0, 1.0]]) == 0.5
 

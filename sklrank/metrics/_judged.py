@@ -12,7 +12,7 @@ from sklrank._kernels._metrics import join, locate
 from sklrank.data import Qrels, Run
 from sklrank.data._frames import is_series
 from sklrank.data._ids import show
-from sklrank.data._pairs import align_queries, object_array
+from sklrank.data._pairs import align_queries
 from sklrank.data._queries import Queries
 
 _MAPS = WeakKeyDictionary()  # documents of a run → documents of qrels → rows of the latter among the former
@@ -176,11 +176,10 @@ def _align_plain(y_true, y_pred):
     if isinstance(y_true, Qrels):
         if not isinstance(y_pred, (dict, list)) or y_true.subtopics is not None:
             return None
-        judgments, true_qids = y_true.to_dict().values(), y_true.ids.tolist() if y_true.has_ids else None
-        judgments = list(judgments)
+        true, judgments = y_true.queries, _as_dicts(y_true)
     else:
-        judgments, true_qids = _entries(y_true)
-    rankings, pred_qids = _entries(y_pred)
+        true, judgments = _entries(y_true)
+    pred, rankings = _entries(y_pred)
     if judgments is None or rankings is None:
         return None
     kinds = set(map(type, rankings))
@@ -188,8 +187,6 @@ def _align_plain(y_true, y_pred):
         return None
     if not all(type(next(iter(entry))) is str for entry in chain(judgments, rankings) if entry):
         return None
-    true = Queries.unnamed(len(judgments)) if true_qids is None else Queries.named(true_qids)
-    pred = Queries.unnamed(len(rankings)) if pred_qids is None else Queries.named(pred_qids)
     pairs = align_queries(pred, true, "run").tolist()
     empty = {} if kinds == {dict} else []
     rankings = [rankings[pair] if pair >= 0 else empty for pair in pairs]
@@ -202,18 +199,21 @@ def _align_plain(y_true, y_pred):
     else:
         hits = _find_listed(judgments, rankings, indptr, true)
     in_run = np.array(pairs, dtype=np.int64) >= 0
-    return Judged(
-        object_array(true_qids) if true_qids is not None else None, indptr, grades, in_run, np.diff(ranked), *hits
-    )
+    return Judged(true.ids if true.has_ids else None, indptr, grades, in_run, np.diff(ranked), *hits)
 
 
 def _entries(data):
-    """Values and ids of a dict, values of a list; (None, None) of anything else."""
-    if isinstance(data, dict):
-        return list(data.values()), list(data) if all(type(qid) is str for qid in data) else None
+    """Queries and values of a dict or a list; (None, None) of anything else."""
+    if isinstance(data, dict) and all(type(qid) is str for qid in data):
+        return Queries.named(list(data)), list(data.values())
     if isinstance(data, list):
-        return data, None
+        return Queries.unnamed(len(data)), data
     return None, None
+
+
+def _as_dicts(qrels):
+    edges, docids, grades = qrels.indptr.tolist(), qrels.flat_docids.tolist(), qrels.grades.tolist()
+    return [dict(zip(docids[start:stop], grades[start:stop])) for start, stop in zip(edges[:-1], edges[1:])]
 
 
 def _numbers(values, n, what, queries, indptr, entries):
