@@ -167,7 +167,7 @@ class Analysis:
         ]
 
     def _origins(self, text, prepared):
-        """For each character of the prepared text the one of the text that it comes from, None where that is unknown."""
+        """For each character of the prepared text the one of the text that it comes from; None if that is unknown."""
         if self.is_plain and len(prepared) == len(text):  # lower-casing drops no character
             return range(len(text))
         pieces = [self.prepare(character) for character in text]

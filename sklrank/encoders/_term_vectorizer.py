@@ -23,12 +23,12 @@ _MEMO_SIZE = 1 << 17  # forms whose term a fitted vectorizer remembers
 
 
 class TermVectorizer(TransformerMixin, BaseEstimator):
-    """Convert texts to a sparse matrix of term counts, with stemming.
+    r"""Convert texts to a sparse matrix of term counts, with stemming.
 
     A drop-in for :class:`~sklearn.feature_extraction.text.CountVectorizer`: without a stemmer, and for every
     parameter that both have, it returns the same matrix and the same vocabulary. It adds stemmers and stop
     lists, and it is faster: with the default tokens it reads all texts as one UTF-8 buffer in a compiled scan,
-    which agrees with :meth:`str.lower` and ``re``'s ``\\w`` on all of Unicode, and makes a Python object of each
+    which agrees with :meth:`str.lower` and ``re``'s ``\w`` on all of Unicode, and makes a Python object of each
     distinct word only.
 
     Parameters
@@ -60,9 +60,9 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
         What splits a preprocessed text into tokens, in place of `token_pattern`. Of a
         :class:`tokenizers.Tokenizer` the token strings are taken, without special tokens, padding and truncation.
 
-    token_pattern : str, default=r"(?u)\\b\\w\\w+\\b"
+    token_pattern : str, default=r"(?u)\b\w\w+\b"
         Regular expression of a token. If it has a capturing group, the group is the token. The default selects
-        tokens of two or more word characters. Other patterns than this one and ``r"(?u)\\b\\w+\\b"`` run at the
+        tokens of two or more word characters. Other patterns than this one and ``r"(?u)\b\w+\b"`` run at the
         speed of ``re``, as do n-grams, accent stripping, callables and characters.
 
     ngram_range : tuple (min_n, max_n), default=(1, 1)
