@@ -1,0 +1,275 @@
+"""BM25 retrieval on one thread: queries enter as strings, rankings leave with ids.
+
+Against bm25s (numba back end; queries through its tokenizer) and tantivy (queries through an analyzer of its own and a boolean
+query of term queries, which is faster than its query parser; no counting of hits, so that it may prune; one segment; ids from
+a fast field). The analysis is the same everywhere: words of two or more letters, lower-cased, not stemmed.
+"""
+
+import time
+from collections import Counter
+
+import numpy as np
+
+from benchmarks._corpora import make_queries, make_texts
+from benchmarks._harness import Row, interleave, require, seconds, thousands
+
+CUTOFFS = (10, 100, 1000)
+K1, B = 1.2, 0.75  # compiled into tantivy
+# (floor, goal) against bm25s at k = 100
+ASKED = {
+    ("light", 100_000): (2.5, 3.0),
+    ("light", 1_000_000): (3.0, 5.0),
+    ("heavy", 100_000): (1.3, 2.0),
+    ("heavy", 1_000_000): (1.8, 3.0),
+}
+TEXTS = {"zipf": "synthetic", "real": "real sentences"}
+
+
+class Bm25s:
+    def __init__(self, texts, ids):
+        import bm25s
+
+        self.tokenize = bm25s.tokenize
+        self.retriever = bm25s.BM25(method="lucene", k1=K1, b=B, backend="numba")
+        self.retriever.index(self._tokens(texts, return_ids=True), show_progress=False)
+        self.ids = np.array(ids, dtype=object)
+
+    def _tokens(self, texts, return_ids=False):
+        return self.tokenize(texts, stopwords=None, stemmer=None, return_ids=return_ids, show_progress=False)
+
+    def search(self, queries, k):
+        found = self.retriever.retrieve(
+            self._tokens(queries), corpus=self.ids, k=k, n_threads=1, show_progress=False
+        )  # list of list of str; its other forms are slower
+        return found.documents, found.scores
+
+    def pairs(self, queries, k):
+        return zip(*self.search(queries, k))
+
+
+class Tantivy:
+    def __init__(self, texts, ids):
+        import tantivy
+
+        self.tantivy = tantivy
+        self.analyzer = (
+            tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(r"\w\w+")).filter(tantivy.Filter.lowercase()).build()
+        )
+        builder = tantivy.SchemaBuilder()
+        builder.add_text_field("text", tokenizer_name="words", index_option="freq")
+        builder.add_integer_field("row", fast=True)
+        self.schema = builder.build()
+        index = tantivy.Index(self.schema)
+        index.register_tokenizer("words", self.analyzer)
+        writer = index.writer(heap_size=2_000_000_000, num_threads=1)
+        for row, text in enumerate(texts):
+            writer.add_document(tantivy.Document(text=text, row=row))
+        writer.commit()
+        writer.wait_merging_threads()
+        index.reload()
+        self.searcher = index.searcher()
+        self.ids = ids
+
+    def search(self, queries, k):
+        query_of, should = self.tantivy.Query, self.tantivy.Occur.Should
+        schema, analyze, search, ids = self.schema, self.analyzer.analyze, self.searcher.search, self.ids
+        out = []
+        for text in queries:
+            terms = [(should, query_of.term_query(schema, "text", t, "freq")) for t in analyze(text)]
+            hits = search(query_of.boolean_query(terms), limit=k, count=False).hits
+            rows = self.searcher.fast_field_values("row", [address for _, address in hits])
+            out.append(([ids[row] for row in rows], [score for score, _ in hits]))
+        return out
+
+    def pairs(self, queries, k):
+        return self.search(queries, k)
+
+
+class Sklrank:
+    def __init__(self, texts, ids, n_jobs=None):
+        from sklrank import Corpus
+        from sklrank.retrievers import BM25Retriever
+
+        self.retriever = BM25Retriever(Corpus(texts, ids=ids), method="lucene", k1=K1, b=B, n_jobs=n_jobs).fit(None)
+
+    def search(self, queries, k):
+        run = self.retriever.set_params(k=k).predict(queries)
+        return run, run.docids
+
+    def pairs(self, queries, k):
+        run, docids = self.search(queries, k)
+        return zip(docids, np.split(run.scores, run.indptr[1:-1]))
+
+
+def check(ours, theirs, queries, k, *, factor=1.0, tolerance=1e-5, overlap=None):
+    """Same scores rank by rank, and the same documents above the last score."""
+    shared = total = 0
+    for (docids, scores), (their_docids, their_scores) in zip(ours.pairs(queries, k), theirs.pairs(queries, k)):
+        their_scores = np.asarray(their_scores, dtype=np.float64) / factor
+        n = len(scores)
+        if overlap is None:
+            require(np.allclose(scores, their_scores[:n], rtol=tolerance, atol=0), "scores")
+            require((their_scores[n:] == 0).all(), "documents that we did not find")
+            # documents tied with the last one may be others
+            last = scores[-1] * (1 + tolerance) if n == k else 0
+            above = {d for d, s in zip(docids, scores) if s > last}
+            require(above <= set(their_docids), "documents")
+        else:
+            require(abs(n - len(their_scores)) == 0, "number of documents found")
+            require(np.abs(scores / their_scores - 1).mean() < tolerance, "scores")
+            shared += len(set(docids) & set(their_docids))
+            total += n
+    if overlap is not None:
+        require(shared >= overlap * total, f"{shared / total:.1%} of the documents are the same")
+
+
+def measure(text_kind, n_documents, rounds, cutoffs=CUTOFFS, peers=("bm25s", "tantivy")):
+    """All figures on one collection; yields rows."""
+    texts = make_texts(text_kind, n_documents)
+    ids = [f"doc-{i}" for i in range(n_documents)]
+    ours = Sklrank(texts, ids)
+    engines = {"sklrank": ours}
+    if "bm25s" in peers:
+        engines["bm25s"] = Bm25s(texts, ids)
+    if "tantivy" in peers:
+        engines["tantivy"] = Tantivy(texts, ids)
+    for query_kind in ("light", "heavy"):
+        queries = make_queries(query_kind, texts)
+        for k in cutoffs:
+            if "bm25s" in engines:
+                check(ours, engines["bm25s"], queries, k)
+            if "tantivy" in engines:
+                # its scores have a factor k1 + 1, and lengths are rounded to a byte
+                check(ours, engines["tantivy"], queries, k, factor=K1 + 1, tolerance=0.05, overlap=0.8)
+            times = interleave(
+                {name: lambda engine=engine: engine.search(queries, k) for name, engine in engines.items()},
+                rounds=rounds,
+                at_least=2.0,
+            )
+            per_query = {name: value / len(queries) for name, value in times.items()}
+            what = f"{query_kind} queries, {thousands(n_documents)} documents, {TEXTS[text_kind]}, k = {k}"
+            for peer in engines:
+                if peer == "sklrank":
+                    continue
+                floor = goal = None
+                if peer == "bm25s" and k == 100:
+                    floor, goal = ASKED.get((query_kind, n_documents), (None, None))
+                elif peer == "tantivy":
+                    floor = {10: 1.0, 100: 2.5}.get(k)
+                yield Row(
+                    what,
+                    seconds(per_query["sklrank"]),
+                    peer,
+                    seconds(per_query[peer]),
+                    per_query[peer] / per_query["sklrank"],
+                    floor,
+                    goal,
+                )
+    yield from measure_threads(ours, texts, n_documents, text_kind, rounds)
+    if n_documents <= 100_000:
+        yield from measure_single(ours, texts, n_documents, text_kind)
+
+
+def measure_threads(ours, texts, n_documents, text_kind, rounds):
+    """Two threads against one, by the wall clock."""
+    for query_kind, n_queries in (("light", 5000), ("heavy", 1000)):
+        queries = make_queries(query_kind, texts, n_queries)
+        one = ours.retriever.set_params(k=100, n_jobs=1)
+        expected = one.predict(queries)
+        two = type(one)(one.corpus, method="lucene", k1=K1, b=B, k=100, n_jobs=2).fit(None)
+        require((two.predict(queries).rows == expected.rows).all(), "two threads")
+        times = interleave(
+            {1: lambda: one.predict(queries), 2: lambda: two.predict(queries)},
+            rounds=rounds,
+            clock=time.perf_counter,
+            at_least=2.0,
+        )
+        yield Row(
+            f"two threads, {n_queries} {query_kind} queries, {thousands(n_documents)} documents, "
+            f"{TEXTS[text_kind]}, k = 100",
+            seconds(times[2]),
+            "one thread",
+            seconds(times[1]),
+            times[1] / times[2],
+            1.7,
+        )
+        ours.retriever.set_params(n_jobs=None)
+
+
+def measure_single(ours, texts, n_documents, text_kind):
+    """One query at a time: what is spent above the kernel, and whether a pool or a thread limit is entered."""
+    import joblib
+    import threadpoolctl
+
+    from sklrank.retrievers import _index
+
+    kernel, entered, inside = _index.search, Counter(), [0.0]
+
+    def timed(*arguments):
+        start = time.perf_counter()
+        kernel(*arguments)
+        inside[0] += time.perf_counter() - start
+
+    def watched(name, function):
+        def call(*arguments, **keywords):
+            entered[name] += 1
+            return function(*arguments, **keywords)
+
+        return call
+
+    parallel, limits = joblib.Parallel.__call__, threadpoolctl.threadpool_limits.__init__
+    queries = make_queries("light", texts, 2000)
+    for k in (10, 100):
+        ours.retriever.set_params(k=k)
+        above, whole = [], []
+        try:
+            _index.search = timed
+            joblib.Parallel.__call__ = watched("joblib.Parallel", parallel)
+            threadpoolctl.threadpool_limits.__init__ = watched("threadpool_limits", limits)
+            for i, query in enumerate(queries):
+                inside[0] = 0.0
+                start = time.perf_counter()
+                ours.retriever.predict([query]).docids
+                elapsed = time.perf_counter() - start
+                if i >= len(queries) // 2:  # the first half warms up
+                    whole.append(elapsed)
+                    above.append(elapsed - inside[0])
+        finally:
+            _index.search = kernel
+            joblib.Parallel.__call__, threadpoolctl.threadpool_limits.__init__ = parallel, limits
+        require(not entered, f"a single query entered {dict(entered)}")
+        yield Row(
+            f"one query at a time, above the kernel, {thousands(n_documents)} documents, {TEXTS[text_kind]}, k = {k}",
+            f"{np.median(above) * 1e6:.0f} µs of {np.median(whole) * 1e6:.0f}",
+            value=np.median(above) * 1e6,
+            limit=150,
+            unit="µs",
+        )
+
+
+def measure_scaling(small, large):
+    """Ten times the documents, light queries on real text, k = 10."""
+    engines = {}
+    for n in (small, large):
+        texts = make_texts("real", n)
+        engines[n] = (Sklrank(texts, [f"doc-{i}" for i in range(n)]), make_queries("light", texts))
+    times = interleave(
+        {n: lambda e=e, q=q: e.search(q, 10) for n, (e, q) in engines.items()}, rounds=7, at_least=3.0
+    )
+    ratio = times[large] / times[small]
+    yield Row(
+        f"light queries on real sentences, k = 10: {thousands(large)} documents against {thousands(small)}",
+        f"{seconds(times[large] / 500)} to {seconds(times[small] / 500)}: {ratio:.1f}×",
+        value=ratio,
+        limit=6,
+        unit="×",
+    )
+
+
+def run(quick=False):
+    """All rows."""
+    sizes = (5_000, 20_000) if quick else (100_000, 1_000_000)
+    for n in sizes:
+        for text_kind in TEXTS:
+            yield from measure(text_kind, n, rounds=3 if quick else 5)
+    yield from measure_scaling(*sizes)
