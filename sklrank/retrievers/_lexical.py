@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from sklrank._validation import (
     HasMethods,
@@ -31,7 +32,7 @@ class LexicalRetriever(Retriever):
     _parameter_constraints: dict = {
         "corpus": "no_validation",
         "k": [Interval(Integral, 1, None, closed="left")],
-        "vectorizer": [HasMethods(["fit_transform", "transform"]), None],
+        "vectorizer": [HasMethods(["fit", "transform"]), None],
         "field": "no_validation",
         "filter": "no_validation",
         "filter_field": [str, None],
@@ -91,11 +92,14 @@ class LexicalRetriever(Retriever):
             return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
         texts = self._texts()
         vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
+        frozen = isinstance(vectorizer, FrozenEstimator)  # which clone left as it is, fitted
+        vectorizer = vectorizer.estimator if frozen else vectorizer
         if isinstance(vectorizer, TermVectorizer):
-            token_ids, indptr = vectorizer._fit_tokens(texts)
+            token_ids, indptr = vectorizer._tokens(texts) if frozen else vectorizer._fit_tokens(texts)
             n_terms = len(vectorizer.vocabulary_)
             return Index([Segment.from_tokens(0, token_ids, indptr, n_terms)], n_terms, vectorizer)
-        matrix = check_term_weights(clone(self), vectorizer.fit_transform(texts.tolist()), reset=True)
+        weights = (vectorizer.transform if frozen else vectorizer.fit_transform)(texts.tolist())
+        matrix = check_term_weights(clone(self), weights, reset=True)
         return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
 
     def _check_settings(self):
