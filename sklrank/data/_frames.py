@@ -18,10 +18,17 @@ def is_series(value):
 
 
 def frame_columns(frame):
-    """Name → list of Python values, for each column of a data frame."""
+    """Name → list of Python values, for each column of a data frame; what is missing is None."""
     nw = optional_import("narwhals")
     frame = nw.from_native(frame, eager_only=True)
-    return {name: frame[name].to_list() for name in frame.columns}
+    return {name: _values(frame[name]) for name in frame.columns}
+
+
+def _values(series):
+    values = series.to_list()
+    if series.null_count():
+        values = [None if missing else value for value, missing in zip(values, series.is_null().to_list())]
+    return values
 
 
 def frame_like(columns, like=None):

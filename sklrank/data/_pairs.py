@@ -101,9 +101,11 @@ class Pairs:
         -------
         list of list of str
         """
-        flat = self.flat_docids.tolist()
+        docids = self._docids
+        if docids is None:
+            return self._documents.ids.take_ragged(self._rows, self._indptr)
         bounds = self._indptr.tolist()
-        return [flat[start:stop] for start, stop in zip(bounds[:-1], bounds[1:])]
+        return [docids[start:stop].tolist() for start, stop in zip(bounds[:-1], bounds[1:])]
 
     @property
     def shape(self):
@@ -273,7 +275,8 @@ def keyed_by_str(data):
 
 def pair_of(queries, indptr, docs, entry):
     """Query and document of an entry, for an error message."""
-    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1], docs[entry]
+    doc = docs[entry]
+    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1], doc if isinstance(doc, str) else int(doc)
 
 
 def group_by_query(qids):

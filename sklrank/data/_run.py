@@ -164,7 +164,7 @@ class Run(Pairs):
     def _adopt(self, queries):
         """Take `queries` for those of the run, in their order."""
         positions = align_queries(self._queries, queries, "rankings")
-        if not (positions == np.arange(len(self))).all() or len(positions) != len(self):
+        if not np.array_equal(positions, np.arange(len(self))):
             dropped = sorted(set(self.qids) - set(queries.ids))
             if dropped:
                 raise ValueError(f"{len(dropped)} queries of the rankings are not among those given: {show(dropped)}")

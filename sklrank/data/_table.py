@@ -94,8 +94,8 @@ def _column(values, what, name):
     if kinds <= {str} and (kinds or name == "text"):
         return StringArray.from_strings(["" if v is None else v for v in values], what=f"{name!r} of {what}")
     if name in ("text", "title"):
-        # pandas writes missing text as NaN
-        values = ["" if value is None or value != value else value for value in values]
+        # a Series has its own marks for missing text: the only values that do not equal themselves
+        values = ["" if value is None or (value == value) is not True else value for value in values]
         return StringArray.from_strings(values, what=f"{name!r} of {what}")
     if kinds <= {int, float, bool} and kinds:
         missing = any(value is None for value in values)
