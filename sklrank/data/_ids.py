@@ -55,6 +55,7 @@ class Ids:
         self.strings = strings
         self.n = n
         self._objects = None
+        self._n_taken = 0
         self._table = None
 
     @classmethod
@@ -91,17 +92,38 @@ class Ids:
         return self.strings.tolist() if self.given else list(map(str, range(self.n)))
 
     def take(self, rows):
-        """Ids of `rows`, as an object array."""
+        """Ids of `rows`, as an object array of the shape of `rows`."""
         rows = np.asarray(rows, dtype=np.int64)
-        if self._objects is None:
-            if rows.size * 8 < self.n:  # a few: not worth a million objects
-                out = np.empty(rows.size, dtype=object)
-                out[:] = [self[row] for row in rows.ravel().tolist()]
-                return out.reshape(rows.shape)
-            objects = np.empty(self.n, dtype=object)
-            objects[:] = self.tolist()
-            self._objects = objects
-        return self._objects[rows]
+        objects = self._objects_for(rows.size)
+        if objects is not None:
+            return objects[rows]
+        out = np.empty(rows.size, dtype=object)
+        out[:] = self._made(rows.ravel())
+        return out.reshape(rows.shape)
+
+    def take_ragged(self, rows, indptr):
+        """Ids of the rows of each query, as a list of lists."""
+        bounds = indptr.tolist()
+        bounds = zip(bounds[:-1], bounds[1:])
+        objects = self._objects_for(len(rows))
+        if objects is not None:  # query by query: the strings that are counted are still in the cache for the list
+            return [objects[rows[start:stop]].tolist() for start, stop in bounds]
+        flat = self._made(rows)
+        return [flat[start:stop] for start, stop in bounds]
+
+    def _objects_for(self, n_taken):
+        """All ids as an object array once many have been taken; None before, and where they cost nothing."""
+        if self._objects is None and self.given:
+            self._n_taken += n_taken
+            if 8 * self._n_taken >= self.n:
+                objects = np.empty(self.n, dtype=object)
+                objects[:] = self.tolist()
+                self._objects = objects
+        return self._objects
+
+    def _made(self, rows):
+        inside = rows.size == 0 or (rows.min() >= 0 and rows.max() < self.n)
+        return list(map(str if inside and not self.given else self.__getitem__, rows.tolist()))
 
     def rows(self, ids):
         """Row of each of `ids`, a list of str, int64; -1 where there is none."""
