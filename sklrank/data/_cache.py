@@ -4,6 +4,7 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
+from itertools import islice
 from pathlib import Path
 
 import joblib
@@ -103,9 +104,9 @@ def array_bytes(value, depth=4):
     if depth == 0:
         return 0
     if isinstance(value, dict):
-        return sum(array_bytes(v, depth - 1) for v in value.values())
+        # Large dicts and long lists hold text or ids, not arrays.
+        return sum(array_bytes(v, depth - 1) for v in islice(value.values(), 64))
     if isinstance(value, (list, tuple)):
-        # Long lists hold text or ids, not arrays.
         return sum(array_bytes(v, depth - 1) for v in value[:64])
     slots = getattr(type(value), "__slots__", ())
     held = [getattr(value, name, None) for name in slots] + list(getattr(value, "__dict__", {}).values())
