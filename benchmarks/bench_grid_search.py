@@ -1,9 +1,9 @@
 """A grid search over k1 and b: GridSearchCV over a BM25Retriever against the best loop with bm25s, on one thread.
 
 25 settings, five folds, nDCG@10 of rankings of 100 documents. Both begin with raw texts. The loop tokenizes once, makes
-an index for each setting (bm25s computes the scores when it indexes), asks all queries of it at once with the numba back
-end, gives the rankings to pytrec_eval, and takes the means of the folds from its values per query. It takes minutes, so
-that its settings are timed one by one, each once, and take turns with whole searches of ours.
+an index for each setting (bm25s computes the scores when it indexes), asks all queries of it at once with the numba
+back end, gives the rankings to pytrec_eval, and takes the means of the folds from its values per query. It takes
+minutes, so that its settings are timed one by one, each once, and take turns with whole searches of ours.
 """
 
 import statistics
