@@ -5,7 +5,9 @@ import threading
 try:
     import Stemmer as _snowball
 
-    _create = _snowball.Stemmer
+    def _create(language):
+        return _snowball.Stemmer(language, 0)  # its cache would never see a word twice
+
 except ImportError:
     import snowballstemmer as _snowball
 

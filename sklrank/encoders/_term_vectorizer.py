@@ -35,7 +35,7 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
     ----------
     language : str, default=None
         Take the stemmer and the stop list of this language, wherever `stemmer` and `stop_words` are None.
-        ``stop_words=[]`` keeps all words. The languages are those of `stop_words`.
+        ``stop_words=[]`` keeps all words. It is one of the languages with a built-in stop list.
 
     stemmer : str or callable, default=None
         What maps a word to its term: the name of a Snowball stemmer ("english", "german", "porter", …) or a
@@ -44,7 +44,9 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
 
     stop_words : str or collection of str, default=None
         Words that are removed before stemming: a list, or the name of a language with a built-in list.
-        "english" is scikit-learn's list. None removes nothing, unless `language` is given.
+        There are lists for "arabic", "danish", "dutch", "english" (scikit-learn's own), "finnish", "french",
+        "german", "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish" and
+        "turkish". None removes nothing, unless `language` is given.
 
     lowercase : bool, default=True
         Convert all characters to lowercase before tokenizing.
@@ -105,7 +107,10 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A query word whose form no document has counts as the term that its stem is.
+    A word that no document has in this form counts as the term that its stem is: of "flows" in a document and
+    "flowing" in a query the stem is "flow".
+
+    The texts must be str without lone surrogates. Corpora and queries are taken as their texts.
 
     Examples
     --------

@@ -2,11 +2,11 @@
 
 from array import array
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
 
 from sklrank._kernels._text import NEEDS_LOWER, NEEDS_ROOM, NEEDS_TABLE, rehash, scan_tokens
-from sklrank.data import StringArray
 from sklrank.encoders._characters import ascii_table, character_table
 
 _BATCH = 1 << 14  # documents per kernel call, so that an interrupt is heard
@@ -70,6 +70,15 @@ class _Scanner:
             starts[: self.n_forms + 1] = self.starts[: self.n_forms + 1]
             self.starts = starts
 
+    def strings(self):
+        """All forms as str: decoded at once, then cut."""
+        starts = self.starts[: self.n_forms + 1]
+        used = self.arena[: starts[-1]]
+        character = np.zeros(len(used) + 1, dtype=np.int64)  # at or before each byte
+        np.cumsum((used & 0xC0) != 0x80, out=character[1:])
+        text = used.tobytes().decode()
+        return [text[start:end] for start, end in pairwise(character[starts].tolist())]
+
 
 def scan_forms(texts, lowercase, min_length):
     """Tokenize by the kernel.
@@ -100,9 +109,7 @@ def scan_forms(texts, lowercase, min_length):
     for start in range(0, n_documents, _BATCH):
         scanner.scan(buffer, offsets, indptr, start, min(start + _BATCH, n_documents), lowercase)
     scanner.ids.resize(scanner.n_ids, refcheck=False)
-    n_forms = scanner.n_forms
-    forms = StringArray(scanner.arena[: scanner.starts[n_forms]], scanner.starts[: n_forms + 1])
-    return forms.tolist(), scanner.ids, indptr
+    return scanner.strings(), scanner.ids, indptr
 
 
 def _read_only(values, dtype):
