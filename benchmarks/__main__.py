@@ -21,7 +21,9 @@ TABLE = Path(__file__).parents[1] / "docs" / "benchmarks.csv"
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PARTS, help="run this part, and keep the others' lines of the table")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs; writes no table")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, to see that everything runs; writes no table"
+    )
     arguments = parser.parse_args()
     if arguments.only is None:
         # each part in a process of its own: what one compiles, allocates or starts is not there for the next

@@ -22,7 +22,8 @@ class Row:
     """A line of the table.
 
     `ours` and `theirs` are figures with their unit, `ratio` is how many times faster (or smaller) we are. `floor` and
-    `goal` bound the ratio from below; `limit` bounds our figure, given as `value`, from above.
+    `goal` bound the ratio from below. `limit` bounds our figure from above, or `least` from below, where it is given as
+    `value`, a number of `unit`.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Row:
     goal: float | None = None
     value: float | None = None
     limit: float | None = None
+    least: float | None = None
     unit: str = ""
 
     @property
@@ -41,6 +43,8 @@ class Row:
         """What was reached of what was asked."""
         if self.limit is not None:
             return "yes" if self.value <= self.limit else "no"
+        if self.least is not None:
+            return "yes" if self.value >= self.least else "no"
         if self.floor is None:
             return ""
         if self.goal is not None:
@@ -50,11 +54,14 @@ class Row:
     @property
     def asked(self):
         """What was asked for."""
+        unit = self.unit if self.unit in ("", "×") else f" {self.unit}"
         if self.limit is not None:
-            return f"≤ {self.limit:g}{' ' if self.unit else ''}{self.unit}"
+            return f"≤ {self.limit:g}{unit}"
+        if self.least is not None:
+            return f"≥ {self.least:g}{unit}"
         if self.floor is None:
             return ""
-        return f"≥ {self.floor:g}×" + (f", goal {self.goal:g}×" if self.goal is not None else "")
+        return f"≥ {self.floor:.3g}×" + (f", goal {self.goal:.3g}×" if self.goal is not None else "")
 
     def cells(self):
         """The line as text, in the order of `COLUMNS`."""
