@@ -78,7 +78,6 @@ def main():
     qrels, run = as_dicts(rows, scores, judged, grades)
     n_ids = int(judged.max()) + 1
     corpus = Corpus([""] * n_ids, ids=[f"doc{d}" for d in range(n_ids)])
-    # ids of equal score go down in trec_eval's order, rows go up: let rows decide in all contenders
     ordered = Run(run, corpus=corpus)
     own_qrels = Qrels(qrels, corpus=corpus)
 
@@ -122,7 +121,7 @@ def main():
 
     base = statistics.median(times["pytrec_eval, dicts"])
     print(
-        f"{', '.join(METRICS)}: {shape[0]} queries × {shape[1]} results, median of {arguments.rounds} rounds, one thread"
+        f"{', '.join(METRICS)}: {shape[0]} queries × {shape[1]} results, {arguments.rounds} rounds, one thread, medians"
     )
     print(f"{'':26}{'ms':>9}{'× pytrec_eval':>15}")
     for name, measured in times.items():

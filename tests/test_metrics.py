@@ -142,6 +142,14 @@ def test_ids_may_be_int():
     assert evaluate({"1": {"7": 1}, "2": {"8": 2}}, run, "mrr") == {"mrr": 0.75}
 
 
+def test_lists_of_int_are_ids_beside_judgments_with_ids_and_scores_beside_a_matrix():
+    assert metrics.mean_reciprocal_rank_score([{7: 1}], [[8, 7]]) == 0.5
+    assert metrics.mean_reciprocal_rank_score([[0, 1]], [[8, 7]]) == 0.5
+    assert metrics.mean_reciprocal_rank_score([{"7": 1}], np.array([["8", "7"]])) == 0.5
+    with pytest.raises(TypeError, match="ids are str or int"):
+        metrics.mean_reciprocal_rank_score([{"7": 1}], [[0.5, 0.7]])
+
+
 def test_a_query_may_stand_twice():
     """As in a bootstrap sample of queries."""
     qrels, run = Qrels({"q1": {"a": 1}, "q2": {"b": 1}})[[1, 0, 1]], {"q1": ["a"], "q2": ["x", "b"]}

@@ -113,3 +113,89 @@ def bound_discounted_gain(indptr, positions, gains, n_retrieved, levels, above, 
             if better:
                 ratio = dcg / ideal
         high[q] = ratio if ratio > 0 else -np.inf
+
+
+@kernel
+def _binary_preference(relevant, n_relevant, n_irrelevant):
+    above, total = 0, 0.0
+    for p in range(len(relevant)):
+        if relevant[p]:
+            total += 1.0 if above == 0 else 1.0 - min(above, n_relevant) / min(n_relevant, n_irrelevant)
+        else:
+            above += 1
+    return total / n_relevant
+
+
+@kernel
+def _inferred_precision(relevant, n_relevant):
+    epsilon = 1e-5
+    seen, total = 0, 0.0
+    for p in range(len(relevant)):
+        if relevant[p]:
+            total += 1.0 if p == 0 else (1.0 + p * (seen + epsilon) / (p + 2 * epsilon)) / (p + 1)
+            seen += 1
+    return total / n_relevant
+
+
+@kernel
+def _interpolated_precision(relevant, n_relevant, recalls, rounding):
+    total = 0.0
+    for recall in recalls:
+        needed = int(recall * n_relevant + rounding)
+        seen, best = 0, 0.0
+        for p in range(len(relevant)):
+            if relevant[p]:
+                seen += 1
+                if seen >= needed and seen > best * (p + 1):
+                    best = seen / (p + 1)
+        total += best
+    return total / len(recalls)
+
+
+@kernel
+def _r_precision(relevant, depth):
+    seen = 0
+    for p in range(min(depth, len(relevant))):
+        seen += relevant[p]
+    return seen / depth
+
+
+@kernel
+def bound_by_sweep(
+    measure, indptr, positions, grades, n_retrieved, level, n_relevant, n_irrelevant, recalls, rounding, low, high
+):
+    """The measures for which every number of relevant documents has to be tried, each in one pass over the ranking.
+
+    `measure` is 0 for bpref, 1 for inferred AP, 2 for interpolated precision (the mean over `recalls`, each made whole
+    after adding `rounding`), and 3 for R-precision at ``recalls[0]`` times the number of relevant documents.
+    """
+    for q in range(len(low)):
+        n = n_retrieved[q]
+        judged = np.zeros(n, dtype=np.int8)  # relevant by judgment
+        free = np.empty(n, dtype=np.int64)  # positions without one
+        h, n_free = indptr[q], 0
+        for p in range(n):
+            if h < indptr[q + 1] and positions[h] == p:
+                judged[p] = grades[h] >= level
+                h += 1
+            else:
+                free[n_free] = p
+                n_free += 1
+        low[q], high[q] = np.inf, -np.inf
+        for downwards in range(2):
+            relevant = judged.copy()
+            for m in range(1, n_free + 1):
+                relevant[free[m - 1 if downwards else n_free - m]] = 1
+                count = n_relevant[q] + m
+                if measure == 0:
+                    value = _binary_preference(relevant, count, n_irrelevant[q] + n_free - m)
+                elif measure == 1:
+                    value = _inferred_precision(relevant, count)
+                elif measure == 2:
+                    value = _interpolated_precision(relevant, count, recalls, rounding)
+                else:
+                    value = _r_precision(relevant, count if recalls[0] == 1 else int(recalls[0] * count + 0.9))
+                if downwards:
+                    high[q] = max(high[q], value)
+                else:
+                    low[q] = min(low[q], value)

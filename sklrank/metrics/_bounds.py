@@ -6,13 +6,13 @@ grade that occurs in the judgments, or 0. With every retrieved document judged, 
 
 import numpy as np
 
-from sklrank._kernels._bounds import bound_discounted_gain, bound_precisions
+from sklrank._kernels._bounds import bound_by_sweep, bound_discounted_gain, bound_precisions
 from sklrank.metrics import _measures as measures
 from sklrank.metrics._average import settle
 from sklrank.metrics._judged import Judged, bounds
 
 _CONSTANT = (measures.judged_at_k, measures.unjudged_at_k, measures.n_queries, measures.n_retrieved)
-# Greatest (least) when the first (last) m of the unjudged documents are relevant; no formula says for which m.
+# Numbered as `bound_by_sweep` does; the last is the mean of eleven of the third.
 _SWEPT = (measures.bpref, measures.inferred_ap, measures.interpolated_precision, measures.r_precision)
 _SWEPT += (measures.eleven_point_average,)
 _POOLED = (measures.bpref, measures.inferred_ap)  # negative grades mean: in the pool, not judged
@@ -53,10 +53,7 @@ def limits(metric, judged):
     elif measure is measures.ndcg:
         found += _bound_ndcg(complete, **params)
     elif measure in _SWEPT:
-        for m in range(1, complete.n_free.max(initial=0) + 1):
-            consider(complete.top * (complete.place < m))
-            consider(complete.top * (complete.place >= np.repeat(complete.n_free, complete.n_free) - m))
-            found = [np.fmin.reduce(found), np.fmax.reduce(found)]
+        found += _bound_by_sweep(complete, _SWEPT.index(measure), **params)
     else:  # more relevant documents help above the cutoff and never help below it
         inside = complete.positions < (np.inf if metric.k is None else metric.k)
         for chosen in (inside, ~inside, np.ones(len(inside), dtype=bool)):
@@ -73,8 +70,8 @@ class _Completed:
     ----------
     n_free : ndarray of int64, shape (n_queries,)
         Number of unjudged documents in each ranking.
-    positions, place : ndarray of int64, shape (n_free_in_all,)
-        Position of each in its ranking, and its place among the unjudged ones.
+    positions : ndarray of int64, shape (n_free_in_all,)
+        Position of each in its ranking.
     top : float
         The highest grade of the judgments.
     """
@@ -92,7 +89,6 @@ class _Completed:
         self.ranked = ranked
         self.all_positions = np.arange(ranked[-1]) - np.repeat(ranked[:-1], judged.n_retrieved)
         self.positions = self.all_positions[~is_hit]
-        self.place = np.arange(free_indptr[-1]) - np.repeat(free_indptr[:-1], self.n_free)
         # The judgments of a query, then its free documents.
         self.indptr = judged.indptr + free_indptr
         self.entries = np.empty(ranked[-1], dtype=np.int64)
@@ -156,6 +152,22 @@ def _bound_ndcg(complete, *, k=None, gain="linear"):
     bound_discounted_gain(
         judged.hit_indptr, judged.hit_positions, gains[judged.hit_entries], judged.n_retrieved, levels, above, reach,
         low, high,
+    )  # fmt: skip
+    return [_finite(low), _finite(high)]
+
+
+def _bound_by_sweep(complete, code, *, relevance_level=1, recall=None, multiple=1.0, rounding="nearest"):
+    judged = complete.judged
+    if complete.top < relevance_level:
+        return []
+    low, high = np.empty(len(judged)), np.empty(len(judged))
+    recalls = {2: np.array([recall or 0.0]), 3: np.array([multiple]), 4: np.arange(11) / 10}.get(code, np.zeros(1))
+    relevant = judged.n_relevant(relevance_level)
+    irrelevant = judged.count((judged.grades >= 0) & (judged.grades < relevance_level))
+    bound_by_sweep(
+        2 if code == 4 else code, judged.hit_indptr, judged.hit_positions, judged.hit_grades, judged.n_retrieved,
+        float(relevance_level), relevant, irrelevant, recalls.astype(np.float64),
+        0.5 if rounding == "nearest" else 0.9, low, high,
     )  # fmt: skip
     return [_finite(low), _finite(high)]
 

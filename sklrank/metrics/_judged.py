@@ -120,7 +120,9 @@ def align(y_true, y_pred):
     -------
     Judged
     """
-    y_true, y_pred = _unwrap(y_true), _unwrap(y_pred)
+    y_true = _unwrap(y_true, numbers_are_cells=True)
+    # Lists of int are scores beside a matrix of grades, and document ids beside judgments that are keyed by ids.
+    y_pred = _unwrap(y_pred, numbers_are_cells=_is_matrix(y_true))
     if isinstance(y_true, Run):
         raise TypeError("y_true is a Run: judgments come first, y_true, and the run second, y_pred")
     if isinstance(y_pred, Qrels):
@@ -142,12 +144,12 @@ def align(y_true, y_pred):
     return _align_run(qrels, run)
 
 
-def _unwrap(data):
-    """Series and object arrays as lists, lists of lists of numbers as a matrix."""
+def _unwrap(data, numbers_are_cells):
+    """Series and arrays of objects or ids as lists, lists of lists of numbers as the matrix that they may be."""
     if is_series(data):
         data = data.to_list()
     if isinstance(data, np.ndarray):
-        if data.ndim == 1 and data.dtype == object:
+        if data.dtype == object or data.dtype.kind in "US":
             data = data.tolist()
         elif data.ndim != 2:
             raise ValueError(
@@ -155,7 +157,8 @@ def _unwrap(data):
             )
     if isinstance(data, (list, tuple)):
         data = list(data)
-        if data and isinstance(data[0], (list, tuple, np.ndarray)) and len(data[0]) and _is_number(data[0][0]):
+        rows = (row for row in data if isinstance(row, (list, tuple, np.ndarray)) and len(row))
+        if numbers_are_cells and _is_number(next(rows, [None])[0]):
             data = np.asarray(data, dtype=np.float64)
     return data
 
