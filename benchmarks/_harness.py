@@ -1,9 +1,9 @@
 """How everything here is measured: interleaved, on checked results, with one form of report.
 
-Contenders take turns, one call each a round, so that a slow phase of the machine hits all alike; the first call of each, which
-compiles and fills caches, is not counted, and times are medians over the rounds. What runs on one thread is measured in CPU
-time, which other work on the machine disturbs least, the rest by the wall clock. A benchmark compares the results first and
-refuses to time what differs (`require`).
+Contenders take turns, one call each a round, so that a slow phase of the machine hits all alike; the first call of
+each, which compiles and fills caches, is not counted, and times are medians over the rounds. What runs on one thread
+is measured in CPU time, which other work on the machine disturbs least, the rest by the wall clock. A benchmark
+compares the results first and refuses to time what differs (`require`).
 """
 
 import gc
@@ -75,9 +75,7 @@ COLUMNS = ["What", "sklrank", "Peer", "Ratio", "Asked", "Reached"]
 
 def seconds(value):
     """A time with a unit that suits it."""
-    for unit, scale in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= scale:
-            break
+    unit, scale = ("s", 1) if value >= 1 else ("ms", 1e-3) if value >= 1e-3 else ("µs", 1e-6)
     return f"{value / scale:.3g} {unit}"
 
 

@@ -1,7 +1,8 @@
 """From raw text to an index that can be searched, English stemmer included: time and memory.
 
-Time is CPU time and wall time of one process, in turns; tantivy's indexing thread works beside the one that feeds it, so that its wall
-time can be less than its CPU time. Memory is the peak of a process of its own that starts with the texts as a list of str.
+Time is CPU time and wall time of one process, in turns; tantivy's indexing thread works beside the one that feeds it,
+so that its wall time can be less than its CPU time. Memory is the peak of a process of its own that starts with the
+texts as a list of str.
 """
 
 import json
