@@ -43,7 +43,7 @@ def is_matrix_like(X):
     module = type(X).__module__.partition(".")[0]
     if module in ("pandas", "polars") and hasattr(X, "columns"):
         return "text" not in X.columns and "query" not in X.columns
-    return False
+    return module not in ("pandas", "polars") and hasattr(X, "__array__") and is_matrix_like(np.asarray(X))
 
 
 def check_term_weights(estimator, X, *, reset):

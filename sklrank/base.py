@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import TransformerTags
 
 from sklrank.data import Qrels
 from sklrank.data._corpus import TRAVELLERS
+from sklrank.data._frames import is_series
 from sklrank.metrics import ndcg_score
 
 __all__ = ["Retriever", "estimator_key", "refuse_judgments"]
@@ -70,7 +72,10 @@ class Retriever(BaseEstimator):
         -------
         float
         """
-        return ndcg_score(y, self.predict(X), k=10, sample_weight=sample_weight)
+        run = self.predict(X)
+        if self.corpus is None and isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuf":
+            return np.nan  # numbers, which `fit` ignores, too: no query is judged
+        return ndcg_score(y, run, k=10, sample_weight=sample_weight)
 
     def search(self, text, k=5, filter=None):
         """Answer one query, for people to read.
@@ -103,6 +108,7 @@ class Retriever(BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "retriever"
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
         tags.input_tags.string = True
         tags.input_tags.sparse = True
         tags.target_tags.required = False
@@ -132,6 +138,16 @@ def estimator_key(estimator):
         )
 
 
+def _holds_judgments(y):
+    if isinstance(y, (Qrels, Mapping)):
+        return True
+    if is_series(y):
+        y = y.to_list()
+    elif isinstance(y, np.ndarray) and y.dtype != object:
+        return False
+    return isinstance(y, (list, tuple, np.ndarray)) and len(y) > 0 and isinstance(y[0], (Mapping, list, tuple))
+
+
 def refuse_judgments(y):
     """Raise ValueError where `y` judges queries, and the documents to find were given as `X`.
 
@@ -140,10 +156,7 @@ def refuse_judgments(y):
     y : object
         What `fit` got as `y`.
     """
-    judged = isinstance(y, (Qrels, Mapping)) or (
-        isinstance(y, (list, tuple, np.ndarray)) and len(y) and isinstance(y[0], (Mapping, list, tuple))
-    )
-    if judged:
+    if _holds_judgments(y):
         raise ValueError(
             "y holds judgments, but this retriever has no corpus, so that X would be taken for the documents: give the "
             "documents as corpus=, and the queries as X"

@@ -481,8 +481,8 @@ def test_parameters_are_set_after_fit_without_another_fit(many):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"k": 0}, {"k": 2.5}, {"k1": -1}, {"k1": np.nan}, {"k1": "a"}, {"k1": [1]}, {"b": 1.5}, {"b": None}, {"delta": -0.1},
-     {"method": "bm26"}, {"method": None}, {"n_jobs": "a"}, {"filter_field": 3}],
+    [{"k": 0}, {"k": 2.5}, {"k1": -1}, {"k1": np.nan}, {"k1": "a"}, {"k1": [1]}, {"b": 1.5}, {"b": None},
+     {"delta": -0.1}, {"method": "bm26"}, {"method": None}, {"n_jobs": "a"}, {"filter_field": 3}],
 )  # fmt: skip
 def test_wrong_parameters_get_scikit_learns_sentence(wrong):
     [name] = wrong

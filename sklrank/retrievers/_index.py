@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sklrank._kernels._postings import invert, invert_matrix, skip_table
-from sklrank._kernels._search import fill_impacts, merge_segments, order_terms, search, workspace
+from sklrank._kernels._search import code_table, fill_impacts, merge_segments, order_terms, search, workspace
 from sklrank._threads import over_ranges
 from sklrank.data._cache import Cache
 
@@ -180,6 +180,7 @@ class Impacts:
         self._df = index.document_frequencies
         self._values = [np.empty(len(segment.docs), dtype=np.float32) for segment in index.segments]
         self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
+        self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
         self._done = [np.zeros(index.n_terms, dtype=np.uint8) for _ in index.segments]
         self._ready = np.zeros(index.n_terms, dtype=bool)
         self._lock = threading.Lock()
@@ -195,7 +196,7 @@ class Impacts:
                 counts = segment.counts if w.counts is None else w.counts[s]
                 fill_impacts(
                     terms, segment.indptr, segment.docs, counts, w.scales, w.norms[s],
-                    w.form, w.first, w.second, self._values[s], self._maxima[s], self._done[s],
+                    w.form, w.first, w.second, self._values[s], self._maxima[s], *self._codes[s], self._done[s],
                 )  # fmt: skip
             self._ready[terms] = True  # after the values, for those who look without the lock
 
@@ -240,7 +241,7 @@ class Impacts:
                 own = masks[:, segment.base : segment.base + len(segment.lengths)] if len(self.segments) > 1 else masks
                 search(
                     start, stop, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
-                    *segment.skips, bias, np.ascontiguousarray(own), mask_of, k, segment.base, *space[1][s],
+                    *segment.skips, *self._codes[s], bias, np.ascontiguousarray(own), mask_of, k, segment.base, *space[1][s],
                     rows[s], scores[s], counts[s],
                 )  # fmt: skip
             self._workspaces.append(space)

@@ -268,6 +268,10 @@ class LexicalRetriever(Retriever):
         bounds = (int(starts[start]), int(ends[start:stop].max())) if stop > start else (0, 0)
         return Highlight(docid, text, *bounds, spans)
 
+    def __sklearn_is_fitted__(self):
+        # Otherwise scikit-learn looks for any name with an underscore behind, and finds the parameter `lambda_`.
+        return hasattr(self, "index_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.vectorizer is None

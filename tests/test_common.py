@@ -1,0 +1,44 @@
+"""scikit-learn's own checks over every public estimator; retrievers index the matrix that they are fitted with."""
+
+import inspect
+import warnings
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import SkipTestWarning
+from sklearn.utils.estimator_checks import check_array_api_input, parametrize_with_checks
+
+import sklrank.encoders
+import sklrank.retrievers
+
+ESTIMATORS = [
+    value()
+    for room in (sklrank.encoders, sklrank.retrievers)
+    for name in room.__all__
+    if inspect.isclass(value := getattr(room, name)) and issubclass(value, BaseEstimator)
+]
+ONE_NUMBER = "wants one number a sample from predict, which gives a Run of shape (n_queries, n_documents)"
+
+
+def expected_failures(estimator):
+    if not estimator.__sklearn_tags__().input_tags.two_d_array or not hasattr(estimator, "predict"):
+        return {}
+    return {"check_estimator_sparse_array": ONE_NUMBER, "check_estimator_sparse_matrix": ONE_NUMBER}
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", SkipTestWarning)  # of estimators over texts it checks little: see test_contracts
+    checks = parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
+
+
+@checks
+def test_scikit_learns_checks(estimator, check):
+    if check.func is check_array_api_input:
+        return  # runs only where SCIPY_ARRAY_API is set before SciPy is imported; nobody here claims the array API
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
+def test_estimators_are_named_for_their_role(estimator):
+    assert type(estimator).__name__.endswith(("Retriever", "Vectorizer"))
+    assert type(estimator).__module__.rpartition(".")[2].startswith("_")
