@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (makes HalvingGridSearchCV importable)
 from sklearn.feature_extraction.text import CountVectorizer
@@ -381,3 +381,14 @@ def test_parallel_searches_give_the_same(kind):
         for n_jobs in (1, 2)
     ]
     assert (results[0] == results[1]).all()
+
+
+def test_threads_share_one_index(corpus, counts):
+    pipe = make_pipeline(BM25Retriever(corpus))
+    grid = {"bm25retriever__k1": [0.5, 1.2], "bm25retriever__method": ["atire", "bm25l"]}
+    options = {"scoring": NDCG, "cv": 3}
+    with parallel_config("threading", n_jobs=2):
+        threaded = GridSearchCV(pipe, grid, **options).fit(QUERIES, QRELS)
+    assert counts == {"tokenized": 1, "inverted": 1}
+    serial = GridSearchCV(pipe, grid, **options).fit(QUERIES, QRELS)
+    assert (threaded.cv_results_["mean_test_score"] == serial.cv_results_["mean_test_score"]).all()
