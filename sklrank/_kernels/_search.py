@@ -1,8 +1,32 @@
-"""Exact top-k search over inverted lists."""
+"""Exact top-k search over inverted lists.
+
+The terms of a query come rarest first, and scores are added in this order. A search takes the lists one after the
+other until what the remaining ones could add at most, `rest`, is less than the k-th best sum so far, `theta`: then no
+document that is not a candidate yet can enter the ranking. The candidates that could still reach `theta` are looked up
+in the remaining lists.
+
+    rare ......................................... frequent
+    |-- accumulated: all documents --|-- looked up: candidates --|
+                                     ^ split, as soon as rest < theta
+
+Accumulation goes by windows of documents, whose sums fit into the processor's cache. A window with few postings lists
+the documents that it touched; one with many adds blindly and looks through its sums by blocks. Sums start at -0.0,
+which no sum of impacts equals, so that a document of score 0 is told from one that was not touched.
+For the terms of very long lists the look-up reads one byte per document first, an upper bound of the impact, and only
+the few candidates that are left are then looked up exactly.
+"""
 
 import numpy as np
 
 from sklrank._kernels._jit import kernel
+
+_WINDOW = 1 << 16  # documents accumulated at a time
+_BLOCK = 64  # sums looked at together
+_FREQUENT = 16  # a term of more than one document in so many has codes
+_MOST_CODED = 256
+_STEPS = 254.9  # a little less than 255, so that rounding never leaves a byte
+_BUCKETS = 2048
+_UNTOUCHED = np.int32(-(2**31))  # the bits of -0.0
 
 # How a count c becomes an impact, given the term's scale s, the document's norm n and two parameters.
 SATURATED = 0  # s * (c / (c + n) + first)
@@ -13,8 +37,10 @@ SUBLINEAR = 4  # s * (1 + log(c)) / n
 
 
 @kernel
-def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, second, impacts, maxima, done):
-    """Compute the impacts of the lists in `terms` that are not there yet, and the largest of each list."""
+def fill_impacts(
+    terms, term_indptr, docs, counts, scales, norms, form, first, second, impacts, maxima, code_of, codes, done
+):
+    """Compute the impacts of the lists in `terms` that are not there yet, the largest of each, and the codes."""
     for i in range(terms.size):
         t = terms[i]
         if done[t]:
@@ -39,6 +65,13 @@ def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, s
             impacts[p] = impact
             largest = max(largest, impact)
         maxima[t] = largest
+        row = code_of[t]
+        if row >= 0:
+            for d in range(codes.shape[1]):
+                codes[row, d] = 0
+            if largest > 0:
+                for p in range(term_indptr[t], term_indptr[t + 1]):
+                    codes[row, docs[p]] = np.uint8(np.ceil(impacts[p] * _STEPS / largest))
         done[t] = 1
 
 
@@ -94,16 +127,35 @@ def order_terms(indptr, terms, weights, sizes):
     return out_indptr, out_terms[: out_indptr[-1]], out_weights[: out_indptr[-1]]
 
 
-_UNTOUCHED = np.int32(-(2**31))  # the bits of -0.0
+def code_table(term_indptr, n_documents):
+    """Room for one byte per document for each frequent term, which `fill_impacts` sets.
+
+    The byte of a document is its impact in steps of 1 / `_STEPS` of the term's largest one, rounded up, so that
+    a search bounds a score without looking for the document in a long list.
+
+    Returns
+    -------
+    code_of : ndarray of shape (n_terms,), dtype=int32
+        The term's row in `codes`, -1 for terms that have none.
+    codes : ndarray of shape (n_frequent_terms, n_documents), dtype=uint8
+    """
+    sizes = np.diff(term_indptr)
+    frequent = sizes * _FREQUENT > n_documents
+    if np.count_nonzero(frequent) > _MOST_CODED:
+        frequent &= sizes > np.partition(sizes, -_MOST_CODED)[-_MOST_CODED]
+    code_of = np.where(frequent, np.cumsum(frequent) - 1, -1).astype(np.int32)
+    return code_of, np.empty((np.count_nonzero(frequent), n_documents), dtype=np.uint8)
 
 
 def workspace(n_documents, k):
     """Scratch arrays for `search`, to be used by one thread at a time; it leaves them as it found them."""
-    accumulators = np.full(n_documents, -0.0, dtype=np.float32)
-    touched = np.empty(n_documents + 1, dtype=np.uint32)
+    accumulators = np.full(_WINDOW, -0.0, dtype=np.float32)
+    rows = np.empty(n_documents + 1, dtype=np.uint32)
+    values = np.empty(n_documents + 1, dtype=np.float32)
+    bounds = np.empty(n_documents + 1, dtype=np.float32)
+    histogram = np.zeros(_BUCKETS, dtype=np.int32)
     keys = np.empty(2 * min(k, n_documents) + 1024, dtype=np.int64)
-    histogram = np.empty(256, dtype=np.int32)
-    return accumulators, touched, histogram, keys
+    return accumulators, rows, values, bounds, histogram, keys
 
 
 @kernel
@@ -181,6 +233,173 @@ def _sort(keys, n, counts):
 
 
 @kernel
+def _bucket(values, n, k, lo, scale, histogram):
+    """The highest of `_BUCKETS` equal ranges, counted from `lo`, such that it and those above hold k values."""
+    for b in range(histogram.size):
+        histogram[b] = 0
+    last = np.int32(histogram.size - 1)
+    for j in range(n):
+        b = np.int32((values[j] - lo) * scale)
+        histogram[np.uint32(min(max(b, np.int32(0)), last))] += 1
+    b = histogram.size - 1
+    c = histogram[b]
+    while c < k and b > 0:
+        b -= 1
+        c += histogram[b]
+    return b
+
+
+@kernel
+def _raise(values, n, k, theta, top, histogram):
+    """A lower bound, at least theta, of the k-th largest of n > k values that are at most top."""
+    if not theta < top:
+        return theta
+    scale = np.float32((_BUCKETS - 2) / (top - theta))
+    b = _bucket(values, n, k, theta, scale, histogram)
+    return max(theta, np.float32(theta + b / scale * (1 - 1e-5) - 1e-6 * top))
+
+
+@kernel
+def _keep(rows, values, n, least):
+    """Leave only the candidates whose value is at least `least`."""
+    m = 0
+    for j in range(n):
+        d = rows[j]
+        v = values[j]
+        rows[m] = d
+        values[m] = v
+        m += v >= least
+    return m
+
+
+@kernel
+def _accumulate(
+    q_terms,
+    q_weights,
+    begin,
+    end,
+    term_indptr,
+    docs,
+    impacts,
+    shifts,
+    skip_indptr,
+    skips,
+    n_documents,
+    mask,
+    masks,
+    k,
+    theta,
+    rest,
+    top,
+    prune,
+    accumulators,
+    bits,
+    rows,
+    values,
+    cursors,
+    histogram,
+):
+    """Sum the lists from `begin` to `end` of one query, a window of documents at a time.
+
+    Candidates, the documents that could still reach the k-th best sum, go to `rows` and `values`. Returns their
+    number and the raised `theta`. `accumulators` and `bits` are the same memory, all `_UNTOUCHED` before and after.
+    """
+    n = 0
+    limit = 4 * k + 2048
+    least = np.float32(theta - rest)
+    floor = least.view(np.int32) if least > 0 else np.int32(0)
+    blocks = bits.reshape(-1, _BLOCK)
+    for i in range(begin, end):
+        cursors[i - begin] = term_indptr[q_terms[i]]
+    window = 0
+    while window < n_documents:
+        edge = window + _WINDOW
+        size = 0
+        for i in range(begin, end):
+            t = q_terms[i]
+            stop = term_indptr[t + 1]
+            if edge < n_documents:
+                if shifts[t] <= 16:
+                    stop = term_indptr[t] + skips[skip_indptr[t] + (edge >> shifts[t])]
+                else:
+                    p = cursors[i - begin]
+                    while p < stop and docs[p] < edge:
+                        p += 1
+                    stop = p
+            size += stop - cursors[i - begin]
+            cursors[end - begin + i - begin] = stop
+        offset = np.uint32(window)
+        width = min(n_documents - window, _WINDOW)
+        fresh = n
+        if size * 3 < width:
+            # No branch: each document is written, and counted where it was not touched before.
+            m = n
+            for i in range(begin, end):
+                w = q_weights[i]
+                for p in range(cursors[i - begin], cursors[end - begin + i - begin]):
+                    d = docs[p]
+                    o = d - offset
+                    rows[m] = d
+                    m += bits[o] == _UNTOUCHED
+                    accumulators[o] += w * impacts[p]
+            for j in range(n, m):
+                d = rows[j]
+                o = d - offset
+                v = accumulators[o]
+                bits[o] = _UNTOUCHED
+                rows[n] = d
+                values[n] = v
+                n += v >= least
+        else:
+            for i in range(begin, end):
+                w = q_weights[i]
+                for p in range(cursors[i - begin], cursors[end - begin + i - begin]):
+                    accumulators[docs[p] - offset] += w * impacts[p]
+            for x in range((width + _BLOCK - 1) // _BLOCK):
+                largest = _UNTOUCHED
+                for y in range(_BLOCK):
+                    largest = max(largest, blocks[x, y])
+                if largest >= floor:
+                    o = x * _BLOCK
+                    for y in range(_BLOCK):
+                        rows[n] = offset + np.uint32(o + y)
+                        values[n] = accumulators[o + y]
+                        n += blocks[x, y] >= floor
+            for o in range((width + _BLOCK - 1) // _BLOCK * _BLOCK):
+                bits[o] = _UNTOUCHED
+        for i in range(begin, end):
+            cursors[i - begin] = cursors[end - begin + i - begin]
+        if mask >= 0:
+            m = fresh
+            for j in range(fresh, n):
+                d = rows[j]
+                rows[m] = d
+                values[m] = values[j]
+                m += masks[mask, d] != 0
+            n = m
+        if prune and n > limit:
+            theta = _raise(values, n, k, theta, top, histogram)
+            least = np.float32(theta - rest)
+            floor = least.view(np.int32) if least > 0 else np.int32(0)
+            n = _keep(rows, values, n, least)
+            limit = max(limit, 2 * n)
+        window = edge
+    return n, theta
+
+
+@kernel
+def _find(t, d, term_indptr, docs, shifts, skip_indptr, skips):
+    """The position of d in the list of t, or -1."""
+    first = term_indptr[t]
+    b = skip_indptr[t] + (np.int64(d) >> np.int64(shifts[t]))
+    p = first + skips[b]
+    e = first + skips[b + 1]
+    while p < e and docs[p] < d:
+        p += 1
+    return p if p < e and docs[p] == d else -1
+
+
+@kernel
 def search(
     start,
     stop,
@@ -194,13 +413,17 @@ def search(
     shifts,
     skip_indptr,
     skips,
+    code_of,
+    codes,
     bias,
     masks,
     mask_of,
     k,
     base,
     accumulators,
-    touched,
+    rows,
+    values,
+    bounds,
     histogram,
     keys,
     out_rows,
@@ -222,9 +445,11 @@ def search(
     term_indptr, docs : ndarray
         From `_postings.invert`.
     impacts, maxima : ndarray of dtype float32
-        From `fill_impacts`, for all terms of these queries.
+        Set by `fill_impacts`, for all terms of these queries.
     shifts, skip_indptr, skips : ndarray
         From `_postings.skip_table`.
+    code_of, codes : ndarray
+        From `code_table`, set by `fill_impacts`.
     bias : ndarray of shape (n_documents,) or (0,), dtype=float32
     masks : ndarray of shape (n_masks, n_documents), dtype=uint8
     mask_of : ndarray of shape (n_queries,) or (0,), dtype=int64
@@ -233,45 +458,168 @@ def search(
         At least 1.
     base : int
         Added to the rows that are written.
-    accumulators, touched, histogram, keys : ndarray
+    accumulators, touched, keys : ndarray
         From `workspace`.
     out_rows, out_scores : ndarray of shape (n_queries, k), dtype=int64, float32
         What lies beyond a query's count is left alone.
     out_counts : ndarray of shape (n_queries,), dtype=int64
     """
+    n_documents = values.size - 1
     bits = accumulators.view(np.int32)
+    value_bits = values.view(np.int32)
     out_bits = out_scores.view(np.int32)
-    k = min(k, accumulators.size)
+    k = min(k, n_documents)
+    longest = 0
+    for q in range(start, stop):
+        longest = max(longest, q_indptr[q + 1] - q_indptr[q])
+    cursors = np.empty(2 * longest, dtype=np.int64)
     for q in range(start, stop):
         mask = mask_of[q] if mask_of.size else -1
-        n = 0
         total = np.float32(0.0)
-        for i in range(q_indptr[q], q_indptr[q + 1]):
+        begin = q_indptr[q]
+        end = q_indptr[q + 1]
+        bound = 0.0
+        for i in range(begin, end):
             t = q_terms[i]
-            w = q_weights[i]
-            total += w
-            for p in range(term_indptr[t], term_indptr[t + 1]):
-                d = docs[p]
-                touched[n] = d
-                n += bits[d] == _UNTOUCHED
-                accumulators[d] += w * impacts[p]
+            total += q_weights[i]
+            bound += q_weights[i] * maxima[t]
+        slack = 2.0**-23 * (8 + end - begin) * bound  # more than rounding can do to any sum or bound
+        prune = bias.size == 0
+        theta = np.float32(0.0)
+        rest = bound
+        split = begin
+        size = 0
+        n = 0
+        if not prune:
+            split = end
+            rest = 0.0
+        while True:
+            goal = max(theta * 1.2, bound * 0.35)
+            least_split = split
+            while split < end:
+                t = q_terms[split]
+                s = term_indptr[t + 1] - term_indptr[t]
+                if (
+                    split > least_split
+                    and size >= 2 * k
+                    and rest < goal
+                    and s > (size if code_of[t] >= 0 else 4 * size)
+                ):
+                    break
+                rest -= q_weights[split] * maxima[t]
+                size += s
+                split += 1
+            if split == end:
+                rest = 0.0
+            n, theta = _accumulate(
+                q_terms,
+                q_weights,
+                begin,
+                split,
+                term_indptr,
+                docs,
+                impacts,
+                shifts,
+                skip_indptr,
+                skips,
+                n_documents,
+                mask,
+                masks,
+                k,
+                theta,
+                rest + slack,
+                bound + slack,
+                prune,
+                accumulators,
+                bits,
+                rows,
+                values,
+                cursors,
+                histogram,
+            )
+            if split == end:
+                break
+            if n > k:
+                theta = _raise(values, n, k, theta, bound - rest + slack, histogram)
+                if theta > rest + slack:
+                    break
+        if split < end:
+            n = _keep(rows, values, n, np.float32(theta - rest - slack))
+            for j in range(n):
+                bounds[j] = values[j]
+            error = 2 * slack
+            for i in range(split, end):
+                t = q_terms[i]
+                w = q_weights[i]
+                rest -= w * maxima[t]
+                least = np.float32(theta - rest - slack)
+                m = 0
+                row = code_of[t]
+                if row >= 0:
+                    step = np.float32(w * maxima[t] / _STEPS)
+                    error += step
+                    for j in range(n):
+                        d = rows[j]
+                        v = bounds[j] + step * np.float32(codes[row, d])
+                        rows[m] = d
+                        values[m] = values[j]
+                        bounds[m] = v
+                        m += v >= least
+                else:
+                    for j in range(n):
+                        d = rows[j]
+                        v = bounds[j]
+                        p = _find(t, d, term_indptr, docs, shifts, skip_indptr, skips)
+                        if p >= 0:
+                            v += w * impacts[p]
+                        rows[m] = d
+                        values[m] = values[j]
+                        bounds[m] = v
+                        m += v >= least
+                n = m
+            if n > k:
+                least = np.float32(_raise(bounds, n, k, theta, bound + slack, histogram) - error)
+                m = 0
+                for j in range(n):
+                    rows[m] = rows[j]
+                    values[m] = values[j]
+                    m += bounds[j] >= least
+                n = m
+            for i in range(split, end):
+                t = q_terms[i]
+                w = q_weights[i]
+                for j in range(n):
+                    p = _find(t, rows[j], term_indptr, docs, shifts, skip_indptr, skips)
+                    if p >= 0:
+                        values[j] += w * impacts[p]
+        lo = theta
+        hi = np.float32(bound)
+        if bias.size:
+            lo = np.float32(np.inf)
+            hi = np.float32(-np.inf)
+            for j in range(n):
+                values[j] += total * bias[rows[j]]
+                lo = min(lo, values[j])
+                hi = max(hi, values[j])
         found = 0
-        least = np.int64(-(2**63))
-        for i in range(n):
-            d = touched[i]
-            if bias.size:
-                accumulators[d] += total * bias[d]
-            key = _key(bits[d], d)
-            bits[d] = _UNTOUCHED
-            if key > least and (mask < 0 or masks[mask, d]):
-                keys[found] = key
-                found += 1
-                if found == keys.size:
-                    _partition(keys, found, k)
-                    found = k
-                    least = keys[0]
-                    for j in range(1, k):
-                        least = min(least, keys[j])
+        b = 0
+        scale = np.float32(0.0)
+        if n > k + 256 and hi - lo > 1e-20:
+            scale = np.float32((_BUCKETS - 2) / (hi - lo))
+            b = _bucket(values, n, k, lo, scale, histogram)
+        smallest = np.int64(-(2**63))
+        for j in range(n):
+            if b == 0 or np.int32((values[j] - lo) * scale) >= b:
+                key = _key(value_bits[j], rows[j])
+                if key > smallest:
+                    keys[found] = key
+                    found += 1
+                    if found == keys.size:
+                        _partition(keys, found, k)
+                        found = k
+                        smallest = keys[0]
+                        for x in range(1, k):
+                            smallest = min(smallest, keys[x])
         if found > k:
             _partition(keys, found, k)
             found = k
