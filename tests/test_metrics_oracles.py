@@ -266,10 +266,10 @@ def test_pyndeval_agrees_on_alpha_ndcg(k, alpha):
     for y_pred in (run, Run(run)):
         found = metrics.alpha_ndcg_score(qrels, y_pred, k=k, alpha=alpha, average=None)
         np.testing.assert_allclose(found, [expected[qid] for qid in qrels.ids], atol=1e-6)
-    judged = {
-        qid: {d: set(part.loc[part.relevance > 0].query("doc_id == @d").iteration) for d in part.doc_id}
-        for qid, part in frame.groupby("query_id", sort=False)
-    }
+    judged = {}
+    for row in frame.itertuples():
+        topics = judged.setdefault(row.query_id, {}).setdefault(row.doc_id, set())
+        topics |= {row.iteration} if row.relevance > 0 else set()
     wanted = [ref.alpha_ndcg(list(run[qid]), judged[qid], alpha, k) for qid in qrels.ids]
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
