@@ -208,7 +208,7 @@ class Comparison:
                     test["baseline"],
                     f"{test['difference']:+.4f}",
                     f"[{test['low']:+.4f}, {test['high']:+.4f}]",
-                    f"{test['p_adjusted']:.4f}",
+                    f"{test['p_adjusted']:.4f}" if test["p_adjusted"] >= 5e-5 else "<0.0001",
                     f"{test['effect_size']:+.2f}",
                     f"{test['wins']}/{test['ties']}/{test['losses']}",
                     f"{test['detectable']:.4f}",
