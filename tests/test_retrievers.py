@@ -2,6 +2,8 @@
 
 import math
 import re
+import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +20,7 @@ from sklearn.metrics.pairwise import linear_kernel
 
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.encoders import TermVectorizer
-from sklrank.retrievers import BM25Retriever, LanguageModelRetriever, TfidfRetriever
+from sklrank.retrievers import BM25FRetriever, BM25Retriever, LanguageModelRetriever, TfidfRetriever
 from sklrank.retrievers._index import Index, Segment
 
 METHODS = ("robertson", "lucene", "atire", "bm25l", "bm25+")
@@ -418,6 +420,79 @@ def test_fields_are_columns_of_the_corpus():
         found("abstract", "heat")
 
 
+# --- fields with weights
+
+
+def bm25f(documents, query, weights, k1=1.2, b=0.75):
+    """Score of each document that holds a term of the query in any field; a document is a dict of words."""
+    n = len(documents)
+    b = b if isinstance(b, dict) else dict.fromkeys(weights, b)
+    mean = {f: sum(len(document[f]) for document in documents) / n or 1 for f in weights}
+    scores = {}
+    for t in query:
+        df = sum(any(t in document[f] for f in weights) for document in documents)
+        for d, document in enumerate(documents):
+            if any(t in document[f] for f in weights):
+                tf = sum(
+                    w * document[f].count(t) / (1 - b[f] + b[f] * len(document[f]) / mean[f])
+                    for f, w in weights.items()
+                    if document[f]
+                )
+                idf = math.log(1 + (n - df + 0.5) / (df + 0.5))
+                scores[d] = scores.get(d, 0.0) + (idf * tf / (k1 + tf) if tf else 0.0)
+    return scores
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.fixed_dictionaries({"title": texts(max_words=3), "text": texts()}), min_size=1, max_size=12),
+    asked,
+    st.sampled_from([{"title": 3.0, "text": 1.0}, {"text": 0.5}, {"title": 0.0, "text": 2.0}]),
+    st.sampled_from([0.75, 0.0, 1.0, {"title": 0.2, "text": 0.9}]),
+)
+def test_weighted_fields_saturate_together(documents, queries, weights, b):
+    documents = [*documents, dict.fromkeys(("title", "text"), "aa zz")]
+    retriever = BM25FRetriever(Corpus(documents), weights=weights, b=b, k=1000).fit([])
+    run = retriever.predict(queries)
+    tokens = [{name: words_of(text) for name, text in document.items()} for document in documents]
+    for (rows, _), query, start in zip(rankings(run), queries, run.indptr):
+        expected = bm25f(tokens, words_of(query), weights, b=b)
+        assert sorted(rows) == sorted(expected)
+        scores = run.scores[start : start + len(rows)]
+        assert_allclose(scores, [expected[row] for row in rows], rtol=1e-5, atol=2e-6)
+        assert rows == [row for _, row in sorted(zip(-scores, rows))]
+        for row, score in zip(rows, scores):
+            assert retriever.explain(query, str(row)).score == score
+
+
+def test_one_field_of_weight_1_is_bm25(many):
+    documents, queries = many
+    run = BM25FRetriever(documents).fit([]).predict(queries)
+    expected = BM25Retriever(documents).fit([]).predict(queries)
+    assert_allclose(run.scores, expected.scores, rtol=1e-5)
+    assert run.indptr.tolist() == expected.indptr.tolist()
+
+
+def test_weights_are_set_after_fit():
+    corpus = Corpus([{"title": "heat", "text": "cold"}, {"title": "cold", "text": "heat heat"}])
+    retriever = BM25FRetriever(corpus, weights={"title": 5, "text": 1}).fit([])
+    assert retriever.predict(["heat"]).docids == [["0", "1"]]
+    assert retriever.set_params(weights={"title": 0.1, "text": 1}).predict(["heat"]).docids == [["1", "0"]]
+    for wrong, message in (
+        ({"weights": {"title": 1}}, "fit again"),
+        ({"weights": {"title": -1, "text": 1}}, "at least 0"),
+        ({"weights": {"title": "a", "text": 1}}, "weight of field 'title' is 'a'"),
+        ({"weights": {"title": [1], "text": 1}}, r"weight of field 'title' is \[1\]"),
+        ({"weights": [1]}, "'weights' parameter"),
+        ({"b": {"title": 2}}, "b of field 'title' is 2"),
+        ({"b": 7}, "'b' parameter"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            clone(retriever).set_params(weights={"title": 1, "text": 1}).fit([]).set_params(**wrong).predict(["heat"])
+    with pytest.raises(ValueError, match="no text"):
+        BM25FRetriever(Corpus([{"year": 1}])).fit([])
+
+
 # --- threads, parameters, sharing
 
 
@@ -564,6 +639,31 @@ def test_judgments_without_a_corpus_are_refused():
     with pytest.raises(ValueError, match="corpus="):
         BM25Retriever().fit(Queries(DOCUMENTS))
     BM25Retriever().fit(DOCUMENTS, [0, 1, 0, 1, 0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_an_index_takes_little_memory_above_its_text():
+    code = """if True:
+        import numpy as np
+        from sklrank import Corpus
+        from sklrank.retrievers import BM25Retriever
+
+        def status(name):
+            with open("/proc/self/status") as file:
+                return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+
+        words = np.array([f"word{i}" for i in range(30_000)])
+        rng = np.random.default_rng(0)
+        texts = [" ".join(words[(30_000 * rng.random(60) ** 3).astype(int)]) for _ in range(60_000)]
+        BM25Retriever(Corpus(texts[:2000])).fit([])
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+        before = status("VmRSS")
+        BM25Retriever(Corpus(texts)).fit([])
+        print(status("VmHWM") - before - sum(map(len, texts)))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 60_000 * 1000  # a million documents in a gigabyte
 
 
 # --- for people

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklrank._kernels._strings import gather_bytes, join_columns
 
-_CHUNK = 1 << 16  # strings encoded at a time: bounds what encoding needs on top of the buffer
+_CHUNK = 1 << 8  # strings encoded at a time, so few that the copies on the way stay in the cache
 
 
 class StringArray:
@@ -33,6 +33,9 @@ class StringArray:
     __slots__ = ("buffer", "offsets")
 
     def __init__(self, buffer, offsets):
+        # Read-only, as memory maps are: kernels are compiled for one kind.
+        buffer.flags.writeable = False
+        offsets.flags.writeable = False
         self.buffer = buffer
         self.offsets = offsets
 

@@ -163,8 +163,9 @@ class BM25FRetriever(LexicalRetriever):
             if not isinstance(weights[field], Real) or weights[field] < 0:
                 raise ValueError(f"weight of field {field!r} is {weights[field]!r}; needed is a number of at least 0")
             mean = lengths.mean() or 1.0
-            factor = (weights[field] / (1 - b + b * lengths / mean).clip(np.finfo(float).tiny)).astype(np.float32)
-            total += counts * factor[segment.docs]
+            factor = np.zeros(len(lengths))  # stays 0 where the field is empty, whose norm may be 0
+            np.divide(weights[field], 1 - b + b * lengths / mean, out=factor, where=lengths > 0)
+            total += counts * factor.astype(np.float32)[segment.docs]
         scales = bm25_idf(index.document_frequencies.astype(np.float64), index.n_documents, "lucene")
         return Weighting(SATURATED, scales, [np.full(len(segment.lengths), float(self.k1))], counts=[total])
 

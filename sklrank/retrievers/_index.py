@@ -40,6 +40,15 @@ class Segment:
     counts: np.ndarray
     skips: tuple = field(repr=False)
 
+    def __post_init__(self):
+        # Memory maps are read-only, and a kernel is compiled anew for what may be written.
+        for array in (self.lengths, self.indptr, self.docs, self.counts, *self.skips):
+            array.flags.writeable = False
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.__post_init__()
+
     @classmethod
     def of(cls, base, lengths, indptr, docs, counts):
         """A segment of ready postings."""

@@ -113,7 +113,7 @@ class LexicalRetriever(Retriever):
         try:
             return self.index_.impacts(formula, self._validated_weigh)
         except TypeError:  # a parameter that is not even hashable
-            self._validate_params()
+            self._validated_weigh(self.index_)
             raise
 
     def _validated_weigh(self, index):
