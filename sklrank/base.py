@@ -129,7 +129,9 @@ def estimator_key(estimator):
     if estimator is None:
         return None
     try:
-        return joblib.hash(estimator)
+        # The hash has the names of functions only, and in a notebook a name gets a new body.
+        bodies = (value.__code__ for value in estimator.get_params().values() if hasattr(value, "__code__"))
+        return (joblib.hash(estimator), *bodies)
     except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
         parameters = estimator.get_params(deep=False).items()
         return (

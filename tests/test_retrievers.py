@@ -618,6 +618,20 @@ def test_a_grid_of_parameters_tokenizes_and_inverts_once(many, monkeypatch):
     assert calls == {"_fit_tokens": 2, "from_tokens": 2}
 
 
+def test_a_function_with_a_new_body_is_another_function(monkeypatch, tmp_path):
+    corpus, main = Corpus(["Heat cold"], cache_folder=tmp_path), sys.modules["__main__"]
+    found = []
+    for body in ("text.split()", "text.lower().split()"):  # as when a cell of a notebook is run again
+        exec(f"def split(text): return {body}", names := {"__name__": "__main__"})
+        monkeypatch.setattr(main, "split", names["split"], raising=False)
+        vectorizer = TermVectorizer(tokenizer=main.split, token_pattern=None, lowercase=False)
+        found.append(BM25Retriever(corpus, vectorizer=vectorizer).fit([]).predict(["heat"]).docids)
+    assert found == [[[]], [["0"]]]
+    assert list(tmp_path.iterdir()) == []
+    vectorizer = TermVectorizer(tokenizer=lambda text: text.split(), token_pattern=None)
+    assert BM25Retriever(corpus, vectorizer=vectorizer).fit([]).predict(["heat"]).docids == [["0"]]
+
+
 def test_a_raw_list_as_corpus_is_indexed_once():
     documents = ["raw heat", "raw cold"]
     a, b = BM25Retriever(documents).fit(["x"]), BM25Retriever(list(documents)).fit(["y"])

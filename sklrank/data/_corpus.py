@@ -5,10 +5,12 @@ import uuid
 import weakref
 from collections import OrderedDict
 from multiprocessing import parent_process
+from pickle import PicklingError
 
 import joblib
 import numpy as np
 
+import sklrank
 from sklrank.data._cache import Cache
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._strings import StringArray
@@ -272,8 +274,15 @@ class Corpus(DocumentIds):
         -------
         object
         """
-        file = f"{self.fingerprint}-{joblib.hash(key)}.joblib" if persist and self._cache.folder else None
+        file = self._file_of(key) if persist and self._cache.folder else None
         return self._cache.get(key, make, file)
+
+    def _file_of(self, key):
+        """Name of the file of a value; None where the key holds a function, which may be another one tomorrow."""
+        try:
+            return f"{self.fingerprint}-{joblib.hash((sklrank.__version__, key))}.joblib"
+        except (AttributeError, TypeError, PicklingError):
+            return None
 
     def __sklearn_clone__(self):
         return self
