@@ -1,6 +1,6 @@
-"""Run the benchmarks and write the table that the documentation shows.
+"""Run the benchmarks and write the tables that the documentation shows.
 
-python -m benchmarks [--only retrieval] [--quick]
+python -m benchmarks [--only PART] [--quick]
 """
 
 import argparse
@@ -14,45 +14,39 @@ from pathlib import Path
 
 from benchmarks._harness import COLUMNS
 
-PARTS = ["retrieval", "indexing", "evaluate", "grid_search", "startup"]
-TABLE = Path(__file__).parents[1] / "docs" / "benchmarks.csv"
+PARTS = ["retrieval", "tokenizer", "indexing", "evaluate", "grid_search", "startup"]
+TABLES = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=PARTS, help="run this part, and keep the others' lines of the table")
-    parser.add_argument(
-        "--quick", action="store_true", help="small sizes, to see that everything runs; writes no table"
-    )
+    parser.add_argument("--only", choices=PARTS, help="run this part")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all runs; writes no table")
     arguments = parser.parse_args()
-    if arguments.only is None:
-        # each part in a process of its own: what one compiles, allocates or starts is not there for the next
-        for part in PARTS:
-            subprocess.run([sys.executable, "-m", "benchmarks", "--only", part, *sys.argv[1:]], check=True)
+    if arguments.only is not None:
+        run(arguments.only, arguments.quick)
         return
+    failed = []
+    for part in PARTS:  # each in a process of its own: what one compiles, allocates or starts is not there for the next
+        done = subprocess.run([sys.executable, "-m", "benchmarks", "--only", part, *sys.argv[1:]])
+        failed += [part] if done.returncode else []
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def run(part, quick):
+    """Print the lines of a part as they come; write them to its table in the end."""
     start = time.perf_counter()
     cells = []
-    print(f"{arguments.only}, load {os.getloadavg()[0]:.1f}", flush=True)
-    for row in importlib.import_module(f"benchmarks.bench_{arguments.only}").run(quick=arguments.quick):
+    print(f"{part}, load {os.getloadavg()[0]:.1f}", flush=True)
+    for row in importlib.import_module(f"benchmarks.bench_{part}").run(quick=quick):
         cells.append(row.cells())
         print(" | ".join(cells[-1]), flush=True)
-    print(f"{time.perf_counter() - start:.0f} s", flush=True)
-    if not arguments.quick:
-        write(arguments.only, cells)
-
-
-def write(part, cells):
-    """Replace the lines of one part, in the order of the parts."""
-    lines = {name: [] for name in PARTS}
-    if TABLE.exists():
-        with TABLE.open(newline="", encoding="utf-8") as file:
-            for line in list(csv.reader(file))[1:]:
-                lines.setdefault(line[0], []).append(line)
-    lines[part] = [[part, *c] for c in cells]
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["Part", *COLUMNS])
-        writer.writerows(line for name in PARTS for line in lines[name])
+    print(f"{time.perf_counter() - start:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+    if not quick:
+        TABLES.mkdir(exist_ok=True)
+        with (TABLES / f"{part}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *cells])
 
 
 if __name__ == "__main__":
