@@ -47,9 +47,8 @@ def run(args):
         raise ValueError(f"--output: there is no folder {Path(args.output).parent}")
     started = time.perf_counter()
     train, test = load_scifact("train"), load_scifact("test")
-    print(
-        f"SciFact: {len(train.corpus)} abstracts, {len(train.queries)} training claims, {len(test.queries)} test claims\n"
-    )
+    n_train, n_test = len(train.queries), len(test.queries)
+    print(f"SciFact: {len(train.corpus)} abstracts, {n_train} training claims, {n_test} test claims\n")
     print("1. BM25 as it comes: k1=1.2, b=0.75, words as they are", flush=True)
     bm25 = BM25Retriever(train.corpus, n_jobs=args.n_jobs).fit(train.queries)
     untuned = bm25.set_params(k=_DEPTH).predict(test.queries)
@@ -110,11 +109,13 @@ def _draw(path, results, chosen, treatment, comparison):
     image = left.imshow(heat, origin="lower", cmap="viridis")
     middle = (heat.min() + heat.max()) / 2
     for i, j in np.ndindex(heat.shape):
-        left.text(j, i, f"{heat[i, j]:.3f}", ha="center", va="center", color="white" if heat[i, j] < middle else "black")
+        left.text(
+            j, i, f"{heat[i, j]:.3f}", ha="center", va="center", color="white" if heat[i, j] < middle else "black"
+        )
     left.scatter(_B.index(chosen["b"]), _K1.index(chosen["k1"]), s=1400, marker="s", facecolor="none", edgecolor="red")
     left.set(
         xticks=range(len(_B)), xticklabels=_B, yticks=range(len(_K1)), yticklabels=_K1, xlabel="b", ylabel="k1",
-        title=f"nDCG@10 in cross-validation, words {treatment}",
+        title=f"nDCG@10 in cross-validation\n(words {treatment})",
     )  # fmt: skip
     figure.colorbar(image, ax=left, shrink=0.8)
     PerQueryDisplay.from_comparison(comparison, metric="ndcg@10", run="tuned", ax=right)

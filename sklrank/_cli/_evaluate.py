@@ -28,9 +28,9 @@ which queries count:
 
 gates:
   The queries are taken for a sample of those to come. A gate fails, with exit status 1, when the data show that the run
-  is worse: when the one-sided upper confidence bound (Student's t, 95 %) of its mean lies below --fail-under, or that of
-  its mean difference from the baseline below minus --max-drop. A run whose mean is too low by less than chance explains
-  passes, and the report says so. Two queries at least are needed to show anything."""
+  is worse: when the one-sided upper confidence bound (Student's t, 95 %) of its mean lies below --fail-under, or that
+  of its mean difference from the baseline below minus --max-drop. A run whose mean is too low by no more than chance
+  explains passes, and the report says so. Two queries at least are needed to show anything."""
 
 _COMPARED = ("ndcg@10", "map", "recall@100")  # measures of several runs, where none are named
 

@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 
-from sklrank._cli import _demo, _evaluate
+from sklrank._cli import _demo, _evaluate, _search, _tune, _warmup
 
-_COMMANDS = {"demo": _demo, "evaluate": _evaluate}
+_COMMANDS = {"demo": _demo, "evaluate": _evaluate, "search": _search, "tune": _tune, "warmup": _warmup}
 _BAD = 2  # a usage or a file that is wrong; 1 is a gate that failed
 
 
@@ -50,7 +50,7 @@ def _make_parser():
     parser = argparse.ArgumentParser(
         prog="sklrank",
         description="Search, measure and tune: retrieval in scikit-learn's grammar, from the shell.",
-        epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 a gate failed, 2 something is wrong.",
+        epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 a gate failed, 2 a wrong file or option.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -31,7 +31,8 @@ class Progress:
         if sys.stderr.isatty():
             filled = _WIDTH * self.done // self.total
             left = seconds * (self.total - self.done) / self.done
-            bar = f"\r{self.what}  [{'#' * filled}{'.' * (_WIDTH - filled)}] {self.done}/{self.total}, {left:.0f} s left  "
-            print(bar, end="\n" if self.done == self.total else "", file=sys.stderr, flush=True)
+            bar = "#" * filled + "." * (_WIDTH - filled)
+            line = f"\r{self.what}  [{bar}] {self.done}/{self.total}, {left:.0f} s left  "
+            print(line, end="\n" if self.done == self.total else "", file=sys.stderr, flush=True)
         elif self.done * _PARTS // self.total > (self.done - 1) * _PARTS // self.total:
             print(f"{self.what}: {self.done} of {self.total}, {seconds:.1f} s", file=sys.stderr, flush=True)

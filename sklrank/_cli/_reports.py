@@ -129,7 +129,7 @@ class Report:
             report["comparison"] = self.comparison.to_dict()
         if self.gates:
             report["gates"] = [gate.to_dict() for gate in self.gates]
-        return json.dumps(_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(plain(report), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _shown(metric, value):
@@ -147,12 +147,12 @@ def _tex(text):
     return text
 
 
-def _plain(value):
+def plain(value):
     """Python objects that JSON has: no arrays, and null for what is not finite."""
     if isinstance(value, dict):
-        return {str(name): _plain(entry) for name, entry in value.items()}
+        return {str(name): plain(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

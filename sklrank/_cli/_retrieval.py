@@ -1,0 +1,48 @@
+"""What `search` and `tune` have in common: their files, and how texts become terms."""
+
+import sys
+from pathlib import Path
+
+FORMS = """\
+files:
+  CORPUS and QUERIES, their form told by the name, .gz aside:
+    .jsonl  one object a line with _id, text and perhaps title, as BEIR ships them
+    .tsv    id, text and perhaps title, between tabs
+    other   one text a line, whose id is the number of the line, from 1; blank lines hold none
+  Runs are TREC's six columns; a name that ends in .gz packs them. A file appears when it is whole, or not at all."""
+
+
+def add_text_arguments(parser):
+    """Declare what says which text is searched, and how it becomes terms."""
+    text = parser.add_argument_group("text")
+    text.add_argument("--language", help="stem, and remove stop words, as this language needs it, such as english")
+    text.add_argument("--stemmer", help="Snowball stemmer, such as english or porter (default: that of --language)")
+    text.add_argument(
+        "--stop-words", metavar="LANGUAGE", help="stop list of this language, or none (default: that of --language)"
+    )
+    text.add_argument("--field", action="append", help="what to search, title or text; may be repeated (default: both)")
+    text.add_argument("--n-jobs", metavar="N", type=int, help="threads that rank; -1 takes all cores (default: 1)")
+
+
+def make_retriever(args, corpus, **params):
+    """A BM25 retriever as the arguments say."""
+    from sklrank.encoders import TermVectorizer
+    from sklrank.retrievers import BM25Retriever
+
+    stop_words = [] if args.stop_words == "none" else args.stop_words
+    vectorizer = TermVectorizer(language=args.language, stemmer=args.stemmer, stop_words=stop_words)
+    for field in args.field or ():
+        if field not in corpus.columns:
+            raise ValueError(f"--field {field}: the documents have {' and '.join(corpus.columns)}")
+    return BM25Retriever(corpus, vectorizer=vectorizer, field=args.field, n_jobs=args.n_jobs, **params)
+
+
+def check_folder(path):
+    """Complain about an output that cannot be written before the work, not after it."""
+    if path not in (None, "-") and not Path(path).parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {Path(path).parent}")
+
+
+def note(command, text):
+    """Tell people something that is no part of the output."""
+    print(f"sklrank {command}: {text}", file=sys.stderr, flush=True)

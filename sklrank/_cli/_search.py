@@ -1,0 +1,57 @@
+"""`sklrank search`: rank the documents of a file for the queries of another."""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sklrank._cli._retrieval import FORMS, add_text_arguments, check_folder, make_retriever, note
+
+SUMMARY = "rank the documents of a file for each query of another by BM25"
+DESCRIPTION = """\
+Rank documents for queries by BM25, and write a TREC run.
+
+  sklrank search corpus.jsonl queries.jsonl -o bm25.run
+  sklrank search corpus.jsonl.gz queries.tsv -o bm25.run.gz --language english --k1 1.5 --k 100
+  sklrank search notes.txt questions.txt -o - | head"""
+EPILOG = FORMS
+
+
+def add_arguments(parser):
+    """Declare the arguments."""
+    parser.add_argument("corpus", metavar="CORPUS", help="the documents")
+    parser.add_argument("queries", metavar="QUERIES", help="the queries")
+    parser.add_argument("-o", "--output", metavar="RUN", required=True, help="the run to write; - is standard output")
+    parser.add_argument("--k", type=int, default=1000, help="most documents that a query finds (default: %(default)s)")
+    parser.add_argument(
+        "--method", default="lucene", choices=("robertson", "lucene", "atire", "bm25l", "bm25+"),
+        help="variant of BM25 (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--k1", type=float, default=1.2, help="saturation of counts (default: %(default)s)")
+    parser.add_argument("--b", type=float, default=0.75, help="weight of length, 0 to 1 (default: %(default)s)")
+    parser.add_argument("--tag", default="sklrank", help="name of the run, its last column (default: %(default)s)")
+    add_text_arguments(parser)
+
+
+def run(args):
+    """Read, rank, write."""
+    from sklrank.datasets._single import read_documents, read_queries
+
+    check_folder(args.output)
+    started = time.perf_counter()
+    queries, corpus = read_queries(args.queries), read_documents(args.corpus)
+    retriever = make_retriever(args, corpus, method=args.method, k1=args.k1, b=args.b, k=args.k)
+    found = retriever.fit(queries).predict(queries)
+    found.name = args.tag
+    if args.output == "-":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "run")
+            found.to_trec(path)
+            with open(path, encoding="utf-8") as lines:
+                shutil.copyfileobj(lines, sys.stdout)
+    else:
+        found.to_trec(args.output)
+        seconds = time.perf_counter() - started
+        note("search", f"{len(queries)} queries, {len(corpus)} documents, {seconds:.1f} s: {args.output}")
+    return 0

@@ -1,0 +1,138 @@
+"""`sklrank tune`: choose the parameters of BM25 by cross-validation."""
+
+import json
+from itertools import product
+
+from sklrank._cli._retrieval import FORMS, add_text_arguments, check_folder, make_retriever, note
+
+SUMMARY = "choose k1, b and the variant of BM25 by cross-validation, and say what that is worth"
+DESCRIPTION = """\
+Search a grid of BM25's parameters, and measure the outcome on queries that had no part in the choice.
+
+In each fold the setting that is best on the other folds ranks the fold's queries. These out-of-fold rankings together
+are compared with BM25 as it comes (lucene, k1=1.2, b=0.75) on the same terms. BM25 learns nothing but these parameters,
+so this is what a nested cross-validation gives, and each setting ranks each query once.
+
+  sklrank tune corpus.jsonl queries.jsonl qrels/test.tsv --language english
+  sklrank tune corpus.jsonl queries.jsonl qrels.txt --metric map --k1 0.9 1.2 1.6 --b 0.4 0.75 -o tuned.run --json"""
+EPILOG = (
+    FORMS
+    + """
+  QRELS are TREC's four columns or BEIR's TSV. Only judged queries take part."""
+)
+
+_UNTUNED = {"method": "lucene", "k1": 1.2, "b": 0.75}
+
+
+def add_arguments(parser):
+    """Declare the arguments."""
+    parser.add_argument("corpus", metavar="CORPUS", help="the documents")
+    parser.add_argument("queries", metavar="QUERIES", help="the queries")
+    parser.add_argument("qrels", metavar="QRELS", help="the judgments")
+    parser.add_argument("--metric", default="ndcg@10", help="what to maximize (default: %(default)s)")
+    parser.add_argument(
+        "--k1", type=float, nargs="+", default=[0.6, 0.9, 1.2, 1.6, 2.0],
+        help="values to try (default: 0.6 0.9 1.2 1.6 2)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--b", type=float, nargs="+", default=[0.25, 0.5, 0.75, 0.9, 1.0],
+        help="values to try (default: 0.25 0.5 0.75 0.9 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--method", nargs="+", default=["lucene"], choices=("robertson", "lucene", "atire", "bm25l", "bm25+"),
+        help="variants to try (default: lucene)",
+    )  # fmt: skip
+    parser.add_argument("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
+    parser.add_argument("--k", type=int, default=1000, help="depth of rankings (default: %(default)s)")
+    parser.add_argument("-o", "--output", metavar="RUN", help="where to write the out-of-fold run")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    add_text_arguments(parser)
+
+
+def run(args):
+    """Rank by every setting, choose, compare, print."""
+    import numpy as np
+    from sklearn.model_selection import KFold
+
+    from sklrank._cli._progress import Progress
+    from sklrank._cli._reports import plain
+    from sklrank.metrics import compare, evaluate, metric_from_name
+
+    check_folder(args.output)
+    metric = metric_from_name(args.metric)
+    if metric.how != "mean":
+        raise ValueError(f"--metric {args.metric}: it is no mean over queries")
+    corpus, queries, qrels = _read(args)
+    if not 2 <= args.folds <= len(queries):
+        raise ValueError(f"--folds {args.folds}: it must be between 2 and the number of judged queries, {len(queries)}")
+
+    retriever = make_retriever(args, corpus, k=min(metric.k or args.k, args.k)).fit(queries)
+    settings = [dict(zip(_UNTUNED, values)) for values in product(args.method, args.k1, args.b)]
+    progress = Progress("settings", len(settings))
+    values = np.empty((len(settings), len(queries)))
+    for row, setting in zip(values, settings):
+        row[:] = evaluate(qrels, retriever.set_params(**setting).predict(queries), metric).per_query[metric.name]
+        progress.step()
+    best = settings[_argbest(values)]
+
+    retriever.set_params(k=args.k)
+    folds, parts, order = [], [], []
+    for rest, fold in KFold(args.folds, shuffle=True, random_state=0).split(queries):
+        chosen = _argbest(values[:, rest])
+        folds.append({**settings[chosen], "n_queries": len(fold), "score": np.nanmean(values[chosen, fold])})
+        parts.append(retriever.set_params(**settings[chosen]).predict(queries[fold]))
+        order.append(fold)
+    tuned = np.concatenate(parts)[np.argsort(np.concatenate(order))]
+    untuned = retriever.set_params(**_UNTUNED).predict(queries)
+    runs = {"untuned": untuned, "tuned": tuned}
+    comparison = compare(qrels, runs, metric, baseline="untuned", random_state=0)
+
+    if args.json:
+        grid = [{**setting, "score": np.nanmean(row)} for setting, row in zip(settings, values)]
+        report = {"metric": metric.name, "chosen": best, "folds": folds, "grid": grid}
+        print(json.dumps(plain({**report, "comparison": comparison.to_dict()}), indent=2, allow_nan=False))
+    else:
+        print(f"\nchosen on all {len(queries)} judged queries: {_shown(best)}")
+        print(f"  {metric.name} {np.nanmean(values, axis=1).max():.4f} there, which is optimistic")
+        print(f"  for `sklrank search`: {_flags(best)}")
+        print("chosen without the queries of each fold, and measured on these:")
+        for i, fold in enumerate(folds, 1):
+            print(f"  fold {i}: {_shown(fold)}; {metric.name} {fold['score']:.4f} on {fold['n_queries']} queries")
+        print(f"\n{comparison}")
+    if args.output is not None:
+        tuned.name = "tuned"
+        tuned.to_trec(args.output)
+        note("tune", f"out-of-fold run: {args.output}")
+    return 0
+
+
+def _read(args):
+    """Corpus, and those queries that are judged, with their judgments."""
+    import numpy as np
+
+    from sklrank.datasets._single import read_documents, read_judgments, read_queries
+
+    qrels, queries, corpus = read_judgments(args.qrels), read_queries(args.queries), read_documents(args.corpus)
+    n_strangers = np.count_nonzero(corpus.rows(qrels.flat_docids, unknown="ignore") < 0)
+    if n_strangers:
+        note("tune", f"{n_strangers} of {len(qrels.grades)} judgments are of documents that {args.corpus} lacks")
+    aligned = qrels.align(queries)
+    judged = np.flatnonzero(np.diff(aligned.indptr))
+    if len(judged) < len(qrels):
+        note("tune", f"{len(qrels) - len(judged)} of {len(qrels)} judged queries are not in {args.queries}")
+    return corpus, queries[judged], aligned[judged]
+
+
+def _argbest(values):
+    """The setting of the highest mean; of equals the first."""
+    import numpy as np
+
+    return int(np.argmax(np.nanmean(values, axis=1).round(12)))
+
+
+def _shown(setting):
+    return f"{setting['method']}, k1={setting['k1']:g}, b={setting['b']:g}"
+
+
+def _flags(setting):
+    return f"--method {setting['method']} --k1 {setting['k1']:g} --b {setting['b']:g}"
