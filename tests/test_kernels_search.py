@@ -34,9 +34,9 @@ class Index:
         filled, largest = np.empty_like(impacts), np.zeros_like(maxima)
         ones = np.ones(len(parts)), np.ones(end - begin)
         every = np.arange(len(parts), dtype=np.uint32)
-        done = np.zeros(len(parts), dtype=np.uint8)
         how = _search.LINEAR, 0.0, 0.0
-        _search.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, code_of, codes, done)
+        _search.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest)
+        _search.fill_codes(every, term_indptr, docs, filled, largest, code_of, codes)
         assert filled.tolist() == impacts.tolist()
         assert largest.tolist() == maxima.tolist()
         return begin, end, (term_indptr, docs, filled, largest, *skip_table, code_of, codes)
@@ -48,35 +48,41 @@ class Index:
         return _search.order_terms(indptr, terms, weights, self.sizes)
 
     def search(self, queries, k, bias=None, masks=None, mask_of=None, chunk=None):
-        ordered = self.order(queries)
+        """What both searches find; they must agree to the last bit."""
+        found = [
+            self.run(prune, queries, k, bias, masks, mask_of, chunk)
+            for prune in ((False,) if bias is not None else (False, True))
+        ]
+        assert all(other == found[0] for other in found)
+        return found[0]
+
+    def run(self, prune, queries, k, bias, masks, mask_of, chunk):
+        indptr, terms, weights = self.order(queries)
         n_queries = len(queries)
-        n_segments = len(self.segments)
-        rows = np.full((n_segments, n_queries, k), -7, dtype=np.int64)
-        scores = np.full((n_segments, n_queries, k), np.nan, dtype=np.float32)
-        counts = np.full((n_segments, n_queries), -7, dtype=np.int64)
+        keys = [np.full((n_queries, k), 7, dtype=np.int64) for _ in self.segments]
+        counts = np.full((len(self.segments), n_queries), -7, dtype=np.int64)
         for s, (begin, end, arrays) in enumerate(self.segments):
             space = _search.workspace(end - begin, k)
+            sums, accumulators, rows, *others = space
             part = np.empty(0, np.float32) if bias is None else bias[begin:end]
             if masks is None:
                 filters = np.empty((0, 0), np.uint8), np.empty(0, np.int64)
             else:
                 filters = np.ascontiguousarray(masks[:, begin:end]), mask_of
-            chunk = chunk or max(n_queries, 1)
-            for start in range(0, n_queries, chunk):
-                stop = min(start + chunk, n_queries)
-                _search.search(
-                    *(start, stop, *ordered, *arrays, part, *filters, k, begin, *space),
-                    *(rows[s], scores[s], counts[s]),
-                )
-            assert (space[0].view(np.int32) == np.float32(-0.0).view(np.int32)).all()
-        if n_segments == 1:
-            rows, scores, counts = rows[0], scores[0], counts[0]
-        else:
-            merged = np.empty((n_queries, k), np.int64), np.empty((n_queries, k), np.float32)
-            merged += (np.empty(n_queries, np.int64),)
-            _search.merge_segments(rows, scores, counts, *merged)
-            rows, scores, counts = merged
-        return [(r[:n].tolist(), s[:n].tolist()) for r, s, n in zip(rows, scores, counts, strict=True)]
+            for some in np.array_split(np.arange(n_queries), range(chunk, n_queries, chunk) if chunk else 1):
+                given = some, indptr, terms, weights
+                out = keys[s], counts[s]
+                if prune:
+                    _search.search_pruned(*given, *arrays, *filters, k, begin, accumulators, rows, *others, *out)
+                else:
+                    few = part, *filters, k, begin, sums, rows, others[-1]
+                    _search.search_all(*given, *arrays[:3], *few, *out)
+            for scratch in (sums, accumulators):
+                assert (scratch.view(np.int32) == np.float32(-0.0).view(np.int32)).all()
+        keys, counts = _search.merge(keys, counts, k) if len(keys) > 1 else (keys[0], counts[0])
+        rows, scores = _search.decode(keys, counts)
+        bounds = np.cumsum([0, *counts]).tolist()
+        return [(rows[i:j].tolist(), scores[i:j].tolist()) for i, j in zip(bounds[:-1], bounds[1:], strict=True)]
 
     def reference(self, queries, k, bias=None, masks=None, mask_of=None):
         found = []
@@ -192,11 +198,10 @@ def test_impacts_are_filled_for_the_terms_asked_only(form):
     token_ids, indptr = tokens([[0, 0, 1], [1, 2, 2, 2], [0, 1, 1]])
     term_indptr, docs, counts = _postings.invert(token_ids, indptr, 3)
     scales, norms = np.array([1.5, 0.5, 3.0]), np.array([0.7, 1.1, 1.3])
-    impacts, maxima, done = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32), np.zeros(3, np.uint8)
+    impacts, maxima = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32)
     arrays = term_indptr, docs, counts, scales, norms, form, 0.5, 1.2, impacts, maxima
-    arrays += (*_search.code_table(term_indptr, 3), done)
     _search.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays)
-    assert done.tolist() == [1, 0, 1]
+    assert np.isnan(impacts[term_indptr[1] : term_indptr[2]]).all() and maxima[1] == 0
     for t in (0, 2):
         part = slice(term_indptr[t], term_indptr[t + 1])
         expected = [

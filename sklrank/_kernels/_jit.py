@@ -1,4 +1,4 @@
-"""The one decorator of all kernels."""
+"""The decorators of all kernels."""
 
 from numba import njit
 
@@ -13,3 +13,8 @@ def kernel(function):
         return njit(cache=True, nogil=True)(function)
     except RuntimeError:
         return njit(nogil=True)(function)
+
+
+def part(function):
+    """Mark a piece of a kernel that one kernel calls, in one place: it is compiled there, and not by itself too."""
+    return njit(inline="always")(function)

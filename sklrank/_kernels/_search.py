@@ -18,7 +18,7 @@ the few candidates that are left are then looked up exactly.
 
 import numpy as np
 
-from sklrank._kernels._jit import kernel
+from sklrank._kernels._jit import kernel, part
 
 _WINDOW = 1 << 16  # documents accumulated at a time
 _BLOCK = 64  # sums looked at together
@@ -27,6 +27,7 @@ _MOST_CODED = 256
 _STEPS = 254.9  # a little less than 255, so that rounding never leaves a byte
 _BUCKETS = 2048
 _UNTOUCHED = np.int32(-(2**31))  # the bits of -0.0
+_NO_KEY = np.int64(-(2**63))  # less than the key of any document
 
 # How a count c becomes an impact, given the term's scale s, the document's norm n and two parameters.
 SATURATED = 0  # s * (c / (c + n) + first)
@@ -37,14 +38,10 @@ SUBLINEAR = 4  # s * (1 + log(c)) / n
 
 
 @kernel
-def fill_impacts(
-    terms, term_indptr, docs, counts, scales, norms, form, first, second, impacts, maxima, code_of, codes, done
-):
-    """Compute the impacts of the lists in `terms` that are not there yet, the largest of each, and the codes."""
+def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, second, impacts, maxima):
+    """Compute the impacts of the lists in `terms`, and the largest of each."""
     for i in range(terms.size):
         t = terms[i]
-        if done[t]:
-            continue
         s = scales[t]
         largest = np.float32(0.0)
         for p in range(term_indptr[t], term_indptr[t + 1]):
@@ -65,41 +62,19 @@ def fill_impacts(
             impacts[p] = impact
             largest = max(largest, impact)
         maxima[t] = largest
-        row = code_of[t]
-        if row >= 0:
-            for d in range(codes.shape[1]):
-                codes[row, d] = 0
-            if largest > 0:
-                for p in range(term_indptr[t], term_indptr[t + 1]):
-                    codes[row, docs[p]] = np.uint8(np.ceil(impacts[p] * _STEPS / largest))
-        done[t] = 1
 
 
 @kernel
-def _order_terms(indptr, terms, weights, sizes, out_indptr, out_terms, out_weights):
-    n = 0
-    for q in range(indptr.size - 1):
-        begin = n
-        for i in range(indptr[q], indptr[q + 1]):
-            t = terms[i]
-            size = sizes[t]
-            if size == 0:
-                continue
-            j = n
-            while j > begin and (
-                sizes[out_terms[j - 1]] > size or (sizes[out_terms[j - 1]] == size and out_terms[j - 1] > t)
-            ):
-                j -= 1
-            if j > begin and out_terms[j - 1] == t:
-                out_weights[j - 1] += weights[i]
-                continue
-            for m in range(n, j, -1):
-                out_terms[m] = out_terms[m - 1]
-                out_weights[m] = out_weights[m - 1]
-            out_terms[j] = t
-            out_weights[j] = weights[i]
-            n += 1
-        out_indptr[q + 1] = n
+def fill_codes(terms, term_indptr, docs, impacts, maxima, code_of, codes):
+    """Set the codes of those of `terms` that have some; see `code_table`."""
+    for i in range(terms.size):
+        t = terms[i]
+        row = code_of[t]
+        if row >= 0:
+            codes[row] = 0
+            if maxima[t] > 0:
+                for p in range(term_indptr[t], term_indptr[t + 1]):
+                    codes[row, docs[p]] = np.uint8(np.ceil(impacts[p] * _STEPS / maxima[t]))
 
 
 def order_terms(indptr, terms, weights, sizes):
@@ -120,15 +95,22 @@ def order_terms(indptr, terms, weights, sizes):
     -------
     indptr, terms, weights
     """
-    out_indptr = np.zeros(indptr.size, dtype=np.int64)
-    out_terms = np.empty(terms.size, dtype=np.uint32)
-    out_weights = np.empty(terms.size, dtype=np.float32)
-    _order_terms(indptr, terms, weights, sizes, out_indptr, out_terms, out_weights)
-    return out_indptr, out_terms[: out_indptr[-1]], out_weights[: out_indptr[-1]]
+    n_queries = indptr.size - 1
+    owners = np.repeat(np.arange(n_queries), np.diff(indptr))
+    frequencies = sizes[terms]
+    order = np.lexsort((terms, frequencies, owners))
+    order = order[frequencies[order] > 0]
+    terms, owners = terms[order], owners[order]
+    new = np.ones(order.size, dtype=bool)
+    new[1:] = (terms[1:] != terms[:-1]) | (owners[1:] != owners[:-1])
+    merged = np.zeros(np.count_nonzero(new), dtype=np.float32)
+    np.add.at(merged, np.cumsum(new) - 1, weights[order])
+    out_indptr = np.searchsorted(owners[new], np.arange(n_queries + 1))
+    return out_indptr, terms[new], merged
 
 
 def code_table(term_indptr, n_documents):
-    """Room for one byte per document for each frequent term, which `fill_impacts` sets.
+    """Room for one byte per document for each frequent term, which `fill_codes` sets.
 
     The byte of a document is its impact in steps of 1 / `_STEPS` of the term's largest one, rounded up, so that
     a search bounds a score without looking for the document in a long list.
@@ -148,25 +130,36 @@ def code_table(term_indptr, n_documents):
 
 
 def workspace(n_documents, k):
-    """Scratch arrays for `search`, to be used by one thread at a time; it leaves them as it found them."""
+    """Scratch arrays for searches, to be used by one thread at a time; they are left as they were found.
+
+    Returns
+    -------
+    sums : ndarray of shape (n_documents,), dtype=float32
+        For `search_all`.
+    accumulators, rows, values, bounds, histogram : ndarray
+        For `search_pruned`; `search_all` takes `rows`, too.
+    keys : ndarray of dtype int64
+        For both.
+    """
+    sums = np.full(n_documents, -0.0, dtype=np.float32)
     accumulators = np.full(_WINDOW, -0.0, dtype=np.float32)
     rows = np.empty(n_documents + 1, dtype=np.uint32)
     values = np.empty(n_documents + 1, dtype=np.float32)
     bounds = np.empty(n_documents + 1, dtype=np.float32)
     histogram = np.zeros(_BUCKETS, dtype=np.int32)
     keys = np.empty(2 * min(k, n_documents) + 1024, dtype=np.int64)
-    return accumulators, rows, values, bounds, histogram, keys
+    return sums, accumulators, rows, values, bounds, histogram, keys
 
 
-@kernel
+@part
 def _key(bits, d):
     """A number that is larger for a larger score, then for a lower row. `bits` are those of the float32 score."""
     return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | (0xFFFFFFFF ^ np.int64(d))
 
 
-@kernel
+@part
 def _partition(keys, n, k):
-    """Move the k largest of n different keys to the front."""
+    """Move the k largest of n different keys to the front; return the smallest of them."""
     low = 0
     high = n - 1
     while low < high:
@@ -190,46 +183,11 @@ def _partition(keys, n, k):
         elif k - 1 >= i:
             low = i
         else:
-            return
-
-
-@kernel
-def _sort(keys, n, counts):
-    """Sort the first n keys, the largest first. The n keys after them and 256 counts are scratch."""
-    if n <= 48:
-        for i in range(1, n):
-            x = keys[i]
-            j = i
-            while j > 0 and keys[j - 1] < x:
-                keys[j] = keys[j - 1]
-                j -= 1
-            keys[j] = x
-        return
-    # Radix sort by bytes, the lowest first; a byte that all keys share is passed over. The keys start at
-    # 0 or, after an odd number of passes, at n.
-    source = 0
-    for shift in range(0, 64, 8):
-        sign = 128 if shift == 56 else 0  # the highest byte is signed
-        for b in range(256):
-            counts[b] = 0
-        for i in range(source, source + n):
-            counts[((keys[i] >> shift) & 255) ^ sign] += 1
-        if counts[((keys[source] >> shift) & 255) ^ sign] == n:
-            continue
-        position = n - source
-        for b in range(255, -1, -1):
-            size = counts[b]
-            counts[b] = position
-            position += size
-        for i in range(source, source + n):
-            x = keys[i]
-            b = ((x >> shift) & 255) ^ sign
-            keys[counts[b]] = x
-            counts[b] += 1
-        source = n - source
-    if source:
-        for i in range(n):
-            keys[i] = keys[n + i]
+            break
+    smallest = keys[0]
+    for i in range(1, k):
+        smallest = min(smallest, keys[i])
+    return smallest
 
 
 @kernel
@@ -272,7 +230,7 @@ def _keep(rows, values, n, least):
     return m
 
 
-@kernel
+@part
 def _accumulate(
     q_terms,
     q_weights,
@@ -291,7 +249,6 @@ def _accumulate(
     theta,
     rest,
     top,
-    prune,
     accumulators,
     bits,
     rows,
@@ -304,7 +261,7 @@ def _accumulate(
     Candidates, the documents that could still reach the k-th best sum, go to `rows` and `values`. Returns their
     number and the raised `theta`. `accumulators` and `bits` are the same memory, all `_UNTOUCHED` before and after.
     """
-    n = 0
+    n = np.int64(0)
     limit = 4 * k + 2048
     least = np.float32(theta - rest)
     floor = least.view(np.int32) if least > 0 else np.int32(0)
@@ -377,7 +334,7 @@ def _accumulate(
                 values[m] = values[j]
                 m += masks[mask, d] != 0
             n = m
-        if prune and n > limit:
+        if n > limit:
             theta = _raise(values, n, k, theta, top, histogram)
             least = np.float32(theta - rest)
             floor = least.view(np.int32) if least > 0 else np.int32(0)
@@ -400,48 +357,74 @@ def _find(t, d, term_indptr, docs, shifts, skip_indptr, skips):
 
 
 @kernel
-def search(
-    start,
-    stop,
-    q_indptr,
-    q_terms,
-    q_weights,
-    term_indptr,
-    docs,
-    impacts,
-    maxima,
-    shifts,
-    skip_indptr,
-    skips,
-    code_of,
-    codes,
-    bias,
-    masks,
-    mask_of,
-    k,
-    base,
-    accumulators,
-    rows,
-    values,
-    bounds,
-    histogram,
-    keys,
-    out_rows,
-    out_scores,
-    out_counts,
-):
-    """Rank the documents of one segment for the queries from `start` to `stop`.
+def search_all(
+    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, bias, masks, mask_of, k, base, sums, rows, keys,
+    out_keys, out_counts,
+):  # fmt: skip
+    """Rank the documents of one segment for some queries, by scoring all that hold a term of the query.
 
-    The score of document d is the sum of weight * impact over the terms of the query that it holds, added in
-    float32 in the order of the terms, plus, where `bias` is not empty, bias[d] times the sum of the query's
-    weights. Weights and impacts are at least 0. Documents that hold a term of the query are ranked, also those
-    with score 0: by score, the largest first, then the lower row.
+    For few postings, and for scores with a bias. What is given and what comes out is as in `search_pruned`, beside
 
     Parameters
     ----------
-    start, stop : int
+    bias : ndarray of shape (n_documents,) or (0,), dtype=float32
+        What a document gets for each unit of weight of the query; it may be negative.
+    sums : ndarray of shape (n_documents,), dtype=float32
+        From `workspace`.
+    """
+    bits = sums.view(np.int32)
+    k = min(k, sums.size)
+    for i in range(queries.size):
+        q = queries[i]
+        mask = mask_of[q] if mask_of.size else -1
+        total = np.float32(0.0)
+        n = 0
+        for j in range(q_indptr[q], q_indptr[q + 1]):
+            t = q_terms[j]
+            w = q_weights[j]
+            total += w
+            # No branch: each document is written, and counted where it was not touched before.
+            for p in range(term_indptr[t], term_indptr[t + 1]):
+                d = docs[p]
+                rows[n] = d
+                n += bits[d] == _UNTOUCHED
+                sums[d] += w * impacts[p]
+        found = np.int64(0)
+        smallest = _NO_KEY
+        for j in range(n):
+            d = rows[j]
+            if bias.size:
+                sums[d] += total * bias[d]
+            key = _key(bits[d], base + d)
+            bits[d] = _UNTOUCHED
+            if key > smallest and (mask < 0 or masks[mask, d]):
+                keys[found] = key
+                found += 1
+            if found > k and (found == keys.size or j == n - 1):
+                smallest = _partition(keys, found, k)
+                found = np.int64(k)
+        for j in range(found):
+            out_keys[q, j] = keys[j]
+        out_counts[q] = found
+
+
+@kernel
+def search_pruned(
+    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips, code_of,
+    codes, masks, mask_of, k, base, accumulators, rows, values, bounds, histogram, keys, out_keys, out_counts,
+):  # fmt: skip
+    """Rank the documents of one segment for some queries, without scoring all that hold a term of the query.
+
+    The score of document d is the sum of weight * impact over the terms of the query that it holds, added in
+    float32 in the order of the terms. Weights and impacts are at least 0. Documents that hold a term of the query are
+    ranked, also those with score 0: by score, the largest first, then the lower row.
+
+    Parameters
+    ----------
+    queries : ndarray of dtype int64
+        Which queries to answer.
     q_indptr, q_terms, q_weights : ndarray of dtype int64, uint32, float32
-        The queries, as `order_terms` gives them.
+        All queries, as `order_terms` gives them.
     term_indptr, docs : ndarray
         From `_postings.invert`.
     impacts, maxima : ndarray of dtype float32
@@ -449,50 +432,45 @@ def search(
     shifts, skip_indptr, skips : ndarray
         From `_postings.skip_table`.
     code_of, codes : ndarray
-        From `code_table`, set by `fill_impacts`.
-    bias : ndarray of shape (n_documents,) or (0,), dtype=float32
+        From `code_table`, set by `fill_codes`.
     masks : ndarray of shape (n_masks, n_documents), dtype=uint8
     mask_of : ndarray of shape (n_queries,) or (0,), dtype=int64
         The mask that says which documents a query may find; -1 where all, empty where all queries may find all.
     k : int
         At least 1.
     base : int
-        Added to the rows that are written.
-    accumulators, touched, keys : ndarray
+        Row of the segment's first document.
+    accumulators, rows, values, bounds, histogram, keys : ndarray
         From `workspace`.
-    out_rows, out_scores : ndarray of shape (n_queries, k), dtype=int64, float32
-        What lies beyond a query's count is left alone.
+    out_keys : ndarray of shape (n_queries, k), dtype=int64
+        The k best documents of each query, in any order: keys that `decode` makes rows and scores of. What lies
+        beyond a query's count is left alone.
     out_counts : ndarray of shape (n_queries,), dtype=int64
     """
     n_documents = values.size - 1
     bits = accumulators.view(np.int32)
     value_bits = values.view(np.int32)
-    out_bits = out_scores.view(np.int32)
     k = min(k, n_documents)
     longest = 0
-    for q in range(start, stop):
+    for x in range(queries.size):
+        q = queries[x]
         longest = max(longest, q_indptr[q + 1] - q_indptr[q])
     cursors = np.empty(2 * longest, dtype=np.int64)
-    for q in range(start, stop):
+    for x in range(queries.size):
+        q = queries[x]
         mask = mask_of[q] if mask_of.size else -1
-        total = np.float32(0.0)
         begin = q_indptr[q]
         end = q_indptr[q + 1]
         bound = 0.0
         for i in range(begin, end):
             t = q_terms[i]
-            total += q_weights[i]
             bound += q_weights[i] * maxima[t]
         slack = 2.0**-23 * (8 + end - begin) * bound  # more than rounding can do to any sum or bound
-        prune = bias.size == 0
         theta = np.float32(0.0)
         rest = bound
         split = begin
         size = 0
-        n = 0
-        if not prune:
-            split = end
-            rest = 0.0
+        n = np.int64(0)
         while True:
             goal = max(theta * 1.2, bound * 0.35)
             least_split = split
@@ -529,7 +507,6 @@ def search(
                 theta,
                 rest + slack,
                 bound + slack,
-                prune,
                 accumulators,
                 bits,
                 rows,
@@ -594,77 +571,70 @@ def search(
                         values[j] += w * impacts[p]
         lo = theta
         hi = np.float32(bound)
-        if bias.size:
-            lo = np.float32(np.inf)
-            hi = np.float32(-np.inf)
-            for j in range(n):
-                values[j] += total * bias[rows[j]]
-                lo = min(lo, values[j])
-                hi = max(hi, values[j])
-        found = 0
+        found = np.int64(0)
         b = 0
         scale = np.float32(0.0)
         if n > k + 256 and hi - lo > 1e-20:
             scale = np.float32((_BUCKETS - 2) / (hi - lo))
             b = _bucket(values, n, k, lo, scale, histogram)
-        smallest = np.int64(-(2**63))
+        smallest = _NO_KEY
         for j in range(n):
             if b == 0 or np.int32((values[j] - lo) * scale) >= b:
-                key = _key(value_bits[j], rows[j])
+                key = _key(value_bits[j], base + rows[j])
                 if key > smallest:
                     keys[found] = key
                     found += 1
-                    if found == keys.size:
-                        _partition(keys, found, k)
-                        found = k
-                        smallest = keys[0]
-                        for x in range(1, k):
-                            smallest = min(smallest, keys[x])
-        if found > k:
-            _partition(keys, found, k)
-            found = k
-        _sort(keys, found, histogram)
+            if found > k and (found == keys.size or j == n - 1):
+                smallest = _partition(keys, found, k)
+                found = np.int64(k)
         for j in range(found):
-            high = np.int32(keys[j] >> 32)
-            out_bits[q, j] = high ^ ((high >> 31) & 0x7FFFFFFF)
-            out_rows[q, j] = base + (0xFFFFFFFF ^ (keys[j] & 0xFFFFFFFF))
+            out_keys[q, j] = keys[j]
         out_counts[q] = found
 
 
-@kernel
-def merge_segments(rows, scores, counts, out_rows, out_scores, out_counts):
-    """Merge the rankings of several segments: score descending, then the lower row.
+def decode(keys, counts):
+    """Rows and scores of the keys of searches, ranked.
 
     Parameters
     ----------
-    rows, scores : ndarray of shape (n_segments, n_queries, k), dtype=int64, float32
-    counts : ndarray of shape (n_segments, n_queries), dtype=int64
-    out_rows, out_scores : ndarray of shape (n_queries, k)
-    out_counts : ndarray of shape (n_queries,)
+    keys : ndarray of shape (n_queries, k), dtype=int64
+        Sorted in place.
+    counts : ndarray of shape (n_queries,), dtype=int64
+        How many keys each query has, at the beginning of its row.
+
+    Returns
+    -------
+    rows, scores : ndarray of shape (n_keys,), dtype=int64 and float32
+        Of all queries, one after the other.
     """
-    n_segments, n_queries, k = rows.shape
-    heads = np.empty(n_segments, dtype=np.int64)
-    for q in range(n_queries):
-        heads[:] = 0
-        n = 0
-        while n < k:
-            best = -1
-            for s in range(n_segments):
-                i = heads[s]
-                if i == counts[s, q]:
-                    continue
-                if best >= 0:
-                    j = heads[best]
-                    if scores[s, q, i] < scores[best, q, j]:
-                        continue
-                    if scores[s, q, i] == scores[best, q, j] and rows[s, q, i] > rows[best, q, j]:
-                        continue
-                best = s
-            if best < 0:
-                break
-            j = heads[best]
-            heads[best] = j + 1
-            out_rows[q, n] = rows[best, q, j]
-            out_scores[q, n] = scores[best, q, j]
-            n += 1
-        out_counts[q] = n
+    k = keys.shape[1]
+    full = counts.sum() == keys.size
+    if not full:
+        keys[np.arange(k) >= counts[:, None]] = _NO_KEY
+    keys.sort(axis=1)
+    ranked = keys[:, ::-1].ravel() if full else keys[:, ::-1][np.arange(k) < counts[:, None]]
+    bits = (ranked >> 32).astype(np.int32)
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    return 0xFFFFFFFF ^ (ranked & 0xFFFFFFFF), bits.view(np.float32)
+
+
+def merge(keys, counts, k):
+    """The k best keys of each query over several segments.
+
+    Parameters
+    ----------
+    keys : list of ndarray of shape (n_queries, k_of_segment), dtype=int64
+        Of each segment.
+    counts : list of ndarray of shape (n_queries,), dtype=int64
+    k : int
+
+    Returns
+    -------
+    keys : ndarray of shape (n_queries, k), dtype=int64
+    counts : ndarray of shape (n_queries,), dtype=int64
+    """
+    merged = np.concatenate(keys, axis=1)
+    found = np.concatenate([np.arange(part.shape[1]) < n[:, None] for part, n in zip(keys, counts)], axis=1)
+    merged[~found] = _NO_KEY
+    merged.sort(axis=1)
+    return np.ascontiguousarray(merged[:, ::-1][:, :k]), np.minimum(np.sum(counts, axis=0), k)

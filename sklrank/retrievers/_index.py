@@ -1,16 +1,29 @@
 """The inverted index: immutable segments, global statistics, and the impacts that scoring derives from them."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from sklrank._kernels._postings import invert, invert_matrix, skip_table
-from sklrank._kernels._search import code_table, fill_impacts, merge_segments, order_terms, search, workspace
+from sklrank._kernels._search import (
+    code_table,
+    decode,
+    fill_codes,
+    fill_impacts,
+    merge,
+    order_terms,
+    search_all,
+    search_pruned,
+    workspace,
+)
 from sklrank._threads import over_ranges
 from sklrank.data._cache import Cache
 
 _NO_BIAS = np.empty(0, dtype=np.float32)
+_FEW_POSTINGS = 1 << 14  # of a query; more are worth the bounds that pruning needs
+_SMALL_CORPUS = 1 << 15  # documents; in a segment of no more, pruning never pays, and its kernel is not compiled
 
 
 @dataclass(frozen=True)
@@ -29,8 +42,6 @@ class Segment:
         Documents, counted from `base`, ascending within a list.
     counts : ndarray of uint16, uint32 or float32, shape (n_postings,)
         How often the term occurs in the document, or its weight there.
-    skips : tuple of ndarray
-        Where in a long list a document stands.
     """
 
     base: int
@@ -38,27 +49,31 @@ class Segment:
     indptr: np.ndarray
     docs: np.ndarray
     counts: np.ndarray
-    skips: tuple = field(repr=False)
 
     def __post_init__(self):
+        if len(self.lengths) > _SMALL_CORPUS:
+            self.skips  # noqa: B018 (made here, so that a saved segment has them)
         # Memory maps are read-only, and a kernel is compiled anew for what may be written.
-        for array in (self.lengths, self.indptr, self.docs, self.counts, *self.skips):
+        for array in (self.lengths, self.indptr, self.docs, self.counts):
             array.flags.writeable = False
+
+    @cached_property
+    def skips(self):
+        """Where in a long list a document stands, for searches that prune."""
+        tables = skip_table(self.indptr, self.docs, len(self.lengths))
+        for array in tables:
+            array.flags.writeable = False
+        return tables
 
     def __setstate__(self, state):
         self.__dict__.update(state)
         self.__post_init__()
 
     @classmethod
-    def of(cls, base, lengths, indptr, docs, counts):
-        """A segment of ready postings."""
-        return cls(base, lengths, indptr, docs, counts, skip_table(indptr, docs, len(lengths)))
-
-    @classmethod
     def from_tokens(cls, base, token_ids, indptr, n_terms):
         """Invert the token ids of documents."""
         lengths = np.diff(indptr).astype(np.float64)
-        return cls.of(base, lengths, *invert(token_ids, indptr, n_terms))
+        return cls(base, lengths, *invert(token_ids, indptr, n_terms))
 
     @classmethod
     def from_matrix(cls, base, matrix):
@@ -69,7 +84,7 @@ class Segment:
         dtype = np.float32 if not whole or largest >= 2**32 else np.uint16 if largest < 2**16 else np.uint32
         lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
         indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32)
-        return cls.of(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
+        return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
 
 
 class Index:
@@ -189,8 +204,9 @@ class Impacts:
         self._df = index.document_frequencies
         self._values = [np.empty(len(segment.docs), dtype=np.float32) for segment in index.segments]
         self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
-        self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
-        self._done = [np.zeros(index.n_terms, dtype=np.uint8) for _ in index.segments]
+        self._prunes = weighting.bias is None and max(len(s.lengths) for s in index.segments) > _SMALL_CORPUS
+        if self._prunes:
+            self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
         self._ready = np.zeros(index.n_terms, dtype=bool)
         self._lock = threading.Lock()
         self._workspaces = []  # (largest k, one per segment), those that no thread uses just now
@@ -201,12 +217,16 @@ class Impacts:
             return
         w = self.weighting
         with self._lock:
+            terms = np.unique(terms[~self._ready[terms]])
             for s, segment in enumerate(self.segments):
                 counts = segment.counts if w.counts is None else w.counts[s]
                 fill_impacts(
                     terms, segment.indptr, segment.docs, counts, w.scales, w.norms[s],
-                    w.form, w.first, w.second, self._values[s], self._maxima[s], *self._codes[s], self._done[s],
+                    w.form, w.first, w.second, self._values[s], self._maxima[s],
                 )  # fmt: skip
+                if self._prunes:
+                    lists = segment.indptr, segment.docs, self._values[s], self._maxima[s]
+                    fill_codes(terms, *lists, *self._codes[s])
             self._ready[terms] = True  # after the values, for those who look without the lock
 
     def order(self, indptr, terms, weights):
@@ -239,36 +259,46 @@ class Impacts:
         indptr, terms, weights = self.order(indptr, terms, weights)
         n_queries = len(indptr) - 1
         k = min(k, sum(len(segment.lengths) for segment in self.segments))
-        shape = (len(self.segments), n_queries, k)
-        rows, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
-        counts = np.zeros(shape[:2], dtype=np.int64)
+        keys = [np.empty((n_queries, k), dtype=np.int64) for _ in self.segments]
+        counts = np.zeros((len(self.segments), n_queries), dtype=np.int64)
+        small = self._is_small(indptr, terms)
 
         def work(start, stop):
             space = self._borrow(k)
+            queries = np.arange(start, stop)
+            few, many = queries[small[start:stop]], queries[~small[start:stop]]
             for s, segment in enumerate(self.segments):
-                bias = _NO_BIAS if self.weighting.bias is None else self.weighting.bias[s]
+                sums, accumulators, rows, *others = space[1][s]
                 own = masks[:, segment.base : segment.base + len(segment.lengths)] if len(self.segments) > 1 else masks
-                search(
-                    start, stop, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
-                    *segment.skips, *self._codes[s], bias, np.ascontiguousarray(own), mask_of, k, segment.base, *space[1][s],
-                    rows[s], scores[s], counts[s],
-                )  # fmt: skip
+                own = np.ascontiguousarray(own)
+                if len(few):
+                    bias = _NO_BIAS if self.weighting.bias is None else self.weighting.bias[s]
+                    search_all(
+                        few, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], bias, own, mask_of,
+                        k, segment.base, sums, rows, others[-1], keys[s], counts[s],
+                    )  # fmt: skip
+                if len(many):
+                    search_pruned(
+                        many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
+                        *segment.skips, *self._codes[s], own, mask_of, k, segment.base, accumulators, rows, *others,
+                        keys[s], counts[s],
+                    )  # fmt: skip
             self._workspaces.append(space)
 
         over_ranges(work, n_queries, n_jobs)
-        if len(self.segments) > 1:
-            merged = np.empty(shape[1:], dtype=np.int64), np.empty(shape[1:], dtype=np.float32)
-            total = np.zeros(n_queries, dtype=np.int64)
-            merge_segments(rows, scores, counts, *merged, total)
-            rows, scores, counts = *merged, total
-        else:
-            rows, scores, counts = rows[0], scores[0], counts[0]
+        keys, counts = (keys[0], counts[0]) if len(self.segments) == 1 else merge(keys, counts, k)
         bounds = np.zeros(n_queries + 1, dtype=np.int64)
         np.cumsum(counts, out=bounds[1:])
-        if bounds[-1] == rows.size:
-            return bounds, rows.reshape(-1), scores.reshape(-1)
-        filled = np.arange(k) < counts[:, None]
-        return bounds, rows[filled], scores[filled]
+        return bounds, *decode(keys, counts)
+
+    def _is_small(self, indptr, terms):
+        """Mask of the queries all of whose documents are scored: those with so few postings that pruning costs more."""
+        n_queries = len(indptr) - 1
+        if not self._prunes:
+            return np.ones(n_queries, dtype=bool)
+        totals = np.zeros(len(terms) + 1, dtype=np.int64)
+        np.cumsum(self._df[terms], out=totals[1:])
+        return totals[indptr[1:]] - totals[indptr[:-1]] <= _FEW_POSTINGS
 
     def _borrow(self, k):
         """Scratch arrays for one thread; they are as large as the index, so they are kept and lent."""
