@@ -37,7 +37,7 @@ class Gate:
 
     @property
     def verdict(self):
-        """What the data say: "fail" where the bound is below the limit, "unproven" where only the mean is, else "pass"."""
+        """What the data say: "fail" if the bound is below the limit, "unproven" if the mean alone is, else "pass"."""
         if self.bound < self.limit - _ROUNDING:
             return "fail"
         return "unproven" if self.value < self.limit - _ROUNDING else "pass"

@@ -50,7 +50,7 @@ def _make_parser():
     parser = argparse.ArgumentParser(
         prog="sklrank",
         description="Search, measure and tune: retrieval in scikit-learn's grammar, from the shell.",
-        epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 a gate failed, 2 a wrong file or option.",
+        epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 gate failed, 2 bad file or option.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -71,7 +71,7 @@ def run(args):
     progress = Progress("settings", len(settings))
     values = np.empty((len(settings), len(queries)))
     for row, setting in zip(values, settings):
-        row[:] = evaluate(qrels, retriever.set_params(**setting).predict(queries), metric).per_query[metric.name]
+        row[:] = evaluate(qrels, retriever.set_params(**setting).predict(queries), [metric]).per_query[metric.name]
         progress.step()
     best = settings[_argbest(values)]
 
@@ -85,7 +85,7 @@ def run(args):
     tuned = np.concatenate(parts)[np.argsort(np.concatenate(order))]
     untuned = retriever.set_params(**_UNTUNED).predict(queries)
     runs = {"untuned": untuned, "tuned": tuned}
-    comparison = compare(qrels, runs, metric, baseline="untuned", random_state=0)
+    comparison = compare(qrels, runs, [metric], baseline="untuned", random_state=0)
 
     if args.json:
         grid = [{**setting, "score": np.nanmean(row)} for setting, row in zip(settings, values)]
@@ -95,6 +95,9 @@ def run(args):
         print(f"\nchosen on all {len(queries)} judged queries: {_shown(best)}")
         print(f"  {metric.name} {np.nanmean(values, axis=1).max():.4f} there, which is optimistic")
         print(f"  for `sklrank search`: {_flags(best)}")
+        for name, tried in (("k1", args.k1), ("b", args.b)):
+            if len(set(tried)) > 1 and best[name] in (min(tried), max(tried)):
+                print(f"  {name}={best[name]:g} is at the edge of what was tried")
         print("chosen without the queries of each fold, and measured on these:")
         for i, fold in enumerate(folds, 1):
             print(f"  fold {i}: {_shown(fold)}; {metric.name} {fold['score']:.4f} on {fold['n_queries']} queries")
