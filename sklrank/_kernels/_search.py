@@ -95,18 +95,20 @@ def order_terms(indptr, terms, weights, sizes):
     -------
     indptr, terms, weights
     """
-    n_queries = indptr.size - 1
-    owners = np.repeat(np.arange(n_queries), np.diff(indptr))
-    frequencies = sizes[terms]
-    order = np.lexsort((terms, frequencies, owners))
-    order = order[frequencies[order] > 0]
-    terms, owners = terms[order], owners[order]
+    queries = np.arange(indptr.size)
+    owners = queries[:-1].repeat(indptr[1:] - indptr[:-1])
+    ranks = (sizes[terms] << 32) | terms
+    order = np.lexsort((ranks, owners))
+    order = order[ranks[order] >= 1 << 32]
+    ranks, owners = ranks[order], owners[order]
     new = np.ones(order.size, dtype=bool)
-    new[1:] = (terms[1:] != terms[:-1]) | (owners[1:] != owners[:-1])
-    merged = np.zeros(np.count_nonzero(new), dtype=np.float32)
-    np.add.at(merged, np.cumsum(new) - 1, weights[order])
-    out_indptr = np.searchsorted(owners[new], np.arange(n_queries + 1))
-    return out_indptr, terms[new], merged
+    new[1:] = (ranks[1:] != ranks[:-1]) | (owners[1:] != owners[:-1])
+    first = new.nonzero()[0]
+    merged = weights[order]
+    if first.size < order.size:
+        repeated, merged = merged, np.zeros(first.size, dtype=np.float32)
+        np.add.at(merged, new.cumsum() - 1, repeated)
+    return owners[first].searchsorted(queries), terms[order[first]], merged
 
 
 def code_table(term_indptr, n_documents):
