@@ -650,6 +650,30 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_the_page_shows_what_commands_print(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs" / "command_line.rst").read_text(encoding="utf-8")
+    steps = []
+    for block in page.split(".. code-block:: console\n\n")[1:]:
+        for line in block.splitlines():
+            if line and not line.startswith("   "):
+                break
+            line = line[3:]
+            if line.startswith("$ "):
+                steps.append((line[2:], []))
+            else:
+                steps[-1][1].append(line)
+    assert len(steps) > 5
+    for command, shown in steps:
+        text = "\n".join(shown).rstrip()
+        program, *argv = command.split()
+        if program == "cat":
+            write(tmp_path / argv[0], text + "\n")
+        else:
+            assert program == "sklrank"
+            assert call(capsys, *argv)[1].rstrip() == text
+
+
 def test_queries_keep_their_ids(tmp_path):
     from sklrank.datasets._single import read_queries
 

@@ -19,8 +19,8 @@ their differences. --fail-under and --baseline make it a gate for continuous int
 EPILOG = """\
 measures:
   Ours (ndcg@10, map, mrr@10, recall@100, rbp(p=0.8), err@20, judged@10, map(rel=2)@100, ...) and trec_eval's (map,
-  recip_rank, ndcg_cut.10,20, P.5,10, official, all_trec, set). `-m all_trec` leaves out utility, binG, G, ndcg_rel,
-  Rndcg, rbp and rbp_resid, which sklrank does not have in trec_eval's form.
+  recip_rank, ndcg_cut.10,20, P.5,10, official, all_trec, set). `-m all_trec` leaves out relstring, utility, binG, G,
+  ndcg_rel, Rndcg, rbp and rbp_resid, which sklrank does not have in trec_eval's form; `-m rbp` is sklrank's.
 
 which queries count:
   As in trec_eval, those in both files; with -c all judged ones, where a missing one counts 0. Several runs are compared
