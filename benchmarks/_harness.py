@@ -95,25 +95,27 @@ def require(condition, message):
         raise SystemExit(f"results differ, so that times would mean nothing: {message}")
 
 
-def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0):
+def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0, warm_up=True):
     """Median time of each contender, which take turns.
 
     Parameters
     ----------
     contenders : dict of str to callable
-        What to time; called once before, uncounted.
+        What to time.
     rounds : int, default=5
         Turns of each.
     clock : callable, default=time.process_time
         CPU time of the process, for what runs on one thread; ``time.perf_counter`` for the rest.
     at_least : float, default=0.0
         Go on for so many seconds (and at most ten times the rounds), where a round is short.
+    warm_up : bool, default=True
+        Call each once before, uncounted.
 
     Returns
     -------
     dict of str to float
     """
-    for contender in contenders.values():
+    for contender in contenders.values() if warm_up else ():
         contender()
     times = {name: [] for name in contenders}
     begin = time.perf_counter()
