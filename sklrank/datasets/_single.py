@@ -23,7 +23,7 @@ def read_documents(path):
     records = _records(path)
     if not any(record.get("metadata") for record in records):
         records = [{name: value for name, value in record.items() if name != "metadata"} for record in records]
-    return Corpus(records)
+    return _build(Corpus, records, path)
 
 
 def read_queries(path):
@@ -37,7 +37,7 @@ def read_queries(path):
     -------
     Queries
     """
-    return Queries({record["_id"]: record["text"] or "" for record in _records(path)})
+    return _build(Queries, {record["_id"]: record["text"] or "" for record in _records(path)}, path)
 
 
 def read_judgments(path):
@@ -61,6 +61,14 @@ def read_judgments(path):
             raise bad_line(path, number, f"query {qid!r} and document {docid!r} are judged already")
         grades[docid] = grade
     return Qrels(judged)
+
+
+def _build(kind, data, path):
+    """A Corpus or Queries; what is wrong with a text, such as a lone surrogate, is said with the file."""
+    try:
+        return kind(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _records(path):
