@@ -64,20 +64,19 @@ class StringArray:
         if not isinstance(strings, (list, tuple)):
             strings = list(strings)
         offsets = np.zeros(len(strings) + 1, dtype=np.int64)
-        parts = []
+        buffer = np.empty(0, dtype=np.uint8)
+        position = 0
         for start in range(0, len(strings), _CHUNK):
             chunk = strings[start : start + _CHUNK]
             encoded, lengths = _encode(chunk, start, what)
             offsets[start + 1 : start + 1 + len(chunk)] = lengths
-            parts.append(encoded)
+            end = position + len(encoded)
+            if end > len(buffer):  # grows in place, so that no second copy of the text ever stands beside it
+                buffer.resize(end + end // 8, refcheck=False)
+            buffer[position:end] = np.frombuffer(encoded, dtype=np.uint8)
+            position = end
+        buffer.resize(position, refcheck=False)
         np.cumsum(offsets, out=offsets)
-        buffer = np.empty(offsets[-1], dtype=np.uint8)
-        position = 0
-        parts.reverse()
-        while parts:  # freed one by one, so that buffer and parts never stand side by side in full
-            encoded = np.frombuffer(parts.pop(), dtype=np.uint8)
-            buffer[position : position + len(encoded)] = encoded
-            position += len(encoded)
         return cls(buffer, offsets)
 
     @classmethod
