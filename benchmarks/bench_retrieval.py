@@ -126,7 +126,8 @@ def check_roughly(ours, theirs, queries, k):
         require(error < 0.03, f"scores for {query!r}, by {error:.1%}")
         shared += len(set(docids) & set(their_docids))
         total += len(docids)
-    require(shared > 0.9 * total, f"documents: {shared / total:.1%} are the same")
+    # resampled sentences give many documents scores that differ by less than the rounding
+    require(shared > 0.7 * total, f"documents: {shared / total:.1%} are the same")
 
 
 def measure(text_kind, n_documents, rounds, kept, cutoffs=CUTOFFS):
