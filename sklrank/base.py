@@ -130,8 +130,9 @@ def estimator_key(estimator):
         return None
     try:
         # The hash has the names of functions only, and in a notebook a name gets a new body.
-        bodies = (value.__code__ for value in estimator.get_params().values() if hasattr(value, "__code__"))
-        return (joblib.hash(estimator), *bodies)
+        functions = [value for value in estimator.get_params().values() if hasattr(value, "__code__")]
+        defaults = [(function.__defaults__, function.__kwdefaults__) for function in functions]
+        return (joblib.hash((estimator, defaults)), *(function.__code__ for function in functions))
     except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
         parameters = estimator.get_params(deep=False).items()
         return (

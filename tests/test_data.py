@@ -947,3 +947,47 @@ def test_building_a_corpus_takes_little_above_its_text():
     tracemalloc.stop()
     assert len(corpus) == 60_000
     assert peak < 2.2 * corpus["text"].nbytes
+
+
+# --- tables back to what users hold them in
+
+
+def test_tables_go_back_to_dicts_and_frames():
+    records = {"a": {"title": "Heat", "text": "flows"}, "b": {"title": "Cold", "text": ""}}
+    corpus = Corpus(records)
+    assert corpus.to_dict() == records
+    assert Corpus({"a": "heat"}).to_dict() == {"a": "heat"}
+    for backend, kind in (("pandas", pd.DataFrame), ("polars", pl.DataFrame)):
+        frame = corpus.to_frame(backend=backend)
+        assert isinstance(frame, kind) and Corpus(frame).to_dict() == records
+    queries = Queries({"q1": "heat", "q2": "é"})
+    assert queries.to_dict() == {"q1": "heat", "q2": "é"}
+    assert Queries(queries.to_frame(backend="polars")).to_dict() == queries.to_dict()
+    run = Run({"q1": {"d": 1.5}})
+    assert isinstance(run.to_frame(backend="polars"), pl.DataFrame)
+    assert Qrels(Qrels({"q": {"d": 2}}).to_frame(backend="polars")).to_dict() == {"q": {"d": 2}}
+    with pytest.raises(ValueError, match="backend='dask'"):
+        run.to_frame(backend="dask")
+    assert Corpus([[1.0, 2.0]]).to_dict() == {"0": {"vector": [1.0, 2.0]}}
+
+
+def test_tables_show_their_head_in_a_notebook():
+    shown = Corpus([f"<b>{i}</b>" for i in range(9)])._repr_html_()
+    assert "&lt;b&gt;4" in shown and "&lt;b&gt;5" not in shown and "4 more" in shown
+    assert "q1" in Queries({"q1": "heat"})._repr_html_()
+
+
+def test_queries_that_repeat_are_not_lost_in_a_dict():
+    run = Run({"q1": {"d": 1.0}})
+    with pytest.raises(ValueError, match="'q1'"):
+        np.concatenate([run, run]).to_dict()
+
+
+def test_a_corpus_is_no_sequence_of_documents():
+    corpus = Corpus({"4": "heat"})
+    with pytest.raises(TypeError, match="names of columns"):
+        corpus[0]
+    with pytest.raises(TypeError):
+        iter(corpus)
+    with pytest.raises(TypeError, match="one document id"):
+        corpus.rows("4")

@@ -12,9 +12,10 @@ import numpy as np
 
 import sklrank
 from sklrank.data._cache import Cache
+from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_table
+from sklrank.data._table import VECTOR, as_table, table_dict, table_html, table_lists
 
 _ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
 
@@ -207,6 +208,8 @@ class Corpus(DocumentIds):
         return self._fingerprint
 
     def __getitem__(self, name):
+        if not isinstance(name, str):
+            raise TypeError(f"a corpus is indexed by the names of columns, {list(self._columns)}; got {name!r}")
         if name not in self._columns:
             raise KeyError(f"the corpus has no column {name!r}; its columns are {list(self._columns)}")
         return self._columns[name]
@@ -295,6 +298,34 @@ class Corpus(DocumentIds):
 
     def __reduce__(self):
         return _restore, (self._token, self._columns, self._ids, self._cache.folder, *TRAVELLERS)
+
+    def to_dict(self):
+        """Id → text where text is all there is, else id → dict of columns.
+
+        Returns
+        -------
+        dict
+        """
+        return table_dict(self._columns, self._ids.tolist())
+
+    def to_frame(self, *, backend=None):
+        """One row a document: docid, and the columns.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars"}, default=None
+            The library of the frame; ``None``: pandas where it is installed, else polars.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return frame_like({"docid": self._ids.tolist(), **table_lists(self._columns)}, backend)
+
+    __iter__ = None  # columns are asked for by name, documents by id
+
+    def _repr_html_(self):
+        return table_html(self, "docid", self._columns, self._ids)
 
     def __repr__(self):
         return f"<Corpus: {len(self)} documents, columns {', '.join(self._columns) or 'none'}>"

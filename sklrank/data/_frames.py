@@ -31,10 +31,12 @@ def _values(series):
     return values
 
 
-def frame_like(columns, like=None):
+def frame_like(columns, backend=None):
     """A data frame of `columns` (name → list or array), of pandas where it is installed, else of polars."""
+    if backend not in (None, "pandas", "polars"):
+        raise ValueError(f"backend={backend!r}; it is 'pandas' or 'polars', or None for the one that is installed")
     nw = optional_import("narwhals")
-    backend = like or ("pandas" if find_spec("pandas") else "polars")
+    backend = backend or ("pandas" if find_spec("pandas") else "polars")
     optional_import(backend)
     return nw.from_dict(columns, backend=backend).to_native()
 

@@ -18,6 +18,8 @@ def show(values):
 
 def as_id_list(ids, what):
     """`ids` as a list of str; int ids are written out, anything else is an error."""
+    if isinstance(ids, str):
+        raise TypeError(f"got one {what} id, {ids!r}; ids come as a list, even when there is one: [{ids!r}]")
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     kinds = set(map(type, ids))
     if kinds <= {str}:

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
-from sklrank.data._ids import Ids, show
+from sklrank.data._ids import Ids, check_unique, show
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
@@ -146,6 +146,11 @@ class Pairs:
             raise ValueError(f"a dense matrix would have {n_cells} cells; to_csr() has the entries only")
         dense = self._csr(values).toarray()
         return dense if dtype is None else dense.astype(dtype)
+
+    def _check_distinct_queries(self):
+        """Raise ValueError where a query stands twice, as in a bootstrap: what is keyed by ids would lose one."""
+        if self.has_ids:
+            check_unique(self._queries.ids.tolist(), "query")
 
     # --- slicing and joining
     def _value_arrays(self):

@@ -216,6 +216,7 @@ class Qrels(Pairs):
         -------
         dict
         """
+        self._check_distinct_queries()
         grades = _plain(self.grades)
         bounds = self._indptr.tolist()
         docids = self.flat_docids.tolist()
@@ -224,13 +225,17 @@ class Qrels(Pairs):
             for qid, start, stop in zip(self.ids.tolist(), bounds[:-1], bounds[1:])
         }
 
-    def to_frame(self):
+    def to_frame(self, *, backend=None):
         """One row a judgment: qid, docid, grade, and subtopic where there are any.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars"}, default=None
+            The library of the frame; ``None``: pandas where it is installed, else polars.
 
         Returns
         -------
         DataFrame
-            Of pandas where it is installed, else of polars.
         """
         columns = {
             "qid": np.repeat(self.ids, np.diff(self._indptr)).tolist(),
@@ -239,7 +244,7 @@ class Qrels(Pairs):
         }
         if self.subtopics is not None:
             columns["subtopic"] = self.subtopics.tolist()
-        return frame_like(columns)
+        return frame_like(columns, backend)
 
     def to_trec(self, path):
         """Write a TREC file, whole or not at all.

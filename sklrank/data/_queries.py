@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import sparse
 
-from sklrank.data._ids import Ids
+from sklrank.data._frames import frame_like
+from sklrank.data._ids import Ids, check_unique
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_table
+from sklrank.data._table import VECTOR, as_table, table_dict, table_html, table_lists
 
 _ID_NAMES = ("qid", "_id", "query_id", "id")
 
@@ -214,6 +215,34 @@ class Queries:
         if function is np.concatenate:
             return concatenate_queries(args[0])
         return NotImplemented
+
+    def to_dict(self):
+        """Id → text where text is all there is, else id → dict of columns.
+
+        Returns
+        -------
+        dict
+        """
+        check_unique(self.ids.tolist(), "query")
+        return table_dict({name: self[name] for name in self._columns}, self.ids.tolist())
+
+    def to_frame(self, *, backend=None):
+        """One row a query: qid, and the columns.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars"}, default=None
+            The library of the frame; ``None``: pandas where it is installed, else polars.
+
+        Returns
+        -------
+        DataFrame
+        """
+        columns = {name: self[name] for name in self._columns}
+        return frame_like({"qid": self.ids.tolist(), **table_lists(columns)}, backend)
+
+    def _repr_html_(self):
+        return table_html(self, "qid", {name: self[name] for name in self._columns}, self.ids)
 
     def __repr__(self):
         named = "with ids" if self.has_ids else "without ids"

@@ -41,7 +41,8 @@ class Run(Pairs):
     ----------
     rankings : dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
         ``{qid: {docid: score}}``, ``{qid: [docid, …]}`` (best first), a list of such, a frame (see `from_frame`), or
-        a matrix of scores: of a sparse one the stored entries are the candidates, of a dense one all documents.
+        a matrix of scores: of a sparse one the stored entries are the candidates, of a dense one all documents. A
+        matrix has rows, so that equal scores go by row, and scores keep their precision.
     queries : Queries or whatever they are made from, default=None
         The queries. Rankings with ids are aligned with queries that have ids, the others by position.
     corpus : Corpus, default=None
@@ -403,6 +404,7 @@ class Run(Pairs):
         -------
         dict
         """
+        self._check_distinct_queries()
         scores = self.scores.tolist()
         bounds = self._indptr.tolist()
         docids = self.flat_docids.tolist()
@@ -430,20 +432,21 @@ class Run(Pairs):
             columns[field] = self.corpus[field][self._rows].tolist()
         return columns
 
-    def to_frame(self, fields=None):
+    def to_frame(self, fields=None, *, backend=None):
         """One row an entry: qid, rank (from 1), docid, score, score columns, and columns of the corpus.
 
         Parameters
         ----------
         fields : str or sequence of str, default=None
             Columns of the corpus to join.
+        backend : {"pandas", "polars"}, default=None
+            The library of the frame; ``None``: pandas where it is installed, else polars.
 
         Returns
         -------
         DataFrame
-            Of pandas where it is installed, else of polars.
         """
-        return frame_like(self._to_columns(fields))
+        return frame_like(self._to_columns(fields), backend)
 
     def to_records(self, fields=None):
         """One dict an entry, with what `to_frame` has as columns.

@@ -1,5 +1,6 @@
 """Named columns and ids: what a corpus and queries have in common."""
 
+import html
 from collections.abc import Mapping
 
 import numpy as np
@@ -111,3 +112,35 @@ def _frozen(array):
         array = array.view()
         array.flags.writeable = False
     return array
+
+
+def table_lists(columns):
+    """Name → list of Python values, for each column; a vector is a list of numbers."""
+    return {
+        name: (column.toarray() if sparse.issparse(column) else column).tolist() for name, column in columns.items()
+    }
+
+
+def table_dict(columns, ids):
+    """Id → text where text is all there is, else id → dict of columns."""
+    lists = table_lists(columns)
+    if list(lists) == ["text"]:
+        return dict(zip(ids, lists["text"]))
+    return {key: dict(zip(lists, values)) for key, *values in zip(ids, *lists.values())}
+
+
+def table_html(table, id_name, columns, ids, n_rows=5, width=120):
+    """The first rows of a table, for a notebook."""
+
+    def cell(value):
+        text = " ".join(str(value).split())
+        return html.escape(text if len(text) <= width else text[: width - 1] + "…")
+
+    shown = {name: column for name, column in columns.items() if getattr(column, "ndim", 1) == 1}
+    names = "".join(f"<th>{html.escape(name)}</th>" for name in (id_name, *shown))
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{cell(value)}</td>" for value in (ids[i], *(c[i] for c in shown.values()))) + "</tr>"
+        for i in range(min(len(table), n_rows))
+    )
+    more = f"<p>… {len(table) - n_rows} more</p>" if len(table) > n_rows else ""
+    return f"<p>{html.escape(repr(table))}</p><table><tr>{names}</tr>{rows}</table>{more}"

@@ -114,6 +114,7 @@ class Index:
 
     def _init_derived(self):
         self._derived = Cache(limit=1 << 31)
+        self.workspaces = []  # (largest k, scratch arrays of each segment), those that no thread uses just now
         self._collection_frequencies = None
 
     @property
@@ -150,7 +151,7 @@ class Index:
 
     def __getstate__(self):
         state = dict(self.__dict__)
-        del state["_derived"], state["_collection_frequencies"]
+        del state["_derived"], state["_collection_frequencies"], state["workspaces"]
         return state
 
     def __setstate__(self, state):
@@ -209,7 +210,7 @@ class Impacts:
             self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
         self._ready = np.zeros(index.n_terms, dtype=bool)
         self._lock = threading.Lock()
-        self._workspaces = []  # (largest k, one per segment), those that no thread uses just now
+        self._workspaces = index.workspaces
 
     def _fill(self, terms):
         """Compute the lists of `terms` that are not there yet."""
