@@ -499,6 +499,29 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path, capsys, monkeypatc
     assert set(tmp_path.iterdir()) == before
 
 
+def test_an_output_that_is_a_folder_is_refused_before_the_work(tmp_path, capsys):
+    status, _, err = call(capsys, "search", "nix", "nix", "-o", tmp_path)
+    assert status == 2 and err == f"sklrank search: {tmp_path}: this is a folder, not a file\n"
+    status, _, err = call(capsys, "demo", "--output", tmp_path)
+    assert status == 2 and "this is a folder" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_terminated_write_leaves_nothing(tmp_path, capsys, monkeypatch, name):
+    corpus, queries = write(tmp_path / "corpus.tsv", FORMS["tsv"]), write(tmp_path / "queries.txt", "heat\n")
+    number = getattr(signal, name)
+    before, handler = set(tmp_path.iterdir()), signal.signal(number, signal.SIG_DFL)
+    try:
+        monkeypatch.setattr(np, "format_float_positional", lambda score: os.kill(os.getpid(), number))
+        status, _, _ = call(capsys, "search", corpus, queries, "-o", tmp_path / "run")
+        assert status == 128 + number
+        assert set(tmp_path.iterdir()) == before
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, handler)
+
+
 # --- tune
 
 

@@ -2,12 +2,14 @@
 
 import copy
 import gzip
+import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -788,6 +790,58 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
             write_lines(tmp_path / name, lines())
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_pipe_stays_a_pipe(suffix, tmp_path):
+    run, path, found = Run({"q": {"d": 1.0}}), tmp_path / f"run{suffix}", []
+    os.mkfifo(path)
+    reader = threading.Thread(target=lambda: found.append(path.read_bytes()), daemon=True)
+    reader.start()
+    run.to_trec(path)
+    reader.join(timeout=60)
+    text = gzip.decompress(found[0]) if suffix else found[0]
+    assert text == b"q Q0 d 1 1 sklrank\n"
+    assert path.is_fifo() and [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    run, target, link = Run({"q": {"d": 1.0}}), tmp_path / "folder" / "target", tmp_path / "link"
+    target.parent.mkdir()
+    link.symlink_to(Path("folder", "target"))
+    for _ in range(2):  # the target is made, then replaced
+        run.to_trec(link)
+        assert link.is_symlink() and not target.is_symlink()
+        assert Run.from_trec(target).to_dict() == {"q": {"d": 1.0}}
+        assert [p.name for p in target.parent.iterdir()] == ["target"]
+
+
+def test_a_folder_is_no_file_to_write(tmp_path):
+    with pytest.raises(IsADirectoryError, match="this is a folder"):
+        Run({"q": {"d": 1.0}}).to_trec(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        Run({"q": {"d": 1.0}}).to_trec(tmp_path / "no" / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
+def test_written_files_have_the_modes_that_open_gives(tmp_path):
+    (tmp_path / "other").touch()
+    Run({"q": {"d": 1.0}}).to_trec(tmp_path / "run")
+    assert (tmp_path / "run").stat().st_mode == (tmp_path / "other").stat().st_mode
+    (tmp_path / "run").chmod(0o600)
+    Run({"q": {"d": 1.0}}).to_trec(tmp_path / "run")
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_byte_order_mark_is_no_part_of_a_query(suffix, tmp_path):
+    for name, text in (("run", GOOD), ("qrels", "q1 0 d1 1\n")):
+        data = b"\xef\xbb\xbf" + text.encode()
+        (tmp_path / f"{name}{suffix}").write_bytes(gzip.compress(data) if suffix else data)
+    assert Run.from_trec(tmp_path / f"run{suffix}").qids.tolist() == ["q1"]
+    assert Qrels.from_trec(tmp_path / f"qrels{suffix}").to_dict() == {"q1": {"d1": 1}}
 
 
 # --- alignment

@@ -38,13 +38,13 @@ def run(args):
     from sklearn.model_selection import GridSearchCV
 
     from sklrank._cli._progress import Progress
+    from sklrank._cli._retrieval import check_folder
     from sklrank.datasets import load_scifact
     from sklrank.encoders import TermVectorizer
     from sklrank.metrics import compare, get_scorer
     from sklrank.retrievers import BM25Retriever
 
-    if not Path(args.output).parent.is_dir():
-        raise ValueError(f"--output: there is no folder {Path(args.output).parent}")
+    check_folder(args.output)
     started = time.perf_counter()
     train, test = load_scifact("train"), load_scifact("test")
     n_train, n_test = len(train.queries), len(test.queries)

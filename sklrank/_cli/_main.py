@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 
 from sklrank._cli import _demo, _evaluate, _search, _tune, _warmup
 
@@ -26,8 +29,9 @@ def main(argv=None):
     parser = _make_parser()
     args = parser.parse_args(argv)
     try:
-        status = _COMMANDS[args.command].run(args)
-        sys.stdout.flush()
+        with _terminable():
+            status = _COMMANDS[args.command].run(args)
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -39,6 +43,25 @@ def main(argv=None):
         return _complain(args, f"{name}{error.strerror or error}")
     except (ValueError, ImportError) as error:
         return _complain(args, error)
+
+
+@contextmanager
+def _terminable():
+    """Let SIGTERM and SIGHUP unwind the stack, as SIGINT does, so that no half-written file stays."""
+
+    def stop(number, frame):
+        raise SystemExit(128 + number)
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _complain(args, message, status=_BAD):

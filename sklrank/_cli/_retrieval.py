@@ -1,7 +1,6 @@
 """What `search` and `tune` have in common: their files, and how texts become terms."""
 
 import sys
-from pathlib import Path
 
 FORMS = """\
 files:
@@ -9,7 +8,9 @@ files:
     .jsonl  one object a line with _id, text and perhaps title, as BEIR ships them
     .tsv    id, text and perhaps title, between tabs
     other   one text a line, whose id is the number of the line, from 1; blank lines hold none
-  Runs are TREC's six columns; a name that ends in .gz packs them. A file appears when it is whole, or not at all."""
+    .csv, .json and .xml are refused
+  Runs are TREC's six columns; a name that ends in .gz packs them. A file appears when it is whole, or not at all; a
+  pipe or a device is written to as it is."""
 
 
 def add_text_arguments(parser):
@@ -39,8 +40,10 @@ def make_retriever(args, corpus, **params):
 
 def check_folder(path):
     """Complain about an output that cannot be written before the work, not after it."""
-    if path not in (None, "-") and not Path(path).parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {Path(path).parent}")
+    from sklrank.data._trec import file_to_write
+
+    if path not in (None, "-"):
+        file_to_write(path)
 
 
 def note(command, text):

@@ -1,9 +1,11 @@
 """TREC files: six columns for a run, four for judgments."""
 
+import errno
 import gzip
 import io
 import os
-import tempfile
+import secrets
+import stat
 import zlib
 from contextlib import contextmanager
 from itertools import islice
@@ -17,31 +19,62 @@ _CHUNK = 1 << 16  # lines taken in at a time
 
 
 def open_lines(path):
-    """Open a text file for reading, unpacked where its name ends in .gz."""
+    """Open a text file for reading, unpacked where its name ends in .gz; a byte order mark is no part of the text."""
     opener = gzip.open if str(path).endswith(".gz") else open
-    return opener(path, "rt", encoding="utf-8", newline="\n")
+    return opener(path, "rt", encoding="utf-8-sig", newline="\n")
+
+
+def file_to_write(path):
+    """The file that writing to `path` makes or replaces, links followed; None where it is a pipe or a device.
+
+    Raises
+    ------
+    OSError
+        If `path` is a folder, or its folder does not exist.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        if not target.parent.is_dir():
+            message = f"there is no folder {target.parent if os.path.islink(path) else Path(path).parent}"
+            raise FileNotFoundError(errno.ENOENT, message, str(path)) from None
+        return target
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "this is a folder, not a file", str(path))
+    return target if stat.S_ISREG(mode) else None
 
 
 @contextmanager
 def write_whole(path):
-    """A text file to write to, which takes its name only when all is written."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """A text file to write to, which takes its name only when all is written; a pipe or a device takes it at once."""
+    target = file_to_write(path)
+    packed = str(path).endswith(".gz")
+    if target is None:
+        with open(path, "wb") as raw, _text(raw, packed) as out:
+            yield out
+        return
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed, io.TextIOWrapper(packed, "utf-8") as out:
-                    yield out
-            else:
-                with io.TextIOWrapper(raw, "utf-8") as out:
-                    yield out
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        with open(temporary, "xb") as raw, _text(raw, packed) as out:
+            yield out
+        if target.exists():
+            os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+        os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _text(raw, packed):
+    """Text on top of a binary file, packed or not."""
+    if packed:
+        with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as inner, io.TextIOWrapper(inner, "utf-8") as out:
+            yield out
+    else:
+        with io.TextIOWrapper(raw, "utf-8") as out:
+            yield out
 
 
 def check_fields(**fields):
