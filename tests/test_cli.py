@@ -303,8 +303,51 @@ def test_baseline_gate_sets_the_status(three_runs, capsys):
     assert status == 1 and "FAIL" in out
     status, out, _ = call(capsys, *argv, files["fair.run"], files["good.run"])
     assert status == 0 and "FAIL" not in out
-    status, out, _ = call(capsys, *argv, files["fair.run"], files["fair.run"])
-    assert status == 0 and "FAIL" not in out
+
+
+def test_a_run_is_not_its_own_baseline(three_runs, capsys, monkeypatch):
+    qrels, files = three_runs
+    fair, good = files["fair.run"], files["good.run"]
+    monkeypatch.chdir(fair.parent)
+    for other in (fair, "fair.run", "./fair.run"):
+        status, out, err = call(capsys, "evaluate", qrels, other, "-m", "mrr", "--baseline", fair, "--max-drop", 0.01)
+        assert status == 2 and out == "" and "it is the run itself" in err
+    _, out, _ = call(capsys, "evaluate", qrels, "./fair.run", good, "-m", "mrr", "--baseline", fair, "--json")
+    assert [run["run"] for run in json.loads(out)["runs"]] == ["fair.run", "good.run"]
+
+
+def test_gates_count_all_judged_queries(three_runs, capsys):
+    qrels, files = three_runs
+    lines = files["good.run"].read_text().splitlines(keepends=True)
+    short = write(qrels.parent / "short.run", "".join(lines[:40]))
+    status, out, err = call(capsys, "evaluate", qrels, short, "-m", "mrr")
+    assert status == 0
+    assert err == (
+        "sklrank evaluate: 36 of 40 judged queries are not in the run and do not count; with -c they do, as 0\n"
+    )
+    for argv in (["--fail-under", "mrr=0.3"], ["--baseline", files["good.run"], "--max-drop", 0.1]):
+        status, out, err = call(capsys, "evaluate", qrels, short, "-m", "mrr", *argv)
+        assert status == 1 and "40 queries: FAIL" in out and "36 of 40" in err and "count 0" in err
+        assert call(capsys, "evaluate", "-c", qrels, short, "-m", "mrr", *argv) == (1, out, "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "same"), [("P@5,10", "P.5,10"), ("map(rel=1)@5, 10", "map_cut.5,10"), ("ndcg@5,10", "ndcg_cut.5,10")]
+)
+def test_several_cutoffs_come_after_an_at_sign_too(three_runs, capsys, spec, same):
+    qrels, files = three_runs
+    values = [
+        [line.split()[-1] for line in call(capsys, "evaluate", qrels, files["good.run"], "-m", m)[1].splitlines()]
+        for m in (spec, same)
+    ]
+    assert len(values[0]) == 2 and values[0] == values[1]
+
+
+@pytest.mark.parametrize("spec", ["ndcg_cut.x", "P.5,", "P@5,x", "iprec_at_recall.x", "ndcg@x", "P@", "ndcg_cut.5,1e9"])
+def test_a_bad_cutoff_is_said_to_be_one(three_runs, capsys, spec):
+    qrels, files = three_runs
+    status, _, err = call(capsys, "evaluate", qrels, files["good.run"], "-m", spec)
+    assert status == 2 and "is no cutoff" in err
 
 
 def test_fail_under_sets_the_status(three_runs, capsys):
@@ -322,6 +365,8 @@ def test_fail_under_sets_the_status(three_runs, capsys):
         ["--max-drop", "-1", "--baseline", "x"],
         ["--fail-under", "mrr"],
         ["--fail-under", "mrr=high"],
+        ["--fail-under", "mrr=nan"],
+        ["--fail-under", "mrr=-inf"],
         ["--fail-under", "num_ret=3"],
         ["--fail-under", "nix=3"],
         ["-q", "--format", "latex"],
@@ -398,6 +443,10 @@ def test_a_missing_file_is_named(tmp_path, capsys):
         ("c.tsv", "a\tx\na\ty\n", ":2:", "in line 1 already"),
         ("c.jsonl", '{"_id": "a", "text": "x\\ud800"}\n', ":", "surrogate"),
         ("c.txt", "", ":", "holds nothing"),
+        ("c.csv", "id,text\na,x\n", ":", ".jsonl (objects"),
+        ("c.json.gz", "[]\n", ":", ".tsv (id, text"),
+        ("c.tsv", "a\tx\n\nb c\ty\n", ":3:", "'b c' is no word"),
+        ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "", "text": "y"}\n', ":2:", "'' is no word"),
     ],
 )
 def test_a_bad_corpus_is_named_with_line_and_reason(tmp_path, capsys, name, text, where, why):
@@ -467,7 +516,9 @@ def test_a_field_is_searched(tmp_path, capsys):
     assert status == 2 and "--field body: the documents have" in err
 
 
-@pytest.mark.parametrize("argv", [["--b", "2"], ["--k", "0"], ["--language", "klingon"], ["--stemmer", "x"]])
+@pytest.mark.parametrize(
+    "argv", [["--b", "2"], ["--k", "0"], ["--tag", "a b"], ["--language", "klingon"], ["--stemmer", "x"]]
+)
 def test_wrong_parameters_are_refused(tmp_path, capsys, argv):
     corpus, queries = write(tmp_path / "corpus.tsv", FORMS["tsv"]), write(tmp_path / "queries.txt", "heat\n")
     status, _, err = call(capsys, "search", corpus, queries, "-o", tmp_path / "run", *argv)

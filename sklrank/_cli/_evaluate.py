@@ -1,5 +1,7 @@
 """`sklrank evaluate`: trec_eval, a comparison of runs, and a gate."""
 
+import math
+import os
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -24,7 +26,7 @@ measures:
 
 which queries count:
   As in trec_eval, those in both files; with -c all judged ones, where a missing one counts 0. Several runs are compared
-  on the queries that all of them have.
+  on the queries that all of them have. --fail-under and --max-drop imply -c: no run passes by what it leaves out.
 
 gates:
   The queries are taken for a sample of those to come. A gate fails, with exit status 1, when the data show that the run
@@ -44,7 +46,7 @@ def add_arguments(parser):
         help="a measure; may be repeated (default: official, or ndcg@10, map and recall@100 for several runs)",
     )  # fmt: skip
     parser.add_argument("-q", "--per-query", action="store_true", help="print each query too")
-    parser.add_argument("-c", "--complete", action="store_true", help="average over all judged queries")
+    parser.add_argument("-c", "--complete", action="store_true", help="average over all judged queries; gates imply it")
     parser.add_argument("-n", "--no-summary", action="store_true", help="do not print averages")
     parser.add_argument(
         "-l", "--level", metavar="LEVEL", type=_level, default=1,
@@ -114,7 +116,10 @@ def _limit(text):
     name, equals, value = text.rpartition("=")
     if not (equals and name):
         raise ArgumentTypeError(f"needed MEASURE=VALUE, such as ndcg@10=0.62, got {text!r}")
-    return name, _number(value, float)
+    limit = _number(value, float)
+    if not math.isfinite(limit):
+        raise ArgumentTypeError(f"a limit is a finite number, got {text!r}")
+    return name, limit
 
 
 def run(args):
@@ -128,7 +133,12 @@ def run(args):
     from sklrank._cli._gates import gates_of
     from sklrank.metrics import evaluate
 
-    files = _label([args.baseline, *args.runs] if args.baseline else args.runs)
+    if args.baseline is not None:
+        others = [path for path in args.runs if not _same_file(path, args.baseline)]
+        if not others:
+            args.error(f"--baseline {args.baseline}: it is the run itself, and there is no other to compare with it")
+        args.runs = others
+    files = _label([args.baseline, *args.runs] if args.baseline is not None else args.runs)
     if args.measures is not None:
         specs = args.measures
     else:
@@ -154,6 +164,13 @@ def run(args):
         tag = any(spec in ("official", "all_trec", "runid") for spec in specs)
         print(report.to_text(per_query=args.per_query, summary=not args.no_summary, tag=tag))
     return int(any(gate.verdict == "fail" for gate in gates))
+
+
+def _same_file(one, other):
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there; reading it says so
+        return one == other
 
 
 def _label(paths):
@@ -182,14 +199,20 @@ def _read(args, files):
     qrels = read_judgments(args.qrels)
     runs = {name: Run.from_trec(path, score_dtype=args.score_dtype) for name, path in files.items()}
     count = np.diff(qrels.indptr) > 0
-    if not args.complete:
-        for name, run in runs.items():
-            count &= np.isin(qrels.ids.astype(str), run.qids.astype(str))
-            if not count.any():
-                raise ValueError(f"{files[name]}: no query of it counts, because {args.qrels} judges none of them")
-    if len(runs) > 1 and not count.all():
-        note = f"{np.count_nonzero(~count)} of {len(count)} judged queries are not in all runs and do not count"
-        print(f"sklrank evaluate: {note}; with -c they do, as 0", file=sys.stderr)
+    found = count.copy()
+    for name, run in runs.items():
+        found &= np.isin(qrels.ids.astype(str), run.qids.astype(str))
+        if not (found.any() or args.complete):
+            raise ValueError(f"{files[name]}: no query of it counts, because {args.qrels} judges none of them")
+    n_missing = np.count_nonzero(count & ~found)
+    if n_missing and not args.complete:
+        where = "the run" if len(runs) == 1 else "all runs"
+        note = f"{n_missing} of {np.count_nonzero(count)} judged queries are not in {where}"
+        gated = args.fail_under or args.max_drop is not None
+        what = "count 0, because there is a gate" if gated else "do not count; with -c they do, as 0"
+        print(f"sklrank evaluate: {note} and {what}", file=sys.stderr)
+        if not gated:
+            count = found
     chosen = np.flatnonzero(count)
     qrels = qrels[chosen[np.argsort(qrels.ids[chosen], kind="stable")]]
     return qrels, {name: _cut(run, qrels, args.depth, args.judged_only) for name, run in runs.items()}

@@ -36,11 +36,16 @@ def add_arguments(parser):
 
 def run(args):
     """Read, rank, write."""
-    from sklrank.datasets._single import read_documents, read_queries
+    from sklrank.datasets._single import check_words, read_documents, read_queries
 
     check_folder(args.output)
+    if len(args.tag.split()) != 1:
+        raise ValueError(f"--tag {args.tag!r}: the name of a run is a word without blanks")
     started = time.perf_counter()
-    queries, corpus = read_queries(args.queries), read_documents(args.corpus)
+    queries = read_queries(args.queries)
+    check_words(args.queries, queries.ids.tolist())
+    corpus = read_documents(args.corpus)
+    check_words(args.corpus, corpus.ids.tolist())
     retriever = make_retriever(args, corpus, method=args.method, k1=args.k1, b=args.b, k=args.k)
     found = retriever.fit(queries).predict(queries)
     found.name = args.tag

@@ -1,8 +1,12 @@
 """Readers of single files of documents, queries or judgments, in the form that each is in."""
 
+from itertools import islice
+
 from sklrank.data import Corpus, Qrels, Queries
 from sklrank.datasets._beir import judgment_lines, unique_records
 from sklrank.datasets._files import bad_line, numbered_lines
+
+_REFUSED = {"csv", "json", "xml"}  # forms whose lines are no texts
 
 
 def read_documents(path):
@@ -10,7 +14,7 @@ def read_documents(path):
 
     ``.jsonl``: objects with ``_id``, ``text`` and perhaps ``title``, as BEIR ships them. ``.tsv``: id, text and
     perhaps title between tabs. Any other: one document a line, whose id is the number of the line, from 1; blank
-    lines hold none.
+    lines hold none. ``.csv``, ``.json`` and ``.xml`` are refused: a line of these is no text.
 
     Parameters
     ----------
@@ -63,6 +67,22 @@ def read_judgments(path):
     return Qrels(judged)
 
 
+def check_words(path, ids):
+    """Refuse an id that a TREC file cannot hold, with its line.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    ids : sequence of str
+        The ids in it, in order.
+    """
+    for i, name in enumerate(ids):
+        if len(name.split()) != 1:
+            number, _ = next(islice(numbered_lines(path), i, None))
+            raise bad_line(path, number, f"the id {name!r} is no word without blanks, which a TREC run needs")
+
+
 def _build(kind, data, path):
     """A Corpus or Queries; what is wrong with a text, such as a lone surrogate, is said with the file."""
     try:
@@ -73,10 +93,15 @@ def _build(kind, data, path):
 
 def _records(path):
     """One dict with ``_id`` and ``text`` for each document or query of a file."""
-    suffixes = str(path).removesuffix(".gz").rpartition(".")
-    if suffixes[2] == "jsonl":
+    suffix = str(path).removesuffix(".gz").rpartition(".")[2].lower()
+    if suffix in _REFUSED:
+        raise ValueError(
+            f"{path}: .{suffix} is none of the forms that are read: .jsonl (objects with _id, text and perhaps title), "
+            ".tsv (id, text and perhaps title between tabs), and under any other name, such as .txt, one text a line"
+        )
+    if suffix == "jsonl":
         records = unique_records(path)
-    elif suffixes[2] == "tsv":
+    elif suffix == "tsv":
         records = _rows(path)
     else:
         records = [{"_id": str(number), "text": line} for number, line in numbered_lines(path)]

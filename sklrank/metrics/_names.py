@@ -290,6 +290,8 @@ def metric_from_name(name):
     if level is not None:
         given["rel"] = level
     text, at = _take(r"@\s*([\d.]+)$", text)
+    if at is None and "@" in text and "(" not in text.rpartition("@")[2]:
+        raise ValueError(f"{name!r}: {text.rpartition('@')[2]!r} is no cutoff; needed is a number, as in 'ndcg@10'")
     text, inside = _take(r"\((.*)\)$", text)
     for part in filter(None, map(str.strip, (inside or "").split(","))):
         key, equals, value = map(str.strip, part.partition("="))
@@ -362,8 +364,8 @@ def trec_names(spec):
     Parameters
     ----------
     spec : str
-        A measure (``"map"``), one with cutoffs (``"P.5,10"``), one that has default cutoffs (``"ndcg_cut"``), or a
-        group (``"official"``, ``"all_trec"``, ``"set"``).
+        A measure (``"map"``), one with cutoffs (``"P.5,10"``, ``"P@5,10"``), one that has default cutoffs
+        (``"ndcg_cut"``), or a group (``"official"``, ``"all_trec"``, ``"set"``).
 
     Returns
     -------
@@ -377,5 +379,13 @@ def trec_names(spec):
     base, dot, cuts = spec.partition(".")
     if dot and base in _TREC_CUTS:
         recall = isinstance(_TREC_CUTS[base][0], str)
+        for cut in cuts.split(","):
+            if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", cut):
+                raise ValueError(
+                    f"{spec!r}: {cut!r} is no cutoff; needed is a number, as in '{base}.{_TREC_CUTS[base][0]}'"
+                )
         return [f"{base}_{float(cut):.2f}" if recall else f"{base}_{cut}" for cut in cuts.split(",")]
+    base, at, cuts = spec.rpartition("@")
+    if at and "," in cuts and "(" not in cuts:
+        return [f"{base}@{cut.strip()}" for cut in cuts.split(",")]
     return [spec]
