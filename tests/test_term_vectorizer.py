@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import sklrank.encoders._tokenization as tokenization
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.datasets import load_scifact
-from sklrank.encoders import TermVectorizer
+from sklrank.encoders import TermVectorizer, _analysis
 from sklrank.encoders._stop_words import STOP_WORDS
 from sklrank.encoders._tokenization import analyze_forms, scan_forms
 
@@ -51,6 +51,24 @@ HOSTILE = [
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 TRICKY = st.text(st.sampled_from("aAbΣσςİıIißẞŉǅéÉ_0٣² .\u0300\u0307\u200d日Ⱥ\U00010400👍\n"), max_size=30)
 DOCUMENTS = st.lists(TEXT | TRICKY, min_size=1, max_size=6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel_for_few_texts_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_analysis, "_FEW_BYTES", -1)
+        yield
+
+
+@pytest.mark.parametrize("language", [None, "english"])
+def test_few_texts_go_through_re_and_many_through_the_kernel_alike(documents, monkeypatch, language):
+    some = [*documents[:5], "Naïve ΣΊΣΥΦΟΣ", ""]
+    by_kernel = TermVectorizer(language=language).fit(some)
+    monkeypatch.setattr(_analysis, "_FEW_BYTES", 1 << 30)
+    monkeypatch.setattr(_analysis, "scan_forms", None)
+    by_re = TermVectorizer(language=language).fit(some)
+    assert by_re.vocabulary_ == by_kernel.vocabulary_
+    assert (by_re.transform(some) != by_kernel.transform(some)).nnz == 0
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ def kernel(function):
     can be written. Such an install still works; it compiles anew in each process.
     """
     try:
-        return njit(cache=True, nogil=True)(function)
+        return njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)  # nothing in C calls it
     except RuntimeError:
-        return njit(nogil=True)(function)
+        return njit(nogil=True, no_cfunc_wrapper=True)(function)
 
 
 def part(function):

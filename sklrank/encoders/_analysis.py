@@ -17,6 +17,7 @@ DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
 _RUNS = {flag + run: n for n, run in ((1, r"\b\w+\b"), (2, r"\b\w\w+\b")) for flag in ("", "(?u)")}
 _BATCH = 1024  # texts that a tokenizers.Tokenizer takes at a time
 _MEMO_SIZE = 1 << 20  # stems kept for n-grams
+_FEW_BYTES = 1 << 15  # of text, which `re` splits in a few milliseconds: not worth the start of a kernel
 
 
 def _same(value):
@@ -97,6 +98,8 @@ class Analysis:
     def forms(self, texts):
         """Distinct forms, flat form ids and indptr of many texts, a StringArray or, for callables, any list."""
         if self.n_characters is not None:
+            if len(texts.buffer) <= _FEW_BYTES:
+                return analyze_forms(texts, self.split)
             return scan_forms(texts, self.lowercase, self.n_characters)
         return analyze_forms(texts if self.subwords is None else self._encoded(texts), self.analyze)
 
