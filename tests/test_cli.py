@@ -236,8 +236,8 @@ def test_tables_for_documents(three_runs, capsys, n_runs):
     qrels, files = three_runs
     argv = ["evaluate", qrels, *list(files.values())[:n_runs], "-m", "mrr", "--fail-under", "mrr=0.01"]
     _, markdown, _ = call(capsys, *argv, "--format", "markdown")
-    table = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1
+    tables = [part.splitlines() for part in markdown.split("\n\n") if part.startswith("|")]
+    assert tables and all(len({line.count("|") for line in table}) == 1 for table in tables)
     assert markdown.count("\n* ") == n_runs
     _, latex, _ = call(capsys, *argv, "--format", "latex")
     assert latex.startswith(r"\begin{tabular}") and r"\end{tabular}" in latex
