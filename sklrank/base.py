@@ -11,6 +11,7 @@ from sklrank.data import Qrels
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.data._frames import is_series
 from sklrank.metrics import ndcg_score
+from sklrank.metrics._judged import check_same_queries
 
 __all__ = ["Retriever", "estimator_key", "refuse_judgments"]
 
@@ -64,7 +65,7 @@ class Retriever(BaseEstimator):
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
             The queries.
         y : Qrels or list of dict
-            Their judgments.
+            Their judgments, the i-th those of the i-th query; of another order, `Qrels.align` brings them there.
         sample_weight : array-like of shape (n_queries,), default=None
             Weights of the queries.
 
@@ -75,6 +76,7 @@ class Retriever(BaseEstimator):
         run = self.predict(X)
         if self.corpus is None and isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuf":
             return np.nan  # numbers, which `fit` ignores, too: no query is judged
+        check_same_queries(y, run)
         return ndcg_score(y, run, k=10, sample_weight=sample_weight)
 
     def search(self, text, k=5, filter=None):

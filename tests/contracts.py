@@ -203,13 +203,16 @@ def contract_threads_change_nothing(make):
 
 
 def contract_scores_and_folds(make):
-    corpus, queries, qrels = Corpus(DOCUMENTS), Queries(QUERIES), Qrels(QRELS)
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    qrels = Qrels(QRELS).align(queries)
     retriever = make(corpus).fit(queries, qrels)
+    with pytest.raises(ValueError, match="y is not aligned with X"):
+        retriever.score(queries, Qrels(QRELS))
     score = retriever.score(queries, qrels)
     assert 0 < score <= 1
     assert retriever.score(TEXTS, [QRELS[q] for q in QUERIES]) == pytest.approx(score)
     assert retriever.score(queries, qrels, sample_weight=np.ones(len(queries))) == pytest.approx(score)
-    run = cross_val_predict(make(corpus), queries, qrels.align(queries), cv=3)
+    run = cross_val_predict(make(corpus), queries, qrels, cv=3)
     assert isinstance(run, Run)
     assert same(run, retriever.predict(queries)) and run.qids.tolist() == list(QUERIES)
 

@@ -13,7 +13,7 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from sklrank import Run
+from sklrank import Qrels, Run
 from sklrank.metrics import ComparisonDisplay, PerQueryDisplay, compare, evaluate
 from sklrank.metrics._significance import correct, detectable_effect, paired_t, randomization, tukey_hsd
 
@@ -180,9 +180,35 @@ def test_tables(runs):
         and f"**{best}**<sup>bc</sup>" in markdown
         and rf"\textbf{{{best}}}$^{{\mathrm{{bc}}}}$" in latex
     )
-    assert len({line.count("|") for line in markdown.splitlines() if line.startswith("|")}) == 1
+    tables = [block.splitlines() for block in markdown.split("\n\n") if block.startswith("|")]
+    assert [{line.count("|") for line in table} for table in tables] == [{5}, {10}]
+    assert [len(table) for table in tables] == [5, 8]
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    for test in comparison.tests:
+        figures = f"{test['difference']:+.4f}", f"[{test['low']:+.4f}, {test['high']:+.4f}]", f"{test['wins']}/"
+        for table in (text, markdown, latex):
+            assert all(figure in table for figure in figures)
+    assert r"95 \%" in latex and "$d_z$" in latex
     frame = comparison.to_frame()
     assert len(frame) == 6 and frame["difference"].tolist() == [test["difference"] for test in comparison.tests]
+
+
+def test_one_run_has_one_table(runs):
+    qrels, made = runs
+    comparison = compare(qrels, {"good": made["good"]}, "map")
+    assert comparison.to_markdown().count("| --- |") == 1 and "against" not in comparison.to_markdown()
+    assert comparison.to_latex().count(r"\begin{tabular}") == 1
+
+
+def test_a_run_that_lacks_judged_queries_warns_with_their_number(runs):
+    qrels, made = runs
+    short = {qid: made["bad"][qid] for qid in list(made["bad"])[:30]}
+    with pytest.warns(UserWarning, match="run 'short' lacks 10 of 40 judged queries") as caught:
+        compare(qrels, {"good": made["good"], "short": short}, "map")
+    assert len(caught) == 1 and caught[0].filename == __file__
+    both = {"good": made["good"], "short": short}
+    compare(Qrels(qrels).align(Run(short).queries), both, "map")  # warnings are errors
+    compare({**qrels, "unjudged": {}}, made, "map")
 
 
 def test_names_are_escaped_in_latex(runs):

@@ -411,6 +411,23 @@ def test_evaluation_becomes_a_frame():
     assert list(frame.columns) == ["qid", "map", "p@2"] and frame["p@2"].tolist() == [0.5]
 
 
+def test_bounds_are_shown():
+    qrels, run = {"q1": {"a": 1}, "q2": {"b": 1, "c": 0}}, {"q1": ["x", "a"], "q2": ["b", "c"]}
+    result = evaluate(qrels, run, ["mrr", "p@1"], bounds=True)
+    assert result.bounds == {"mrr": (0.75, 1.0), "p@1": (0.5, 1.0)}
+    assert repr(result) == str(result) == "{'mrr': 0.75 in [0.75, 1.0], 'p@1': 0.5 in [0.5, 1.0]}"
+    frame = result.to_frame()
+    assert list(frame.columns) == ["qid", "mrr", "mrr_low", "mrr_high", "p@1", "p@1_low", "p@1_high"]
+    assert frame["mrr_low"].tolist() == [0.5, 1.0] and frame["mrr_high"].tolist() == [1.0, 1.0]
+    assert result == evaluate(qrels, run, ["mrr", "p@1"]) and "in [" not in repr(evaluate(qrels, run, "mrr"))
+    assert repr(pickle.loads(pickle.dumps(result))) == repr(result)
+
+
+def test_bounds_are_over_what_the_run_retrieved():
+    found = evaluate({"q1": {"a": 1}}, {"q1": ["a"]}, ["recall", "map", "ndcg"], bounds=True)
+    assert all(ends == (1.0, 1.0) for ends in found.bounds.values())  # whatever else there may be in the corpus
+
+
 def test_sliced_judgments_and_runs_align():
     rng = np.random.default_rng(0)
     corpus = Corpus([""] * 50)

@@ -43,6 +43,7 @@ from sklrank.metrics import (
     register_scorers,
     unregister_scorers,
 )
+from sklrank.metrics._scorer import _WARNED
 from sklrank.retrievers import BM25Retriever
 
 WORDS = "heat flow wing shock plate drag lift wave layer cone jet nose".split()
@@ -149,6 +150,14 @@ def test_parameters_of_names_are_checked():
         make_rank_scorer("ndcg", gain="cubic")
 
 
+def test_parameters_of_functions_are_checked_at_once():
+    with pytest.raises(TypeError, match="ndcg_score has no parameter 'kk'; it has k, gain"):
+        make_rank_scorer(ndcg_score, kk=10)
+    with pytest.raises(TypeError, match="first_is_relevant has no parameter 'y_pred'; it has none"):
+        make_rank_scorer(first_is_relevant, y_pred=1)
+    make_rank_scorer(lambda y_true, y_pred, **params: 0.0, anything=1)
+
+
 def test_what_should_be_small_counts_negative(collection):
     corpus, queries, judgments = collection
     retriever = BM25Retriever(corpus).fit(queries)
@@ -217,6 +226,40 @@ def test_queries_and_judgments_of_any_shape(collection, x, y):
         BM25Retriever(corpus), ASKED[x](queries), SHAPES[y](judgments), cv=cv, scoring=get_scorer("ndcg@10")
     )
     assert (got == expected).all()
+
+
+@pytest.fixture(scope="module")
+def with_ids(collection):
+    """A retriever, queries and judgments with ids, and the judgments in another order."""
+    corpus, queries, judgments = collection
+    queries = Queries({f"q{i}": text for i, text in enumerate(queries)})
+    y = Qrels({f"q{i}": one for i, one in enumerate(judgments)})
+    return BM25Retriever(corpus), queries, y, y[np.random.default_rng(0).permutation(len(y))]
+
+
+def test_judgments_in_another_order_are_an_error(with_ids):
+    retriever, queries, y, permuted = with_ids
+    scorer, own = get_scorer("ndcg@10"), make_rank_scorer(first_is_relevant)
+    fitted = retriever.fit(queries)
+    for score in (scorer, own, lambda fitted, X, y: fitted.score(X, y)):
+        for wrong in (permuted, y[:-1]):
+            with pytest.raises(ValueError, match=r"y is not aligned with X: use qrels.align\(queries\)"):
+                score(fitted, queries, wrong)
+    with pytest.raises(ValueError, match="query 0 is 'q0' in X and 'q1' in y"):
+        scorer(fitted, queries[:2], y[[1, 0]])
+    with pytest.raises(ValueError, match="y is not aligned with X"):
+        cross_val_score(retriever, queries, permuted, scoring=scorer, cv=3, error_score="raise")
+    with pytest.raises(ValueError, match="y is not aligned with X"):
+        permutation_test_score(retriever, queries, y, scoring=scorer, cv=3, n_permutations=2, random_state=0)
+    expected = cross_val_score(retriever, queries, y, scoring=scorer, cv=3)
+    assert (cross_val_score(retriever, queries, permuted.align(queries), scoring=scorer, cv=3) == expected).all()
+
+
+def test_repeated_queries_are_aligned_with_their_judgments(with_ids):
+    retriever, queries, y, _ = with_ids
+    sample = np.random.default_rng(0).integers(0, len(y), 40)
+    each = ndcg_score(y, retriever.fit(queries).predict(queries), k=10, average=None)
+    assert get_scorer("ndcg@10")(retriever, queries[sample], y[sample]) == pytest.approx(each[sample].mean())
 
 
 # --- one search a fold
@@ -326,6 +369,16 @@ def test_a_search_warns_once(collection, registered, by_name):
             warnings.simplefilter("always")
             GridSearchCV(BM25Retriever(corpus, k=5), {"b": [0.1, 0.5]}, cv=4, scoring=scoring).fit(queries, judgments)
         assert len([w for w in caught if "k=5" in str(w.message)]) == 1
+
+
+def test_what_was_warned_of_is_remembered_within_bounds(collection, monkeypatch):
+    corpus, queries, judgments = collection
+    monkeypatch.setattr("sklrank.metrics._scorer._MOST_WARNED", 3)
+    retriever = BM25Retriever(corpus, k=5).fit(queries)
+    for _ in range(5):
+        with pytest.warns(UserWarning, match="k=5"):
+            get_scorer("ndcg@10")(retriever, queries, judgments)
+    assert len(_WARNED) == 3
 
 
 def test_a_warning_that_is_an_error_stays_one(collection):

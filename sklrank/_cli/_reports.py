@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 
 import numpy as np
 
@@ -44,9 +45,12 @@ class Report:
             raise ValueError(
                 f"several runs are compared by means over queries, and there is none among {', '.join(self._names)}"
             )
-        self.comparison = compare(
-            self.qrels, self.runs, means, test=test, correction=correction, baseline=baseline, random_state=0
-        )
+        with warnings.catch_warnings():
+            # Queries that some runs lack were left out with a note, or --complete asks for them to count 0.
+            warnings.filterwarnings("ignore", message="run .* lacks .* judged queries")
+            self.comparison = compare(
+                self.qrels, self.runs, means, test=test, correction=correction, baseline=baseline, random_state=0
+            )
 
     @property
     def _names(self):

@@ -1,5 +1,6 @@
 """Several runs, and whether they differ."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -125,7 +126,7 @@ class Comparison:
         }
 
     def to_markdown(self, digits=4):
-        """Means of the runs as a Markdown table; letters mark what a run is significantly better than.
+        """Means and differences of the runs as Markdown tables; letters mark what a run is significantly better than.
 
         Parameters
         ----------
@@ -144,10 +145,16 @@ class Comparison:
                 value = f"**{value}**" if self._is_best(metric, name) else value
                 cells.append(f"{value}<sup>{letters}</sup>" if letters else value)
             rows.append([_letter(i), name.replace("|", "\\|"), *cells])
-        return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{self._legend()}\n"
+        parts = [rows]
+        if self.tests:
+            header, *details = self._details(digits)
+            aligned = ["---"] * 3 + ["---:"] * (len(header) - 3)
+            parts.append([header, aligned, *([cell.replace("|", "\\|") for cell in row] for row in details)])
+        tables = ["\n".join(f"| {' | '.join(row)} |" for row in part) for part in parts]
+        return "\n\n".join([*tables, self._legend()]) + "\n"
 
     def to_latex(self, digits=4):
-        """Means of the runs as a LaTeX table (booktabs); letters mark what a run is significantly better than.
+        """Means and differences of the runs as LaTeX tables (booktabs); letters mark what a run is better than.
 
         Parameters
         ----------
@@ -167,7 +174,17 @@ class Comparison:
                 value = rf"\textbf{{{value}}}" if self._is_best(metric, name) else value
                 cells.append(value + (rf"$^{{\mathrm{{{letters}}}}}$" if letters else ""))
             lines.append(" & ".join([_letter(i), _tex(name), *cells]) + r" \\")
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {self._legend()}"]) + "\n"
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        if self.tests:
+            header, *details = self._details(digits)
+            header = ["$d_z$" if cell == "d_z" else _tex(cell) for cell in header]
+            lines += ["", r"\begin{tabular}{lll" + "r" * (len(header) - 3) + "}", r"\toprule"]
+            lines += [" & ".join(header) + r" \\", r"\midrule"]
+            for row in details:
+                names, figures = row[:3], [f"${cell}$".replace("inf", r"\infty") for cell in row[3:]]
+                lines.append(" & ".join([*map(_tex, names), *figures]) + r" \\")
+            lines += [r"\bottomrule", r"\end{tabular}"]
+        return "\n".join([*lines, f"% {self._legend()}"]) + "\n"
 
     def _beaten(self, metric, name):
         """Letters of the runs that `name` is significantly better than."""
@@ -193,28 +210,32 @@ class Comparison:
             f"p < {1 - settings['confidence']:.2g}."
         )
 
+    def _details(self, digits):
+        """Rows of the table of differences, as text, the first row a header."""
+        level = f"{100 * self.settings['confidence']:g} %"
+        rows = [["metric", "run", "against", "difference", level, "p", "d_z", "won/tied/lost", "detectable"]]
+        for test in self.tests:
+            rows.append(
+                [
+                    test["metric"],
+                    test["run"],
+                    test["baseline"],
+                    f"{test['difference']:+.{digits}f}",
+                    f"[{test['low']:+.{digits}f}, {test['high']:+.{digits}f}]",
+                    f"{test['p_adjusted']:.4f}" if test["p_adjusted"] >= 5e-5 else "<0.0001",
+                    f"{test['effect_size']:+.2f}",
+                    f"{test['wins']}/{test['ties']}/{test['losses']}",
+                    f"{test['detectable']:.{digits}f}",
+                ]
+            )
+        return rows
+
     def __str__(self):
         table = [["", "run", *self.metrics]]
         for i, name in enumerate(self.names):
             cells = [f"{self.means[m][name]:.4f} {self._beaten(m, name)}".rstrip() for m in self.metrics]
             table.append([_letter(i), name, *cells])
-        level = f"{100 * self.settings['confidence']:g} %"
-        details = [["metric", "run", "against", "difference", level, "p", "d_z", "won/tied/lost", "detectable"]]
-        for test in self.tests:
-            details.append(
-                [
-                    test["metric"],
-                    test["run"],
-                    test["baseline"],
-                    f"{test['difference']:+.4f}",
-                    f"[{test['low']:+.4f}, {test['high']:+.4f}]",
-                    f"{test['p_adjusted']:.4f}" if test["p_adjusted"] >= 5e-5 else "<0.0001",
-                    f"{test['effect_size']:+.2f}",
-                    f"{test['wins']}/{test['ties']}/{test['losses']}",
-                    f"{test['detectable']:.4f}",
-                ]
-            )
-        return "\n".join([_columns(table), "", _columns(details), "", self._legend()])
+        return "\n".join([_columns(table), "", _columns(self._details(4)), "", self._legend()])
 
     __repr__ = __str__
 
@@ -285,18 +306,26 @@ def compare(
     -------
     Comparison
 
+    Warns
+    -----
+    UserWarning
+        If a run lacks judged queries.
+
     See Also
     --------
     evaluate : One run.
 
     Notes
     -----
-    Judged queries that a run lacks count 0 in it. ``"randomization"`` flips the signs of the differences at random;
-    its p value is (b + 1) / (B + 1) for b of B draws at least as extreme as what was observed, and exact where all
-    signs are no more than `n_resamples`. ``"bootstrap"`` draws queries with replacement from differences shifted to
-    mean 0, and gives percentile intervals. ``"tukey_hsd"`` takes runs and queries for the factors of a two-way
-    analysis of variance without interaction, and compares all pairs of runs at once by the studentized range; of two
-    runs it is the paired t test. Intervals of the other tests are Student's and are not corrected.
+    Judged queries that a run lacks count 0 in it, and a warning says how many. To compare on the queries that a run
+    has, pass ``qrels.align(run.queries)``.
+
+    ``"randomization"`` flips the signs of the differences at random; its p value is (b + 1) / (B + 1) for b of B draws
+    at least as extreme as what was observed, and exact where all signs are no more than `n_resamples`. ``"bootstrap"``
+    draws queries with replacement from differences shifted to mean 0, and gives percentile intervals. ``"tukey_hsd"``
+    takes runs and queries for the factors of a two-way analysis of variance without interaction, and compares all pairs
+    of runs at once by the studentized range; of two runs it is the paired t test. Intervals of the other tests are
+    Student's and are not corrected.
 
     References
     ----------
@@ -337,6 +366,7 @@ def compare(
         (a, b) for b in range(len(names)) for a in range(len(names)) if (a > b if baseline is None else a != b == first)
     ]
     aligned = [align(qrels, run) for run in runs.values()]
+    _warn_of_missing(names, aligned)
     rng = check_random_state(random_state)
     correction = None if test == "tukey_hsd" else correction
     values, qids, tests = {}, {}, []
@@ -357,6 +387,19 @@ def _named(runs):
     if not named:
         raise ValueError("no run to compare")
     return named
+
+
+def _warn_of_missing(names, aligned):
+    """Warn of runs that lack judged queries: their differences may be nothing else."""
+    for name, judged in zip(names, aligned):
+        missing = int((judged.has_judgments & ~judged.in_run).sum())
+        if missing:
+            warnings.warn(
+                f"run {name!r} lacks {missing} of {int(judged.has_judgments.sum())} judged queries, which count 0 in "
+                "it: compare runs of the same queries, or pass qrels.align(run.queries)",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def _matrix(metric, aligned):

@@ -21,7 +21,10 @@ class Evaluation(dict):
     in_run : ndarray of bool, shape (n_queries,)
         Whether the run has the query.
     bounds : dict of str to tuple of float, or None
-        Least and greatest value over all judgments of the unjudged documents, where they were asked for.
+        Least and greatest value over all judgments of the unjudged documents that the run retrieved, where they were
+        asked for; it then prints them, too.
+    per_query_bounds : dict of str to tuple of ndarray of shape (n_queries,), or None
+        The same for each query.
 
     Examples
     --------
@@ -31,22 +34,37 @@ class Evaluation(dict):
     (0.75, [1.0, 0.5], ['q1', 'q2'])
     """
 
-    def __init__(self, values, *, per_query, qids, in_run, bounds=None):
+    def __init__(self, values, *, per_query, qids, in_run, bounds=None, per_query_bounds=None):
         super().__init__(values)
         self.per_query = per_query
         self.qids = qids
         self.in_run = in_run
         self.bounds = bounds
+        self.per_query_bounds = per_query_bounds
+
+    def __repr__(self):
+        if not self.bounds:
+            return super().__repr__()
+        entries = []
+        for name, value in self.items():
+            low, high = self.bounds.get(name, (value, value))
+            entries.append(f"{name!r}: {value!r} in [{low!r}, {high!r}]")
+        return f"{{{', '.join(entries)}}}"
 
     def to_frame(self):
-        """One row a query, one column a metric.
+        """One row a query, one column a metric; with bounds also the columns ``<metric>_low`` and ``<metric>_high``.
 
         Returns
         -------
         DataFrame
             Of pandas where it is installed, else of polars.
         """
-        return frame_like({"qid": self.qids.tolist(), **self.per_query})
+        columns = {"qid": self.qids.tolist()}
+        for name, values in self.per_query.items():
+            columns[name] = values
+            if self.per_query_bounds:
+                columns[f"{name}_low"], columns[f"{name}_high"] = self.per_query_bounds[name]
+        return frame_like(columns)
 
 
 def evaluate(qrels, run, metrics, bounds=False):
@@ -62,8 +80,7 @@ def evaluate(qrels, run, metrics, bounds=False):
         Names of metrics, such as ``"ndcg@10"``; see the user guide for all of them.
     bounds : bool, default=False
         Whether to give each metric's least and greatest value over all judgments of the unjudged documents that the
-        run retrieved; those that it did not retrieve are taken for not relevant, and the grades for those that occur
-        in the judgments.
+        run **retrieved**. Unjudged documents that it did not retrieve count as not relevant; see Notes.
 
     Returns
     -------
@@ -75,6 +92,14 @@ def evaluate(qrels, run, metrics, bounds=False):
     --------
     compare : Several runs, with significance.
 
+    Notes
+    -----
+    Bounds say how much the holes in a ranking matter. An unjudged document in it may have any grade that occurs in the
+    judgments, or 0. Of the documents outside it there are as many as the corpus has: were they all to be relevant,
+    recall, average precision and nDCG could be next to 0 for any run, and the bounds would say nothing. So they count
+    as not relevant, and where a run stops early the bounds of these metrics are too narrow. Precision and the
+    reciprocal rank do not depend on what was not retrieved.
+
     Examples
     --------
     >>> from sklrank.metrics import evaluate
@@ -85,16 +110,31 @@ def evaluate(qrels, run, metrics, bounds=False):
     {'mrr': 0.75, 'recall@100': 1.0}
     >>> result.per_query["mrr"]
     array([0.5, 1. ])
+
+    Of d4 nobody said whether it is relevant:
+
+    >>> evaluate(qrels, run, ["p@3", "mrr"], bounds=True).bounds["mrr"]
+    (0.75, 0.75)
+    >>> evaluate(qrels, run, "recall@2", bounds=True)
+    {'recall@2': 1.0 in [0.75, 1.0]}
     """
     chosen = [metric_from_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
     judged = align(qrels, run)
-    values, per_query, ends = {}, {}, {}
+    values, per_query, ends, per_query_ends = {}, {}, {}, {}
     for metric in chosen:
         per_query[metric.name], counted = metric.values(judged)
         values[metric.name] = aggregate(per_query[metric.name], counted, metric.how)
         if bounds:
-            ends[metric.name] = tuple(aggregate(end, counted, metric.how) for end in limits(metric, judged))
+            per_query_ends[metric.name] = limits(metric, judged)
+            ends[metric.name] = tuple(aggregate(end, counted, metric.how) for end in per_query_ends[metric.name])
     qids = judged.qids
     if qids is None:
         qids = np.array([str(i) for i in range(len(judged))], dtype=object)
-    return Evaluation(values, per_query=per_query, qids=qids, in_run=judged.in_run, bounds=ends if bounds else None)
+    return Evaluation(
+        values,
+        per_query=per_query,
+        qids=qids,
+        in_run=judged.in_run,
+        bounds=ends if bounds else None,
+        per_query_bounds=per_query_ends if bounds else None,
+    )

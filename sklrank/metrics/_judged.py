@@ -144,6 +144,30 @@ def align(y_true, y_pred):
     return _align_run(qrels, run)
 
 
+def check_same_queries(y, run):
+    """Refuse `Qrels` as `y` whose queries are not those of the run, one by one, where both have ids.
+
+    Scikit-learn splits queries and judgments by position. Aligned by id afterwards, judgments in another order would
+    belong to queries of other folds, which would count 0 without a word.
+
+    Parameters
+    ----------
+    y : Qrels or whatever a scorer takes
+    run : Run or whatever an estimator predicts
+    """
+    if not isinstance(y, Qrels) or not isinstance(run, Run) or not (y.queries.has_ids and run.queries.has_ids):
+        return
+    wanted, got = run.queries.ids, y.queries.ids
+    if len(wanted) != len(got):
+        difference = f"X has {len(wanted)} queries and y has {len(got)}"
+    elif (wanted == got).all():
+        return
+    else:
+        first = int(np.argmax(wanted != got))
+        difference = f"query {first} is {wanted[first]!r} in X and {got[first]!r} in y"
+    raise ValueError(f"y is not aligned with X: use qrels.align(queries); {difference}")
+
+
 def _unwrap(data, numbers_are_cells):
     """Series and arrays of objects or ids as lists, lists of lists of numbers as the matrix that they may be."""
     if is_series(data):

@@ -7,6 +7,7 @@ from inspect import Parameter, Signature, signature
 
 from sklrank._validation import scorer_table, scoring_options, set_scorer_table
 from sklrank.data._corpus import TRAVELLERS
+from sklrank.metrics._judged import check_same_queries
 from sklrank.metrics._names import MEASURES, Metric, metric_from_name
 
 _CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 1000)
@@ -14,7 +15,8 @@ _CUT = ("alpha_ndcg", "dcg", "err", "f1", "judged", "map", "mrr", "ndcg", "p", "
 # Sums grow with the number of queries, and fewer unjudged documents are not more of anything good.
 _NAMED = tuple(name for name, measure in MEASURES.items() if measure.how != "sum" and name != "unj")
 
-_WARNED = set()  # (token of a score function, cutoff, k)
+_WARNED = {}  # (token of a score function, cutoff, k), the oldest first; a dict because sets have no order
+_MOST_WARNED = 1000
 _LOCK = threading.Lock()
 
 
@@ -50,6 +52,7 @@ class RankScore:
 
     def __call__(self, y_true, y_pred, **weights):
         """Score the rankings `y_pred`."""
+        check_same_queries(y_true, y_pred)
         k = getattr(y_pred, "k", None)
         if self.cutoff is not None and k is not None and k < self.cutoff and k < y_pred.shape[1]:
             self._warn(k)
@@ -65,7 +68,10 @@ class RankScore:
                 UserWarning,
                 stacklevel=2,
             )
-            _WARNED.add(seen)
+            with _LOCK:
+                _WARNED[seen] = None
+                while len(_WARNED) > _MOST_WARNED:
+                    del _WARNED[next(iter(_WARNED))]
 
 
 def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
@@ -87,6 +93,11 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
         scikit-learn can split: `Qrels`, or a list, array or Series of dicts. It takes `sample_weight`, the weights of
         the queries, where the metric does, and can be pickled where the metric can.
 
+    Raises
+    ------
+    TypeError
+        If the metric has no such parameter.
+
     See Also
     --------
     get_scorer : A scorer by name.
@@ -96,6 +107,10 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
     -----
     Of several scorers in a dict, all take one and the same run: each fold is searched once. Where the cutoff lies
     deeper than the `k` of the retriever, the scorer warns, once in each search and process.
+
+    `Qrels` as `y` are aligned with the queries, the i-th judgments those of the i-th query: scikit-learn splits both by
+    position. Where both have ids and these differ, the scorer raises ValueError; ``qrels.align(queries)`` brings the
+    judgments into the order of the queries.
 
     Examples
     --------
@@ -113,12 +128,25 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
         score = RankScore(metric, {}, metric.k, metric.name)
     elif callable(metric):
         parameters = signature(metric).parameters
+        _check_parameters(metric, parameters, kwargs)
         default = parameters["k"].default if "k" in parameters else None
         cutoff = kwargs.get("k", None if default is Parameter.empty else default)
         score = RankScore(metric, kwargs, cutoff, getattr(metric, "__name__", repr(metric)))
     else:
         raise TypeError(f"metric is a name, such as 'ndcg@10', or a function; got {metric!r}")
     return make_scorer(score, greater_is_better=greater_is_better)
+
+
+def _check_parameters(metric, parameters, given):
+    """Refuse arguments that the function does not take besides judgments and a run."""
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    known = [name for name, parameter in list(parameters.items())[2:] if parameter.kind in kinds]
+    for name in given:
+        if name not in known:
+            function = getattr(metric, "__name__", repr(metric))
+            raise TypeError(f"{function} has no parameter {name!r}; it has {', '.join(known) or 'none'}")
 
 
 def get_scorer(scoring):
