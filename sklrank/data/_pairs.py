@@ -183,10 +183,14 @@ class Pairs:
             return self._take_entries(slice(indptr[0], indptr[-1]), indptr - indptr[0], self._queries[key])
         if isinstance(key, slice):
             key = np.arange(len(self))[key]
-        lengths = np.diff(self._indptr)[key]
+        return self._take_queries(key, self._queries[key])
+
+    def _take_queries(self, positions, queries):
+        """The entries of the queries at `positions`, which are `queries` from now on; none for position -1."""
+        lengths = np.diff(self._indptr, append=self._indptr[-1])[positions]  # the last one is empty
         indptr = np.concatenate([[0], np.cumsum(lengths)])
-        entries = np.repeat(self._indptr[key] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return self._take_entries(entries, indptr, self._queries[key])
+        entries = np.repeat(self._indptr[positions] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return self._take_entries(entries, indptr, queries)
 
     @classmethod
     def _concatenate(cls, parts):

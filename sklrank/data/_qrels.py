@@ -197,12 +197,7 @@ class Qrels(Pairs):
         Qrels
         """
         queries = Queries.of(queries)
-        positions = align_queries(self._queries, queries, "judgments")
-        lengths = np.where(positions < 0, 0, np.diff(np.append(self._indptr, self._indptr[-1]))[positions])
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        starts = np.where(positions < 0, 0, self._indptr[positions])
-        entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return self._take_entries(entries, indptr, queries)
+        return self._take_queries(align_queries(self._queries, queries, "judgments"), queries)
 
     @property
     def ids(self):

@@ -169,11 +169,7 @@ class Run(Pairs):
             dropped = sorted(set(self.qids) - set(queries.ids))
             if dropped:
                 raise ValueError(f"{len(dropped)} queries of the rankings are not among those given: {show(dropped)}")
-            lengths = np.where(positions < 0, 0, np.diff(np.append(self._indptr, self._indptr[-1]))[positions])
-            indptr = np.concatenate([[0], np.cumsum(lengths)])
-            starts = self._indptr[positions]
-            entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
-            self.__dict__.update(self._take_entries(entries, indptr, queries).__dict__)
+            self.__dict__.update(self._take_queries(positions, queries).__dict__)
         self._queries = queries
 
     # --- other ways in
