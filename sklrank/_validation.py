@@ -8,9 +8,11 @@ import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions, validate_params
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = [
+    "BaseComposition",
     "HasMethods",
     "Interval",
     "RealNotInt",

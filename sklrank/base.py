@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import TransformerTags
 
-from sklrank.data import Qrels
+from sklrank.data import Corpus, Qrels
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.data._frames import is_series
 from sklrank.metrics import ndcg_score
 from sklrank.metrics._judged import check_same_queries
 
-__all__ = ["Retriever", "estimator_key", "refuse_judgments"]
+__all__ = ["Retriever", "estimator_key", "ranking_key", "refuse_judgments"]
 
 
 class Retriever(BaseEstimator):
@@ -141,6 +141,34 @@ def estimator_key(estimator):
             type(estimator),
             *((name, value if callable(value) else joblib.hash(value)) for name, value in parameters),
         )
+
+
+def ranking_key(retriever):
+    """What the rankings of a retriever over one corpus depend on: the parameters, but for `corpus` and `n_jobs`.
+
+    Parameters
+    ----------
+    retriever : Retriever
+
+    Returns
+    -------
+    hashable
+    """
+    parameters = retriever.get_params(deep=False).items()
+    return (type(retriever), *((name, _value_key(v)) for name, v in parameters if name not in ("corpus", "n_jobs")))
+
+
+def _value_key(value):
+    if isinstance(value, Retriever):
+        corpus = value.get_params(deep=False).get("corpus")
+        return (ranking_key(value), _value_key(corpus))
+    if isinstance(value, Corpus):
+        return value.token
+    if hasattr(value, "get_params"):
+        return estimator_key(value)
+    if callable(value):
+        return value
+    return value if isinstance(value, (str, int, float, bool, type(None))) else joblib.hash(value)
 
 
 def _holds_judgments(y):

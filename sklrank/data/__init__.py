@@ -5,5 +5,6 @@ from sklrank.data._qrels import Qrels
 from sklrank.data._queries import Queries
 from sklrank.data._run import Run
 from sklrank.data._strings import StringArray
+from sklrank.data._tokens import TokenVectors
 
-__all__ = ["Corpus", "DocumentIds", "Qrels", "Queries", "Run", "StringArray"]
+__all__ = ["Corpus", "DocumentIds", "Qrels", "Queries", "Run", "StringArray", "TokenVectors"]

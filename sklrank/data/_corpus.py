@@ -15,7 +15,8 @@ from sklrank.data._cache import Cache
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_table, table_dict, table_html, table_lists
+from sklrank.data._table import VECTOR, as_column, as_table, table_dict, table_html, table_lists
+from sklrank.data._tokens import TokenVectors
 
 _ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
 
@@ -249,12 +250,43 @@ class Corpus(DocumentIds):
 
         Returns
         -------
-        matrix of shape (n_documents, n_features)
+        matrix of shape (n_documents, n_features), or TokenVectors
         """
-        column = self[VECTOR if field is None else field]
-        if getattr(column, "ndim", 1) != 2:
-            raise TypeError(f"column {field!r} of the corpus holds no vectors")
+        name = VECTOR if field is None else field
+        column = self[name]
+        if not isinstance(column, TokenVectors) and getattr(column, "ndim", 1) != 2:
+            raise TypeError(f"column {name!r} of the corpus holds no vectors")
         return column
+
+    def with_columns(self, **columns):
+        """The same documents with further columns, such as vectors that were made elsewhere.
+
+        Parameters
+        ----------
+        **columns : list or array of length n_documents, matrix, or TokenVectors
+            The columns by name; one of that name is replaced.
+
+        Returns
+        -------
+        Corpus
+            A new one: what is derived from this corpus is not kept on it.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> Corpus({"a": "heat", "b": "cold"}).with_columns(views=[3, 8])
+        <Corpus: 2 documents, columns text, views>
+        """
+        added = {name: as_column(values, "document", name) for name, values in columns.items()}
+        for name, column in added.items():
+            n = column.shape[0] if hasattr(column, "shape") else len(column)
+            if n != len(self):
+                raise ValueError(f"column {name!r} has {n} values for {len(self)} documents")
+        new = object.__new__(type(self))
+        new._set({**self._columns, **added}, self._ids, self._cache.folder)
+        new._token = uuid.uuid4().hex
+        _LIVING[new._token] = new
+        return new
 
     @property
     def is_matrix(self):

@@ -5,6 +5,7 @@ import html
 import numpy as np
 from scipy import sparse
 
+from sklrank._kernels._fusion import unite
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
@@ -21,7 +22,7 @@ from sklrank.data._pairs import (
     object_array,
     pair_of,
 )
-from sklrank.data._queries import Queries
+from sklrank.data._queries import Queries, concatenate_queries
 from sklrank.data._strings import StringArray
 from sklrank.data._trec import check_fields, place_of_repeat, read_trec, write_lines
 
@@ -85,7 +86,7 @@ class Run(Pairs):
       1  d3  1
     """
 
-    _values = ("_scores", "_columns")
+    _values = ("_scores", "_columns", "_column_ranks")
     k = None
 
     def __init__(
@@ -134,7 +135,7 @@ class Run(Pairs):
         else:
             corpus = Corpus.of(corpus)
             self._set_pairs(indptr, queries, corpus, corpus.rows(docids))
-        self._scores, self._columns, self.name = scores, {}, name
+        self._set_scores(scores, name=name)
 
     def _from_matrix(self, matrix, queries, corpus, name, higher_is_better):
         queries = Queries.unnamed(matrix.shape[0]) if queries is None else Queries.of(queries)
@@ -160,7 +161,11 @@ class Run(Pairs):
         if order is not None:
             rows, scores = rows[order], scores[order]
         self._set_pairs(indptr, queries, documents, rows)
-        self._scores, self._columns, self.name = scores, {}, name
+        self._set_scores(scores, name=name)
+
+    def _set_scores(self, scores, columns=None, column_ranks=None, name=None):
+        self._scores, self.name = scores, name
+        self._columns, self._column_ranks = dict(columns or {}), dict(column_ranks or {})
 
     def _adopt(self, queries):
         """Take `queries` for those of the run, in their order."""
@@ -174,7 +179,7 @@ class Run(Pairs):
 
     # --- other ways in
     @classmethod
-    def from_ragged(cls, indptr, rows, scores, *, queries, corpus, columns=None, name=None, k=None):
+    def from_ragged(cls, indptr, rows, scores, *, queries, corpus, columns=None, column_ranks=None, name=None, k=None):
         """A run of entries that are ranked already.
 
         Parameters
@@ -191,6 +196,8 @@ class Run(Pairs):
             The documents.
         columns : dict of str to ndarray, default=None
             Further score columns; NaN where there is no score.
+        column_ranks : dict of str to ndarray, default=None
+            Of some of the columns, rank of each entry in the list that it comes from; NaN where there is none.
         name : str, default=None
             Name of the run.
         k : int, default=None
@@ -202,7 +209,8 @@ class Run(Pairs):
         """
         self = object.__new__(cls)
         self._set_pairs(indptr, queries, corpus, rows.astype(np.int64, copy=False))
-        self._scores, self._columns, self.name, self.k = scores, dict(columns or {}), name, k
+        self._set_scores(scores, columns, column_ranks, name)
+        self.k = k
         return self
 
     @classmethod
@@ -347,6 +355,74 @@ class Run(Pairs):
         except ValueError as error:
             raise ValueError(f"{place_of_repeat(path, (0, 2))}: {error}") from None
 
+    @classmethod
+    def union(cls, runs):
+        """Unite the candidates of several runs, with one column of scores each.
+
+        Parameters
+        ----------
+        runs : dict of str to Run
+            The runs by name. Queries align by id where all have ids, else by position; a run may lack some.
+
+        Returns
+        -------
+        Run
+            The candidates of a query by row, without an order; a fuser or a reranker gives them one. A column has NaN
+            where its run lacks the document, and `column_ranks` the ranks in its run.
+
+        Examples
+        --------
+        >>> from sklrank import Run
+        >>> both = Run.union({"bm25": Run({"q": {"a": 9.0, "b": 5.0}}), "dense": Run({"q": {"b": 0.7}})})
+        >>> both.docids, both.column("dense"), both.column_ranks("bm25")
+        ([['a', 'b']], array([nan, 0.7]), array([1., 2.]))
+        """
+        if not isinstance(runs, dict) or not runs:
+            raise TypeError(f"union takes a dict of at least one run by name, got {runs!r}")
+        for name, run in runs.items():
+            if not isinstance(run, Run):
+                raise TypeError(f"{name!r} is a {type(run).__name__}, needed is a Run")
+        own = dict(zip(runs, _align(list(runs.values()))))
+        first = next(iter(own.values()))
+        documents, rows = _common_rows(list(own.values()))
+        indptrs = np.stack([run._indptr for run in own.values()])
+        offsets = np.concatenate([[0], np.cumsum(indptrs[:, -1])])
+        scores = np.concatenate([run.scores for run in own.values()], dtype=np.float64)
+        indptr, rows, columns, ranks = unite(indptrs, offsets, np.concatenate(rows), scores)
+        return cls.from_ragged(
+            indptr,
+            rows,
+            None,
+            queries=first.queries,
+            corpus=documents,
+            columns=dict(zip(own, columns)),
+            column_ranks=dict(zip(own, ranks)),
+        )
+
+    def _reordered(self, scores, k=None, name=None):
+        """The same candidates, ranked by new scores: by score, then row; the first k of each query."""
+        order = rank(self._indptr, scores, ties=self.rows)
+        indptr = self._indptr
+        if k is not None and len(scores) and np.diff(indptr).max() > k:
+            lengths = np.minimum(np.diff(indptr), k)
+            cut = np.concatenate([[0], np.cumsum(lengths)])
+            kept = np.repeat(indptr[:-1] - cut[:-1], lengths) + np.arange(cut[-1])
+            order = kept if order is None else order[kept]
+            indptr = cut
+        new = self._take_entries(slice(None) if order is None else order, indptr, self._queries)
+        new._scores, new.name, new.k = scores if order is None else scores[order], name, k or self.k
+        return new
+
+    def _with_old_score(self):
+        """The same with the present score, where there is one, as a column named for the stage it came from."""
+        if self._scores is None:
+            return self
+        new = self._take_entries(slice(None), self._indptr, self._queries)
+        name = self.name or "score"
+        new._columns[name] = self._scores.astype(np.float64)
+        new._column_ranks[name] = np.arange(len(self._scores)) - np.repeat(self._indptr[:-1], np.diff(self._indptr)) + 1.0
+        return new
+
     # --- what is in it
     @property
     def qids(self):
@@ -393,6 +469,29 @@ class Run(Pairs):
             raise KeyError(f"the run has no score column {name!r}; it has {list(self._columns)}")
         return self._columns[name]
 
+    @property
+    def has_order(self):
+        """Whether the documents are ranked, rather than candidates with columns of scores."""
+        return self._scores is not None
+
+    def column_ranks(self, name):
+        """Rank of each entry in the list that a score column comes from.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        ndarray of float64, shape (n_entries,)
+            From 1; NaN where the list lacks the document. Of a column without a list, the ranks are those of its
+            scores, the lower row first where they tie.
+        """
+        scores = self.column(name)
+        if name not in self._column_ranks:
+            self._column_ranks[name] = _ranks(self._indptr, scores, self.rows)
+        return self._column_ranks[name]
+
     def to_dict(self):
         """``{qid: {docid: score}}``, documents in the order of the ranking.
 
@@ -418,7 +517,10 @@ class Run(Pairs):
         }
         if self._scores is not None:
             columns["score"] = self._scores.tolist()
-        columns.update({name: column.tolist() for name, column in self._columns.items()})
+        for name, column in self._columns.items():
+            columns[name] = column.tolist()
+            if name in self._column_ranks:
+                columns[f"{name}_rank"] = self._column_ranks[name].tolist()
         fields = (fields,) if isinstance(fields, str) else tuple(fields or ())
         if fields and self.corpus is None:
             raise ValueError("fields= joins columns of the corpus, and this run has none: run.with_corpus(corpus)")
@@ -540,6 +642,55 @@ class Run(Pairs):
             head = f"<tr>{names}</tr>" if n else "<tr><td>nothing found</td></tr>"
             parts.append(f"<table><caption>{html.escape(query)}</caption>{head}{rows}{more}</table>")
         return "".join(parts)
+
+
+def _align(runs):
+    """Runs brought to the same queries: to all that some run has where all have ids, else by position."""
+    if not all(run.has_ids for run in runs):
+        lengths = list(map(len, runs))
+        if len(set(lengths)) > 1:
+            raise ValueError(f"runs of {lengths} queries: without ids in all of them they align by position")
+        return runs
+    known, parts = set(), []
+    for run in runs:
+        run._check_distinct_queries()
+        new = [i for i, qid in enumerate(run.qids.tolist()) if qid not in known]
+        known.update(run.qids.tolist())
+        parts.append(run.queries if len(new) == len(run) else run.queries[np.array(new, dtype=np.int64)])
+    queries = concatenate_queries([part for part in parts if len(part)]) if any(map(len, parts[1:])) else parts[0]
+    if all(run.queries is queries for run in runs):
+        return runs
+    return [run._take_queries(_positions(run.queries, queries), queries) for run in runs]
+
+
+def _positions(own, wanted):
+    table = {qid: i for i, qid in enumerate(own.ids.tolist())}
+    return np.fromiter((table.get(qid, -1) for qid in wanted.ids.tolist()), dtype=np.int64, count=len(wanted))
+
+
+def _common_rows(runs):
+    """The documents that the rows of all `runs` can refer to, and those rows."""
+    documents = runs[0]._documents
+    if documents is not None and all(run._documents is documents for run in runs):
+        return documents, [run.rows for run in runs]
+    corpus = next((run.corpus for run in runs if run.corpus is not None), None)
+    docids = [run.flat_docids for run in runs]
+    if corpus is None:
+        documents, rows = DocumentIds.factorize(np.concatenate(docids))
+        return documents, np.split(rows, np.cumsum(list(map(len, docids)))[:-1])
+    return corpus, [run.rows if run._documents is corpus else corpus.rows(ids) for run, ids in zip(runs, docids)]
+
+
+def _ranks(indptr, scores, rows):
+    """Rank of each entry by score, then row; NaN where the score is."""
+    missing = np.isnan(scores)
+    last = missing * (rows.max(initial=0) + 1)  # behind those whose score is -inf
+    order = rank(indptr, np.where(missing, -np.inf, scores), ties=rows + last)
+    ranks = np.empty(len(scores))
+    places = np.arange(len(scores)) - np.repeat(indptr[:-1], np.diff(indptr)) + 1.0
+    ranks[slice(None) if order is None else order] = places
+    ranks[missing] = np.nan
+    return ranks
 
 
 def _check_options(ties, score_dtype):

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklrank.data._frames import frame_columns, is_frame, is_series
 from sklrank.data._ids import Ids
 from sklrank.data._strings import StringArray
+from sklrank.data._tokens import TokenVectors
 
 VECTOR = "vector"  # name of the column of a table that was made from a matrix
 
@@ -48,6 +49,8 @@ def as_table(data, ids, what, id_names):
 def _split(data, what, id_names):
     if isinstance(data, StringArray):
         return {"text": data}, None
+    if isinstance(data, TokenVectors):
+        return {VECTOR: data}, None
     if isinstance(data, str):
         raise TypeError(f"got one str; {what}s come as a list of str, even when there is one: [{data[:20]!r}]")
     if is_frame(data):
@@ -90,7 +93,7 @@ def _columns(columns, what, id_names):
 
 
 def _column(values, what, name):
-    """Text as a StringArray (missing text is empty), numbers as an array (missing is NaN), else objects."""
+    """Text as a StringArray (missing text is empty), numbers and vectors as an array (missing is NaN), else objects."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {str} and (kinds or name == "text"):
         return StringArray.from_strings(["" if v is None else v for v in values], what=f"{name!r} of {what}")
@@ -101,9 +104,35 @@ def _column(values, what, name):
     if kinds <= {int, float, bool} and kinds:
         missing = any(value is None for value in values)
         return _frozen(np.array([np.nan if v is None else v for v in values] if missing else values))
+    if kinds and kinds <= {list, np.ndarray} and None not in values:
+        vectors = _vectors(values)
+        if vectors is not None:
+            return vectors
     column = np.empty(len(values), dtype=object)
     column[:] = values
     return _frozen(column)
+
+
+def _vectors(values):
+    """A column of vectors as one matrix, one of matrices as TokenVectors; None where the values are neither."""
+    arrays = list(map(np.asarray, values))
+    if {array.dtype.kind for array in arrays} <= set("iuf") and len({array.shape[1:] for array in arrays}) == 1:
+        if {array.ndim for array in arrays} == {2}:
+            return TokenVectors.from_list(arrays)
+        if len({array.shape for array in arrays}) == 1 and arrays[0].ndim == 1:
+            return _frozen(np.stack(arrays))
+    return None
+
+
+def as_column(values, what, name):
+    """One further column, given whole: an array, a matrix, or whatever a list of values makes."""
+    if isinstance(values, (StringArray, TokenVectors)):
+        return values
+    if sparse.issparse(values):
+        return values.tocsr()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.ndim in (1, 2):
+        return _frozen(values)
+    return _column(list(values), what, name)
 
 
 def _frozen(array):

@@ -4,5 +4,6 @@ from sklrank.retrievers._bm25 import BM25Retriever
 from sklrank.retrievers._bm25f import BM25FRetriever
 from sklrank.retrievers._language_model import LanguageModelRetriever
 from sklrank.retrievers._tfidf import TfidfRetriever
+from sklrank.retrievers._union import RetrieverUnion
 
-__all__ = ["BM25FRetriever", "BM25Retriever", "LanguageModelRetriever", "TfidfRetriever"]
+__all__ = ["BM25FRetriever", "BM25Retriever", "LanguageModelRetriever", "RetrieverUnion", "TfidfRetriever"]

@@ -97,6 +97,8 @@ class BM25Retriever(LexicalRetriever):
       0.24737  heat  (1 times, in 2 documents)
     """
 
+    _stage = "bm25"
+
     _parameter_constraints: dict = {
         **LexicalRetriever._parameter_constraints,
         "method": [StrOptions(set(_METHODS))],

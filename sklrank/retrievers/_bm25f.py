@@ -75,6 +75,8 @@ class BM25FRetriever(LexicalRetriever):
     [['0', '1']]
     """
 
+    _stage = "bm25f"
+
     _parameter_constraints: dict = {
         **LexicalRetriever._parameter_constraints,
         "weights": [dict, None],
@@ -122,7 +124,6 @@ class BM25FRetriever(LexicalRetriever):
         return self.corpus_.cached(key, lambda: self._build_fielded(fields), persist=True)
 
     def _build_fielded(self, fields):
-        self._check_not_empty()
         vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
         vectorizer.fit(self.corpus_.text(fields).tolist())
         checker = clone(self)

@@ -74,6 +74,8 @@ class LanguageModelRetriever(LexicalRetriever):
     [['0', '2']]
     """
 
+    _stage = "lm"
+
     _parameter_constraints: dict = {
         **LexicalRetriever._parameter_constraints,
         "smoothing": [StrOptions({"dirichlet", "jelinek-mercer"})],

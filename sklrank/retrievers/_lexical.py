@@ -6,23 +6,17 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from sklrank._validation import (
-    HasMethods,
-    Interval,
-    _fit_context,
-    check_fitted,
-    check_term_weights,
-    is_matrix_like,
-)
-from sklrank.base import Retriever, estimator_key, refuse_judgments
-from sklrank.data import Corpus, Queries, Run
+from sklrank._validation import HasMethods, _fit_context, check_fitted, check_term_weights
+from sklrank.base import estimator_key
+from sklrank.data import Queries
 from sklrank.encoders import TermVectorizer
+from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._explain import Explanation, Highlight, best_passage
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._index import Index, Segment
 
 
-class LexicalRetriever(Retriever):
+class LexicalRetriever(CorpusRetriever):
     """Base of retrievers over an inverted index.
 
     A subclass says in `_formula` which parameters its scores depend on, and makes of them a `Weighting` of the
@@ -30,13 +24,8 @@ class LexicalRetriever(Retriever):
     """
 
     _parameter_constraints: dict = {
-        "corpus": "no_validation",
-        "k": [Interval(Integral, 1, None, closed="left")],
+        **CorpusRetriever._parameter_constraints,
         "vectorizer": [HasMethods(["fit", "transform"]), None],
-        "field": "no_validation",
-        "filter": "no_validation",
-        "filter_field": [str, None],
-        "n_jobs": [Integral, None],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -54,39 +43,25 @@ class LexicalRetriever(Retriever):
         -------
         self
         """
-        if self.corpus is None:
-            if isinstance(X, Queries):
-                raise ValueError(
-                    "this retriever has no corpus, so that X would be taken for the documents, and X are Queries: give "
-                    "the documents as corpus="
-                )
-            if not isinstance(X, Corpus) and is_matrix_like(X) and self.vectorizer is None:
-                X = check_term_weights(self, X, reset=True)
-            self.corpus_ = X if isinstance(X, Corpus) else Corpus(X)
-            refuse_judgments(y)
-        else:
-            self.corpus_ = Corpus.of(self.corpus)
+        self._set_corpus(X, y)
         if self.corpus_.is_matrix and self.vectorizer is None:
             self.n_features_in_ = self.corpus_.matrix().shape[1]
         self.index_ = self._shared_index()
         return self
 
+    def _check_documents(self, X):
+        return check_term_weights(self, X, reset=True) if self.vectorizer is None else X
+
     def _shared_index(self):
         """The index of the corpus under this vectorizer, made once however many estimators ask."""
-        field = self.field if self.field is None or isinstance(self.field, str) else tuple(self.field)
-        key = ("index", field, estimator_key(self.vectorizer))
+        key = ("index", self._field, estimator_key(self.vectorizer))
         return self.corpus_.cached(key, self._build_index, persist=True)
 
     def _texts(self):
         """The text that is searched."""
         return self.corpus_.text(self.field)
 
-    def _check_not_empty(self):
-        if len(self.corpus_) == 0:
-            raise ValueError("the corpus is empty; there is nothing to index")
-
     def _build_index(self):
-        self._check_not_empty()
         if self.vectorizer is None and self.corpus_.is_matrix:
             matrix = check_term_weights(self, self.corpus_.matrix(self.field), reset=True)
             return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
@@ -101,12 +76,6 @@ class LexicalRetriever(Retriever):
         weights = (vectorizer.transform if frozen else vectorizer.fit_transform)(texts.tolist())
         matrix = check_term_weights(clone(self), weights, reset=True)
         return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
-
-    def _check_settings(self):
-        """Check the parameters that `_weigh` does not see, at the cost of a look where they are right."""
-        k, n_jobs, field = self.k, self.n_jobs, self.filter_field
-        if type(k) is not int or k < 1 or type(n_jobs) not in (int, type(None)) or type(field) not in (str, type(None)):
-            self._validate_params()
 
     def _impacts(self):
         formula = self._formula()
@@ -135,31 +104,8 @@ class LexicalRetriever(Retriever):
         """Weights of the queries' terms; a formula that has its own overrides this."""
         return weights
 
-    def transform(self, X, filter=None):
-        """Rank the documents for each query.
-
-        Parameters
-        ----------
-        X : Queries, list of str, or matrix of shape (n_queries, n_terms)
-            The queries.
-        filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found: a bool array of shape (n_documents,) or ids, for all queries; or an
-            array of shape (n_queries, n_documents) or a list with one mask or list of ids (or None) per query.
-            ``None``: as the parameters `filter` and `filter_field` say.
-
-        Returns
-        -------
-        Run
-            For each query at most `k` documents that hold a term of it, best first; equal scores in the order
-            of the corpus.
-        """
-        return self._search(X, self.k, filter)
-
     def _search(self, X, k, filter=None):
-        check_fitted(self, "index_")
-        self._check_settings()
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k is the number of documents to return, an int of at least 1; got {k!r}")
+        self._check_call(k)
         impacts = self._impacts()
         if self.index_.vectorizer is None:
             matrix = X.matrix if isinstance(X, Queries) else X
@@ -180,20 +126,7 @@ class LexicalRetriever(Retriever):
                 impacts.search(bounds - bounds[0], terms[inside], weights[inside], k, masks, mask_of, self.n_jobs)
             )
         bounds, rows, scores = parts[0] if len(parts) == 1 else _stack(parts)
-        return Run.from_ragged(bounds, rows, scores, queries=queries, corpus=self.corpus_, k=k)
-
-    def _chosen_filter(self, given, queries):
-        if given is not None:
-            return given
-        if self.filter_field is None:
-            return self.filter
-        filters = list(queries[self.filter_field])
-        if any(isinstance(one, str) for one in filters):
-            raise TypeError(
-                f"filter_field={self.filter_field!r} names a column of str; needed is a mask, a list of ids or None "
-                "for each query"
-            )
-        return filters
+        return self._run(bounds, rows, scores, queries, k)
 
     # --- for people
     def _one_query(self, query):

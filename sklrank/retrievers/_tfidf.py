@@ -54,6 +54,8 @@ class TfidfRetriever(LexicalRetriever):
     [['0', '2']]
     """
 
+    _stage = "tfidf"
+
     _parameter_constraints: dict = {
         **LexicalRetriever._parameter_constraints,
         "sublinear_tf": ["boolean"],

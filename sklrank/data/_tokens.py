@@ -1,0 +1,116 @@
+"""TokenVectors: for each text a matrix of vectors, one a token."""
+
+import numpy as np
+
+
+class TokenVectors:
+    """Vectors of the tokens of texts, one after the other in one array.
+
+    What late interaction compares: each document, or query, is a matrix with one row a token.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_tokens, n_features)
+        Vectors of all tokens, text by text.
+    indptr : array of int, shape (n_texts + 1,)
+        Text ``i`` has the tokens ``indptr[i]:indptr[i + 1]``.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_tokens, n_features)
+    indptr : ndarray of int64, shape (n_texts + 1,)
+    shape : tuple
+        ``(n_texts,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank.data import TokenVectors
+    >>> vectors = TokenVectors.from_list([np.eye(2), np.ones((1, 2)), np.empty((0, 2))])
+    >>> vectors, vectors[1]
+    (<TokenVectors: 3 texts, 3 tokens, 2 features>, array([[1., 1.]]))
+    """
+
+    def __init__(self, values, indptr):
+        indptr = np.ascontiguousarray(indptr, dtype=np.int64)
+        if getattr(values, "ndim", 0) != 2:
+            raise ValueError(f"values have shape (n_tokens, n_features); got {getattr(values, 'shape', values)!r}")
+        if indptr.ndim != 1 or not len(indptr) or indptr[0] != 0 or indptr[-1] != len(values):
+            raise ValueError(f"indptr goes from 0 to the number of tokens, {len(values)}; got {indptr}")
+        if (np.diff(indptr) < 0).any():
+            raise ValueError("indptr must not decrease")
+        self.values = values
+        self.indptr = indptr
+
+    @classmethod
+    def from_list(cls, matrices):
+        """Join one matrix a text.
+
+        Parameters
+        ----------
+        matrices : sequence of ndarray of shape (n_tokens, n_features)
+            At least one; a text without tokens has shape (0, n_features).
+
+        Returns
+        -------
+        TokenVectors
+        """
+        matrices = [np.asarray(matrix) for matrix in matrices]
+        shapes = {matrix.shape[1:] for matrix in matrices}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            raise ValueError(f"each text is a matrix with as many columns as the others; got {sorted(shapes)}")
+        lengths = np.cumsum([len(matrix) for matrix in matrices])
+        return cls(np.concatenate(matrices), np.concatenate([[0], lengths]))
+
+    @property
+    def shape(self):
+        """``(n_texts,)``."""
+        return (len(self),)
+
+    @property
+    def n_features(self):
+        """Length of the vectors."""
+        return self.values.shape[1]
+
+    def __len__(self):
+        return len(self.indptr) - 1
+
+    def __iter__(self):
+        for start, stop in zip(self.indptr[:-1].tolist(), self.indptr[1:].tolist()):
+            yield self.values[start:stop]
+
+    def __getitem__(self, key):
+        if isinstance(key, (int, np.integer)):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"text {key} of {len(self)}")
+            key = key % len(self)
+            return self.values[self.indptr[key] : self.indptr[key + 1]]
+        if isinstance(key, slice) and key.step in (None, 1):
+            start, stop, _ = key.indices(len(self))
+            indptr = self.indptr[start : max(start, stop) + 1]
+            return TokenVectors(self.values[indptr[0] : indptr[-1]], indptr - indptr[0])
+        texts = np.arange(len(self))[key]
+        lengths = np.diff(self.indptr)[texts]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        tokens = np.repeat(self.indptr[:-1][texts] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return TokenVectors(self.values[tokens], indptr)
+
+    def tolist(self):
+        """One matrix a text.
+
+        Returns
+        -------
+        list of ndarray
+        """
+        return list(self)
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function is not np.concatenate:
+            return NotImplemented
+        parts = list(args[0])
+        lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+        values = np.concatenate([part.values for part in parts])
+        return TokenVectors(values, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def __repr__(self):
+        return f"<TokenVectors: {len(self)} texts, {len(self.values)} tokens, {self.n_features} features>"

@@ -1,0 +1,165 @@
+"""What encoders make of documents and queries."""
+
+import shutil
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from sklrank._validation import is_matrix_like
+from sklrank.base import estimator_key
+from sklrank.data import Queries
+
+_BLOCK = 2048  # documents that an encoder sees at a time, and that an interrupted run loses at most
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder made of a corpus.
+
+    Attributes
+    ----------
+    encoder : transformer or None
+        The encoder, fitted; None where the corpus brings its vectors.
+    query_encoder : transformer or None
+        The one for queries, fitted.
+    output : ndarray or csr_array of shape (n_documents, n_features), or TokenVectors
+        One row, or one matrix, a document.
+    """
+
+    encoder: object
+    query_encoder: object
+    output: object
+
+
+def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
+    """What `encoder` makes of the documents, kept on the corpus, so that each is encoded once.
+
+    A corpus with a `cache_folder` keeps it between processes: block by block while it is made, so that an interrupted
+    run goes on where it stopped, and memory-mapped from then on.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The documents.
+    encoder : transformer or None
+        Takes texts; cloned and fitted on the documents, but for a `FrozenEstimator`. ``None``: the corpus holds
+        vectors, in column `field` or as all it has.
+    field : str, tuple of str or None
+        Columns of the corpus.
+    query_encoder : transformer or None
+        The encoder of queries, cloned and fitted likewise; ``None``: the same.
+    report : callable, default=None
+        Called with the number of documents encoded so far, and that of all.
+
+    Returns
+    -------
+    Encoded
+    """
+    if encoder is None:
+        if query_encoder is not None:
+            raise ValueError("query_encoder= was given without encoder=: then queries are vectors, as documents are")
+        return Encoded(None, None, corpus.matrix(field))
+    key = ("encoded", field, estimator_key(encoder))
+    file = corpus._file_of(key) if corpus._cache.folder else None
+    parts = None if file is None else corpus._cache.folder / f"{file}.parts"
+
+    def make():
+        return _encode(encoder, corpus.text(field), parts, report or (lambda done, total: None))
+
+    fitted, output = corpus.cached(key, make, persist=True)
+    if parts is not None and parts.exists():
+        shutil.rmtree(parts, ignore_errors=True)  # the whole is on disk by now
+    if query_encoder is None:
+        return Encoded(fitted, fitted, output)
+    key = ("query encoder", field, estimator_key(query_encoder))
+    return Encoded(fitted, corpus.cached(key, lambda: _fit(query_encoder, corpus.text(field))), output)
+
+
+def _fit(encoder, texts):
+    encoder = clone(encoder)
+    return encoder if isinstance(encoder, FrozenEstimator) else encoder.fit(texts.tolist())
+
+
+def _encode(encoder, texts, parts, report):
+    """Fit, then transform block by block; `parts` is the folder that keeps the blocks, or None."""
+    fitted = _kept(parts, "encoder", lambda: _fit(encoder, texts))
+    output, blocks = None, []
+    for start in range(0, len(texts), _BLOCK):
+        stop = min(start + _BLOCK, len(texts))
+        block = _kept(parts, f"{start:012}", lambda: _as_output(fitted.transform(texts[start:stop].tolist())))
+        if block.shape[0] != stop - start:
+            raise ValueError(f"the encoder made {block.shape[0]} rows of {stop - start} texts")
+        if isinstance(block, np.ndarray):  # in place, so that the vectors never stand in memory twice
+            if output is None:
+                output = np.empty((len(texts), *block.shape[1:]), dtype=block.dtype)
+            output[start:stop] = block
+        else:
+            blocks.append(block)
+        report(stop, len(texts))
+    if output is None:
+        output = sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.concatenate(blocks)
+    return fitted, output
+
+
+def _kept(folder, name, make):
+    """The value of ``make()``, read from `folder` where an earlier run left it."""
+    if folder is None:
+        return make()
+    path = folder / f"{name}.joblib"
+    if path.exists():
+        return joblib.load(path)
+    value = make()
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    joblib.dump(value, temporary)
+    temporary.replace(path)
+    return value
+
+
+def _as_output(vectors):
+    """Vectors in single precision, which is what is searched."""
+    if sparse.issparse(vectors):
+        return sparse.csr_array(vectors)
+    if hasattr(vectors, "indptr"):
+        return vectors
+    vectors = np.asarray(vectors)
+    if vectors.ndim != 2 or vectors.dtype.kind not in "iufb":
+        raise TypeError(f"the encoder made an array of shape {vectors.shape} and dtype {vectors.dtype}; needed is one "
+                        "row of numbers a text")  # fmt: skip
+    return vectors.astype(np.float32) if vectors.dtype != np.float16 else vectors
+
+
+def encode_queries(X, encoded):
+    """Queries, and what the encoder makes of them.
+
+    Parameters
+    ----------
+    X : Queries, list of str, matrix of shape (n_queries, n_features), or TokenVectors
+        Texts where there is an encoder, else vectors.
+    encoded : Encoded
+        From `encode_corpus`.
+
+    Returns
+    -------
+    queries : Queries
+    output : ndarray or csr_array of shape (n_queries, n_features), or TokenVectors
+    """
+    if encoded.encoder is None:
+        if isinstance(X, Queries):
+            return X, X.matrix
+        queries = Queries(X) if is_matrix_like(X) or hasattr(X, "indptr") else None
+        if queries is None:
+            raise TypeError(
+                f"queries are vectors, as the documents are, got {type(X).__name__}; texts need encoder="
+            )
+        return queries, queries.matrix
+    queries = Queries.of(X)
+    if "text" not in queries.columns:
+        raise TypeError(f"queries are texts, which the encoder takes; these have the columns {list(queries.columns)}")
+    if not len(queries):
+        return queries, _as_output(encoded.query_encoder.transform([""]))[:0]
+    return queries, _as_output(encoded.query_encoder.transform(queries.texts))

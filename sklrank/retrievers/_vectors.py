@@ -1,0 +1,93 @@
+"""What retrievers over dense vectors have in common."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+from sklrank._validation import HasMethods, StrOptions, check_fitted
+from sklrank.base import estimator_key
+from sklrank.data import Queries
+from sklrank.data._ids import show
+from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._encoding import encode_corpus, encode_queries
+
+_UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
+
+
+class VectorRetriever(CorpusRetriever):
+    """Base of retrievers over one dense vector a document.
+
+    A subclass has the parameters `encoder`, `query_encoder`, `metric` and `field`, calls `_set_vectors` in `fit`, and
+    gets queries from `_query_vectors`. Scores are cosines, dot products, or minus the euclidean distances.
+    """
+
+    _parameter_constraints: dict = {
+        **CorpusRetriever._parameter_constraints,
+        "encoder": [HasMethods(["fit", "transform"]), None],
+        "query_encoder": [HasMethods(["fit", "transform"]), None],
+        "metric": [StrOptions({"cosine", "dot", "euclidean"})],
+    }
+
+    def _set_vectors(self, X, y, report=None):
+        """Take the corpus, and make vectors of it: float32, finite, of unit length where `metric` is the cosine."""
+        self._set_corpus(X, y)
+        self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder, report=report)
+        if self.encoder is None:
+            self.n_features_in_ = self.encoded_.output.shape[1]
+        self._vectors_key = ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
+        self.vectors_ = self.corpus_.cached(self._vectors_key, self._make_vectors)
+
+    def _make_vectors(self):
+        return _prepare(self.encoded_.output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
+
+    def _check_documents(self, X):
+        if self.encoder is not None:
+            return X
+        return validate_data(self, X, reset=True, dtype=[np.float32, np.float64])
+
+    def _query_vectors(self, X):
+        """Queries and their vectors, prepared as those of the documents."""
+        check_fitted(self, "vectors_")
+        if self.encoder is None and not isinstance(X, Queries):
+            X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        queries, vectors = encode_queries(X, self.encoded_)
+        if vectors.shape[1] != self.vectors_.shape[1]:
+            raise ValueError(
+                f"queries have {vectors.shape[1]} dimensions, the documents {self.vectors_.shape[1]}: both come from "
+                "one encoder, or from two that were trained together"
+            )
+        return queries, _prepare(vectors, self.metric, lambda rows: queries.ids[rows].tolist(), "query")
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "vectors_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.encoder is None
+        tags.input_tags.sparse = False
+        return tags
+
+
+def _prepare(vectors, metric, names, what):
+    """`vectors` as they are searched; as they are where nothing has to change."""
+    if sparse.issparse(vectors) or getattr(vectors, "ndim", 0) != 2:
+        raise TypeError(
+            f"needed is one dense vector a {what}, got {type(vectors).__name__}; sparse weights are for SparseRetriever, "
+            "token vectors for LateInteractionRetriever"
+        )
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    bad = ~np.isfinite(squares)
+    if bad.any():
+        bad[bad] = ~np.isfinite(vectors[bad]).all(axis=1)  # a square may overflow where the vector is finite
+    if bad.any():
+        rows = np.flatnonzero(bad)
+        raise ValueError(f"{len(rows)} vectors hold NaN or infinity, of {what} {show(names(rows))}")
+    if metric == "cosine":
+        # Row by row, so that what a vector becomes does not depend on the others.
+        other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & vectors.any(axis=1))
+        if len(other):
+            lengths = np.linalg.norm(vectors[other].astype(np.float64), axis=1)
+            vectors = vectors.copy()
+            vectors[other] = vectors[other] / lengths[:, None]
+    return vectors
