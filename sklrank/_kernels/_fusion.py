@@ -1,0 +1,119 @@
+"""Fusion: the lists of several systems united, normalized, combined and ranked.
+
+The lists of a query become one table, a row a system and a column a document that any of them found, ordered by row
+number; a cell holds the score, another table holds the rank, and NaN stands where the system did not find it::
+
+    bm25   d7 9.1   d2 4.0                        d2    d5    d7
+    dense  d5 0.8   d7 0.6             bm25      4.0   nan   9.1
+                                       dense     nan   0.8   0.6
+
+The tables of all queries stand side by side, in arrays of shape (n_systems, n_entries); query ``q`` has the entries
+``indptr[q]:indptr[q + 1]``.
+"""
+
+import numpy as np
+
+from sklrank._kernels._jit import kernel, part
+
+
+@part
+def _bits(value):
+    """Number of bits that `value` takes."""
+    n = 0
+    while value > 0:
+        value >>= 1
+        n += 1
+    return n
+
+
+@kernel
+def unite(indptrs, rows, offsets, scores):
+    """Unite the lists of several systems, query by query.
+
+    System ``s`` has the entries ``offsets[s]:offsets[s + 1]`` of `rows` and `scores`, best first, and query ``q`` those
+    between ``indptrs[s, q]`` and ``indptrs[s, q + 1]`` of them. Returns the bounds of the queries, the rows that any
+    system found, ascending, and a score and a rank (from 1) for each system, NaN where it did not find the row. A row
+    that stands twice in a list counts where it stands first.
+    """
+    n_systems, n_queries = indptrs.shape[0], indptrs.shape[1] - 1
+    most = 0
+    for q in range(n_queries):
+        n = 0
+        for s in range(n_systems):
+            n += indptrs[s, q + 1] - indptrs[s, q]
+        most = max(most, n)
+    # A key holds the row above, and below it the place in the lists of the query laid end to end. Radix sort keeps
+    # the order of equal digits, so that it need not look at the places, which ascend.
+    shift = _bits(most)
+    keys = np.empty(len(rows), dtype=np.int64)
+    spare = np.empty(most, dtype=np.int64)
+    counts = np.empty(2049, dtype=np.int64)
+    indptr = np.zeros(n_queries + 1, dtype=np.int64)
+    start = 0
+    for q in range(n_queries):
+        stop = start
+        highest = 0
+        for s in range(n_systems):
+            for e in range(offsets[s] + indptrs[s, q], offsets[s] + indptrs[s, q + 1]):
+                row = rows[e]
+                highest = max(highest, row)
+                keys[stop] = row << shift | (stop - start)
+                stop += 1
+        n = stop - start
+        source, target = keys[start:stop], spare
+        bits = _bits(highest)
+        width = min(11, max(4, _bits(n) - 1))  # a pass costs n and the number of digits, so the two are kept alike
+        n_passes = (bits + width - 1) // width
+        width = (bits + n_passes - 1) // max(n_passes, 1)
+        low = shift
+        for _ in range(n_passes):
+            counts[: (1 << width) + 1] = 0
+            mask = (1 << width) - 1
+            for i in range(n):
+                counts[(source[i] >> low & mask) + 1] += 1
+            for digit in range(1, mask + 1):
+                counts[digit + 1] += counts[digit]
+            for i in range(n):
+                digit = source[i] >> low & mask
+                target[counts[digit]] = source[i]
+                counts[digit] += 1
+            source, target = target, source
+            low += width
+        if n_passes % 2:
+            for i in range(n):
+                target[i] = source[i]
+        n_distinct = 0
+        previous = -1
+        for i in range(start, stop):
+            row = keys[i] >> shift
+            n_distinct += row != previous
+            previous = row
+        indptr[q + 1] = indptr[q] + n_distinct
+        start = stop
+
+    found = np.empty(indptr[n_queries], dtype=np.int64)
+    values = np.full((n_systems, len(found)), np.nan)
+    ranks = np.full((n_systems, len(found)), np.nan)
+    entry, stop = -1, 0
+    for q in range(n_queries):
+        start = stop
+        for s in range(n_systems):
+            stop += indptrs[s, q + 1] - indptrs[s, q]
+        previous = -1
+        s, left, right = 0, 0, 0  # the list that the place is in, and its bounds
+        for i in range(start, stop):
+            row = keys[i] >> shift
+            place = keys[i] & ((1 << shift) - 1)
+            if row != previous:
+                entry += 1
+                found[entry] = row
+                previous = row
+                s, left, right = 0, 0, indptrs[0, q + 1] - indptrs[0, q]
+            while place >= right:
+                s += 1
+                left = right
+                right += indptrs[s, q + 1] - indptrs[s, q]
+            if np.isnan(ranks[s, entry]):
+                values[s, entry] = scores[offsets[s] + indptrs[s, q] + place - left]
+                ranks[s, entry] = place - left + 1
+    return indptr, found, values, ranks
