@@ -27,7 +27,7 @@ def _bits(value):
 
 
 @kernel
-def unite(indptrs, rows, offsets, scores):
+def unite(indptrs, offsets, rows, scores):
     """Unite the lists of several systems, query by query.
 
     System ``s`` has the entries ``offsets[s]:offsets[s + 1]`` of `rows` and `scores`, best first, and query ``q`` those
