@@ -1,0 +1,234 @@
+"""A column of the corpus as a score column."""
+
+from datetime import date
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import TransformerTags
+
+from sklrank._validation import StrOptions, _fit_context
+from sklrank.data import Run
+
+_TRANSFORMS = {"log1p": np.log1p}
+
+
+class _ParameterAndVerb:
+    """What makes one name a method and the parameter of the same name.
+
+    The value of the parameter stands in the instance, where scikit-learn looks for what `__init__` assigned; who asks
+    the instance for the name gets the method.
+    """
+
+    def __init__(self, method):
+        self.method = method
+        self.__doc__ = method.__doc__
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner=None):
+        return self.method if instance is None else self.method.__get__(instance, owner)
+
+    def __set__(self, instance, value):
+        vars(instance)[self.name] = value
+
+
+class ColumnScorer(BaseEstimator):
+    """Add a column of the corpus, such as clicks or a date, to candidates as a score column.
+
+    A fuser behind it weighs the column against the scores of the retrievers. Where the candidates have an order, its
+    score is kept as a column too, under the name of whoever made it.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column: numbers, bools or dates. NaN and None are missing values.
+    transform : {"log1p"} or callable, default=None
+        What is done to the values first: a function of an array, value by value. ``None``: nothing.
+    name : str, default=None
+        Name of the score column; ``None``: that of the column.
+    higher_is_better : bool, default=True
+        False turns the values round, for prices and ages.
+
+    See Also
+    --------
+    ScoreFuser : Weighs score columns.
+    sklrank.retrievers.RetrieverUnion : Score columns of retrievers.
+
+    Notes
+    -----
+    Nothing is learned. The values are made once and kept on the corpus. Ranked by the column alone, equal values go by
+    row.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklrank import Corpus
+    >>> from sklrank.fusers import ColumnScorer, ScoreFuser
+    >>> from sklrank.retrievers import BM25Retriever
+    >>> corpus = Corpus([{"text": "heat flow", "clicks": 3}, {"text": "heat transfer", "clicks": 90}])
+    >>> bm25 = BM25Retriever(corpus)
+    >>> bm25.fit(["heat"]).predict(["heat"]).docids
+    [['0', '1']]
+    >>> pipe = make_pipeline(bm25, ColumnScorer("clicks", transform="log1p"), ScoreFuser(method="sum"))
+    >>> pipe.fit(["heat"]).predict(["heat"]).docids
+    [['1', '0']]
+    """
+
+    _parameter_constraints: dict = {
+        "column": [str],
+        "transform": [StrOptions(set(_TRANSFORMS)), callable, None],
+        "name": [str, None],
+        "higher_is_better": ["boolean"],
+    }
+
+    def __init__(self, column, *, transform=None, name=None, higher_is_better=True):
+        self.column = column
+        self.transform = transform
+        self.name = name
+        self.higher_is_better = higher_is_better
+
+    def get_params(self, deep=True):
+        """Get the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Has no effect: no parameter has parameters of its own.
+
+        Returns
+        -------
+        dict
+        """
+        return {**super().get_params(deep=False), "transform": vars(self)["transform"]}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check the column; nothing is learned.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+        y : Qrels or list of dict, default=None
+            Judgments; not used.
+
+        Returns
+        -------
+        self
+        """
+        self._values(_corpus_of(X))
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Check the column, and add it.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+        y : Qrels or list of dict, default=None
+            Judgments; not used.
+
+        Returns
+        -------
+        Run
+        """
+        return self.fit(X, y).transform(X)
+
+    @_ParameterAndVerb
+    def transform(self, X):
+        """Add the column.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates with a corpus.
+
+        Returns
+        -------
+        Run
+            The same candidates in the same order, with the column, and with the score that they had as another.
+        """
+        self._validate_params()
+        values = self._values(_corpus_of(X))
+        run = X._with_old_score()
+        name = self.column if self.name is None else self.name
+        if name in run.columns:
+            raise ValueError(f"the candidates have a score column {name!r} already; give this one another name=")
+        return Run.from_ragged(
+            run.indptr,
+            run.rows,
+            run.scores if run.has_order else None,
+            queries=run.queries,
+            corpus=run.corpus,
+            columns={**{name: run.column(name) for name in run.columns}, name: values[run.rows]},
+            column_ranks=run._column_ranks,
+            name=run.name,
+            k=run.k,
+        )
+
+    def _values(self, corpus):
+        """Value of each document of the corpus, made once."""
+        change = vars(self)["transform"]
+        key = ("column scores", self.column, change, self.higher_is_better)
+        return corpus.cached(key, lambda: self._make_values(corpus[self.column], change))
+
+    def _make_values(self, column, change):
+        values = _as_numbers(column, self.column)
+        if change is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                changed = np.asarray(_TRANSFORMS.get(change, change)(values.copy()), dtype=np.float64)
+            if changed.shape != values.shape:
+                raise ValueError(
+                    f"transform made an array of shape {changed.shape} of one of shape {values.shape}; needed is one "
+                    "value for each"
+                )
+            bad = np.flatnonzero(~np.isfinite(changed) & np.isfinite(values))
+            if len(bad):
+                raise ValueError(
+                    f"transform made {changed[bad[0]]} of {values[bad[0]]:g}, the {self.column!r} of document {bad[0]}"
+                )
+            values = changed
+        return values if self.higher_is_better else -values
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = False
+        tags.requires_fit = False
+        return tags
+
+
+def _corpus_of(run):
+    if not isinstance(run, Run):
+        raise TypeError(f"X is a {type(run).__name__}; a ColumnScorer takes a Run, and stands behind a retriever")
+    if run.corpus is None:
+        raise ValueError("the candidates have no corpus, and so no column of it: run.with_corpus(corpus)")
+    return run.corpus
+
+
+def _as_numbers(column, name):
+    """A column of numbers, bools or dates as float64; missing values are NaN."""
+    values = None
+    if isinstance(column, np.ndarray) and column.ndim == 1:
+        if column.dtype == object:
+            kinds = {type(value) for value in column.tolist() if value is not None}
+            if kinds and all(issubclass(kind, date) for kind in kinds):
+                column = column.astype("datetime64[us]")
+            elif any(issubclass(kind, str) for kind in kinds):
+                column = np.empty(0, dtype="U1")
+        if column.dtype.kind == "M":
+            seconds = (column - np.datetime64(0, "us")) / np.timedelta64(1, "s")
+            return np.where(np.isnat(column), np.nan, seconds)
+        if column.dtype.kind in "biufO":
+            try:
+                values = column.astype(np.float64)
+            except (TypeError, ValueError):
+                values = None
+    if values is None:
+        raise TypeError(f"column {name!r} of the corpus does not hold numbers, bools or dates; it cannot be a score")
+    if np.isinf(values).any():
+        raise ValueError(f"column {name!r} of the corpus holds infinite values; a score is finite, or NaN for missing")
+    return values

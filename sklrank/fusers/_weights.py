@@ -1,0 +1,222 @@
+"""Weights of systems: all of a grid, and the best on the training queries."""
+
+from numbers import Real
+
+import numpy as np
+
+from sklrank._kernels._fusion_learned import place_hits
+from sklrank.data import Qrels, Run
+from sklrank.data._ids import show
+from sklrank.metrics import metric_from_name
+from sklrank.metrics._average import aggregate
+from sklrank.metrics._judged import Judged, align, check_same_queries
+
+_MOST_POINTS = 300  # of a lattice that is searched whole: four systems in tenths have 286
+
+
+def simplex_grid(names, step=0.1):
+    """All weights of systems that are multiples of `step` and sum to 1, for a grid search.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The systems: names of score columns.
+    step : float, default=0.1
+        Distance of the points, 1 over a whole number.
+
+    Returns
+    -------
+    list of dict of str to float
+        ``weights`` for a fuser, one dict a point.
+
+    See Also
+    --------
+    ReciprocalRankFuser : Takes the weights, and so do the other fusers.
+
+    Notes
+    -----
+    The points are counted in whole numbers, so that none is lost to rounding. `n` systems and a step of 1 / m have
+    (m + n - 1)! / (m! (n - 1)!) of them: 11, 66, 286 for two, three and four systems in tenths. A system of weight 0 is
+    left out.
+
+    Examples
+    --------
+    >>> from sklrank.fusers import simplex_grid
+    >>> simplex_grid(["bm25", "lsa"], step=0.5)
+    [{'bm25': 1.0, 'lsa': 0.0}, {'bm25': 0.5, 'lsa': 0.5}, {'bm25': 0.0, 'lsa': 1.0}]
+    >>> len(simplex_grid(["bm25", "lsa", "splade"], step=0.1))
+    66
+    """
+    names = _check_names(names)
+    n_units = _units(step)
+    return [dict(zip(names, _weights(units))) for units in _lattice(len(names), n_units)]
+
+
+def _check_names(names):
+    if isinstance(names, str):
+        raise TypeError(f"names are a sequence of str, got one str, {names!r}")
+    names = list(names)
+    strangers = [name for name in names if not isinstance(name, str)]
+    if strangers:
+        raise TypeError(f"names of systems are str, got {show(strangers)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"names of systems are one or more that differ, got {names}")
+    return names
+
+
+def _units(step):
+    """How many steps make 1."""
+    if not isinstance(step, Real) or isinstance(step, bool) or not 0 < step <= 1:
+        raise ValueError(f"step is a number above 0 and up to 1, got {step!r}")
+    n_units = round(1 / step)
+    if abs(n_units * step - 1) > 1e-9:
+        raise ValueError(f"step={step!r} does not divide 1; the next that does is {1 / n_units:g}")
+    return n_units
+
+
+def _lattice(n, total):
+    """All lists of `n` whole numbers that sum to `total`, the first number falling."""
+    if n == 1:
+        yield [total]
+        return
+    for first in range(total, -1, -1):
+        for rest in _lattice(n - 1, total - first):
+            yield [first, *rest]
+
+
+def _weights(units):
+    total = sum(units)
+    return [unit / total for unit in units]
+
+
+def judge(run, y):
+    """Bring judgments to candidates, whether these have an order or not.
+
+    Parameters
+    ----------
+    run : Run
+        Candidates.
+    y : Qrels, list of dict, or what judgments are made from
+        Their judgments, the i-th those of the i-th query; a dict goes by the ids of the queries.
+
+    Returns
+    -------
+    Judged
+        The hits of query i are entries of query i of the run.
+    """
+    if isinstance(y, dict):
+        y = Qrels(y).align(run.queries)
+    check_same_queries(y, run)
+    unordered = Run.from_ragged(
+        run.indptr, run.rows, np.zeros(len(run.rows), dtype=np.float32), queries=run.queries, corpus=run.documents
+    )
+    judged = align(y, unordered)
+    if len(judged) != len(run):
+        raise ValueError(f"judgments of {len(judged)} queries for {len(run)} queries")
+    if not judged.has_judgments.any():
+        raise ValueError("there is nothing to learn from: no query has a judgment")
+    return judged
+
+
+class _Measured:
+    """The metric of candidates under any scores, at the cost of their judged documents."""
+
+    def __init__(self, run, y, metric):
+        self.run = run
+        self.y = y
+        self.metric = metric if callable(metric) else metric_from_name(metric)
+        self.by_hits = hasattr(self.metric, "values")
+        if self.by_hits:
+            self.judged = judged = judge(run, y)
+            self.hit_queries = np.repeat(np.arange(len(judged)), np.diff(judged.hit_indptr))
+            self.hit_places = run.indptr[self.hit_queries] + judged.hit_positions
+            self.rows = np.ascontiguousarray(run.rows)
+
+    def __call__(self, scores):
+        """Value of the metric where the candidates are ranked by `scores`."""
+        if not self.by_hits:
+            return float(self.metric(self.y, self.run._reordered(scores)))
+        judged = self.judged
+        positions = np.empty(len(self.hit_places), dtype=np.int64)
+        scores = np.ascontiguousarray(scores, dtype=np.float64)
+        place_hits(self.run.indptr, self.rows, scores, judged.hit_indptr, self.hit_places, positions)
+        order = np.lexsort((positions, self.hit_queries))
+        ranked = Judged(
+            judged.qids, judged.indptr, judged.grades, judged.in_run, judged.n_retrieved, judged.hit_indptr,
+            positions[order], judged.hit_entries[order], judged.topics,
+        )  # fmt: skip
+        values, counted = self.metric.values(ranked)
+        return aggregate(values, counted, self.metric.how)
+
+
+def learn_weights(score, names, run, y, *, metric="ndcg@10", step=0.1, search="auto"):
+    """Find the weights of systems that rank the training queries best.
+
+    Parameters
+    ----------
+    score : callable
+        Takes weights, a dict of name to float that sums to 1, and gives the fused score of each entry of `run`.
+    names : sequence of str
+        The systems.
+    run : Run
+        Candidates of the training queries.
+    y : Qrels, list of dict, or what judgments are made from
+        Their judgments.
+    metric : str, Metric or callable, default="ndcg@10"
+        What to maximize: a name, or a function of judgments and a run.
+    step : float, default=0.1
+        Distance of the weights that are tried.
+    search : {"auto", "simplex", "coordinate"}, default="auto"
+        All points of `simplex_grid`; or from equal weights on, the step from one system to another that gains most,
+        as long as one does. "auto" tries all where there are no more than 300.
+
+    Returns
+    -------
+    weights : dict of str to float
+        The best; of those that are equally good, the most even.
+    value : float
+        The metric on the training queries.
+    """
+    names, n_units = _check_names(names), _units(step)
+    measured = _Measured(run, y, metric)
+    known = {}
+
+    def goodness(units):
+        """Value of the metric, then how even the weights are."""
+        if units not in known:
+            value = measured(score(dict(zip(names, _weights(units)))))
+            value = -np.inf if np.isnan(value) else value
+            known[units] = (value, -sum(unit * unit for unit in units))
+        return known[units]
+
+    if search == "auto":
+        search = "simplex" if _n_points(len(names), n_units) <= _MOST_POINTS else "coordinate"
+    if search == "simplex":
+        best = max(map(tuple, _lattice(len(names), n_units)), key=goodness)
+    else:
+        best = _climb(_even(len(names), n_units), goodness)
+    return dict(zip(names, _weights(best))), known[best][0]
+
+
+def _n_points(n, total):
+    points = 1
+    for i in range(1, n):
+        points = points * (total + i) // i
+    return points
+
+
+def _even(n, total):
+    """The most even point of the lattice."""
+    return tuple(total // n + (i < total % n) for i in range(n))
+
+
+def _climb(units, goodness):
+    """From neighbour to neighbour, until none is better."""
+    while True:
+        n = len(units)
+        moves = [(i, j, by) for i in range(n) for j in range(n) if i != j for by in {1, units[i]} if 0 < by <= units[i]]
+        near = [tuple(u - by * (s == i) + by * (s == j) for s, u in enumerate(units)) for i, j, by in moves]
+        best = max(near, key=goodness, default=units)
+        if goodness(best) <= goodness(units):
+            return units
+        units = best
