@@ -15,6 +15,8 @@ import numpy as np
 
 from sklrank._kernels._jit import kernel, part
 
+_GAPS = (460316, 204585, 90927, 40412, 17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, and on
+
 
 @part
 def _bits(value):
@@ -117,3 +119,63 @@ def unite(indptrs, offsets, rows, scores):
                 values[s, entry] = scores[offsets[s] + indptrs[s, q] + place - left]
                 ranks[s, entry] = place - left + 1
     return indptr, found, values, ranks
+
+
+@kernel
+def order_entries(indptr, rows, scores, depth, order, bounds):
+    """Order the entries of each query by score, descending, then by row; keep the first `depth`.
+
+    Writes the entries to `order` and the bounds of the queries in it to `bounds`. NaN is no score: such entries are
+    left out.
+    """
+    most = 0
+    for q in range(len(indptr) - 1):
+        most = max(most, indptr[q + 1] - indptr[q])
+    found = np.empty(most, dtype=np.int64)
+    entries = np.empty(most, dtype=np.int64)
+    values = np.empty(most)
+    counts = np.empty(most + 1, dtype=np.int64)
+    end = 0
+    bounds[0] = 0
+    for q in range(len(indptr) - 1):
+        n = 0
+        low, high = np.inf, -np.inf
+        for e in range(indptr[q], indptr[q + 1]):
+            s = scores[e]
+            if s == s:
+                found[n] = e
+                n += 1
+                low, high = min(low, s), max(high, s)
+        # As many buckets as entries, of equal width, put nearly all in their places. What is left to do is for
+        # Shell's sort: its last round where buckets are small, all of it where scores crowd into a few.
+        span = high - low
+        scale = (n - 1) / span if 0 < span < np.inf else np.inf
+        spread = scale < np.inf
+        counts[: n + 1] = 0
+        for i in range(n):
+            counts[int((high - scores[found[i]]) * scale) + 1 if spread else 1] += 1
+        largest = 0
+        for i in range(n):
+            largest = max(largest, counts[i + 1])
+            counts[i + 1] += counts[i]
+        for i in range(n):
+            e = found[i]
+            bucket = int((high - scores[e]) * scale) if spread else 0
+            values[counts[bucket]] = scores[e]
+            entries[counts[bucket]] = e
+            counts[bucket] += 1
+        for gap in _GAPS:
+            for i in range(gap if gap == 1 or largest > 32 else n, n):
+                value, e = values[i], entries[i]
+                j = i
+                while j >= gap and (
+                    values[j - gap] < value or values[j - gap] == value and rows[entries[j - gap]] > rows[e]
+                ):
+                    values[j], entries[j] = values[j - gap], entries[j - gap]
+                    j -= gap
+                values[j], entries[j] = value, e
+        n = min(n, depth)
+        for i in range(n):
+            order[end + i] = entries[i]
+        end += n
+        bounds[q + 1] = end

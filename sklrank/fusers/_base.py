@@ -1,0 +1,233 @@
+"""What fusers have in common: verbs, checks, weights."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import TransformerTags
+
+from sklrank._kernels._fusion import order_entries
+from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
+from sklrank.data import Run
+from sklrank.data._ids import show
+from sklrank.fusers._weights import learn_weights
+from sklrank.metrics import ndcg_score
+from sklrank.metrics._judged import check_same_queries
+
+
+class Fuser(BaseEstimator):
+    """Base of fusers: estimators that make of candidates with several score columns a `Run` with one score.
+
+    A subclass gives in `_fuse` a score to each candidate, NaN to those that it leaves out, and in `_contributions` what
+    each column adds to it. One that learns does so in `_learn`.
+    """
+
+    _parameter_constraints: dict = {"k": [Interval(Integral, 1, None, closed="left"), None]}
+    _learns = True  # from judgments, so that it must be fitted
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Note the score columns, and learn from the judgments what the method learns.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates with score columns, from a `RetrieverUnion` or `Run.union`.
+        y : Qrels or list of dict, default=None
+            Their judgments.
+
+        Returns
+        -------
+        self
+        """
+        names = check_columns(X)
+        self._learn(X, y, names)
+        self.columns_ = names
+        return self
+
+    def _learn(self, run, y, names):
+        """Learn from candidates and their judgments; attributes to set end in an underscore."""
+
+    def transform(self, X):
+        """Rank the candidates of each query by their fused score.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates with score columns.
+
+        Returns
+        -------
+        Run
+            Best first, equal scores by row; it keeps the score columns.
+        """
+        names = self._check(X)
+        scores = self._fuse(X, names)
+        depth = len(scores) if self.k is None else self.k
+        order = np.empty(len(scores), dtype=np.int64)
+        indptr = np.empty_like(X.indptr)
+        order_entries(X.indptr, X.rows, scores, depth, order, indptr)
+        order = order[: indptr[-1]]
+        run = X._take_entries(order, indptr, X.queries)
+        run._scores, run.name, run.k = scores[order], self._stage, self.k or X.k
+        return run
+
+    def predict(self, X):
+        """Rank the candidates of each query by their fused score; the same as `transform`.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates with score columns.
+
+        Returns
+        -------
+        Run
+        """
+        return self.transform(X)
+
+    def fit_transform(self, X, y=None):
+        """Fit, then rank the candidates of each query.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates with score columns.
+        y : Qrels or list of dict, default=None
+            Their judgments.
+
+        Returns
+        -------
+        Run
+        """
+        return self.fit(X, y).transform(X)
+
+    def score(self, X, y, sample_weight=None):
+        """Mean nDCG@10 of the rankings.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates with score columns.
+        y : Qrels or list of dict
+            Their judgments, the i-th those of the i-th query; of another order, `Qrels.align` brings them there.
+        sample_weight : array-like of shape (n_queries,), default=None
+            Weights of the queries.
+
+        Returns
+        -------
+        float
+        """
+        run = self.predict(X)
+        check_same_queries(y, run)
+        return ndcg_score(y, run, k=10, sample_weight=sample_weight)
+
+    def _check(self, X):
+        """Names of the columns to fuse, after a look at `X` and the parameters."""
+        if self._must_be_fitted():
+            check_fitted(self, "columns_")
+        self._validate_params()
+        names = check_columns(X)
+        known = getattr(self, "columns_", names)
+        if set(names) != set(known):
+            raise ValueError(f"candidates with the score columns {list(names)}; the fuser was fitted on {list(known)}")
+        return known
+
+    def _must_be_fitted(self):
+        return self._learns
+
+    def __sklearn_is_fitted__(self):
+        return not self._must_be_fitted() or hasattr(self, "columns_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "fuser"
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = self._must_be_fitted()
+        tags.requires_fit = self._must_be_fitted()
+        return tags
+
+
+class WeightedFuser(Fuser):
+    """Base of fusers in which each column has a weight.
+
+    A subclass gives in ``_prepare(run, names)`` whatever does not depend on the weights, and in ``_combine(run,
+    prepared, weights)`` the fused scores.
+    """
+
+    _parameter_constraints: dict = {
+        **Fuser._parameter_constraints,
+        "weights": [dict, StrOptions({"learn"}), None],
+        "metric": [str, callable],
+    }
+
+    def _must_be_fitted(self):
+        return isinstance(self.weights, str)
+
+    def _learn(self, run, y, names):
+        if not self._must_be_fitted():
+            self._weights(names)
+            return
+        if y is None:
+            raise ValueError('weights="learn" needs the judgments of the training queries: fit(X, y)')
+        prepared = self._prepare(run, names)
+
+        def score(weights):
+            fused = self._combine(run, prepared, np.array([weights[name] for name in names]))
+            return np.where(np.isnan(fused), -np.inf, fused)
+
+        self.weights_, _ = learn_weights(score, names, run, y, metric=self.metric)
+
+    def _fuse(self, run, names):
+        return self._combine(run, self._prepare(run, names), self._weights(names))
+
+    def _weights(self, names):
+        """Weight of each column."""
+        weights = self.weights_ if isinstance(self.weights, str) else self.weights
+        return check_weights(weights, names)
+
+
+def check_columns(run):
+    """Names of the score columns of candidates; TypeError or ValueError where there is nothing to fuse."""
+    if not isinstance(run, Run):
+        raise TypeError(
+            f"X is a {type(run).__name__}; a fuser takes a Run with score columns, as a RetrieverUnion or Run.union "
+            "gives it"
+        )
+    if not run.columns:
+        raise ValueError(
+            "the run has no score columns, so that there is nothing to fuse: a RetrieverUnion has one for each "
+            "retriever, Run.union({name: run}) one for each run"
+        )
+    return run.columns
+
+
+def check_weights(weights, names):
+    """Weights of columns as an array of float64.
+
+    Parameters
+    ----------
+    weights : dict of str to float, or None
+        At least 0, one for each column; ``None``: 1 each.
+    names : sequence of str
+        The columns.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_systems,)
+    """
+    if weights is None:
+        return np.ones(len(names))
+    unknown, missing = [name for name in weights if name not in names], [name for name in names if name not in weights]
+    if unknown:
+        raise ValueError(f"weights of unknown score columns: {show(unknown)}; there are {list(names)}")
+    if missing:
+        raise ValueError(f"weights lack the score columns {show(missing)}; 0 leaves a column out")
+    for name, weight in weights.items():
+        if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+            raise ValueError(f"the weight of {name!r} is {weight!r}; a weight is a number of at least 0")
+    values = np.array([weights[name] for name in names], dtype=np.float64)
+    if not values.any():
+        raise ValueError("all weights are 0, which leaves nothing to fuse")
+    return values
