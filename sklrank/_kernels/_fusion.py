@@ -148,9 +148,9 @@ def order_entries(indptr, rows, scores, depth, order, bounds):
                 low, high = min(low, s), max(high, s)
         # As many buckets as entries, of equal width, put nearly all in their places. What is left to do is for
         # Shell's sort: its last round where buckets are small, all of it where scores crowd into a few.
-        span = high - low
-        scale = (n - 1) / span if 0 < span < np.inf else np.inf
-        spread = scale < np.inf
+        span = high - low if -1e300 < low and high < 1e300 else 0.0
+        spread = span > 1e-290
+        scale = (n - 1) / span if spread else 0.0
         counts[: n + 1] = 0
         for i in range(n):
             counts[int((high - scores[found[i]]) * scale) + 1 if spread else 1] += 1
