@@ -1,5 +1,7 @@
 """Our own battery over every retriever."""
 
+import inspect
+
 import pytest
 from contracts import retriever_contracts
 
@@ -8,7 +10,11 @@ from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25Retriever, LanguageModelRetriever, TfidfRetriever
 
 RETRIEVERS = {
-    **{name: getattr(sklrank.retrievers, name) for name in sklrank.retrievers.__all__},
+    **{
+        name: value
+        for name in sklrank.retrievers.__all__
+        if next(iter(inspect.signature(value := getattr(sklrank.retrievers, name)).parameters)) == "corpus"
+    },
     "BM25Retriever-stemmed": lambda corpus: BM25Retriever(corpus, vectorizer=TermVectorizer(stemmer="english")),
     "BM25Retriever-bm25l": lambda corpus: BM25Retriever(corpus, method="bm25l"),
     "LanguageModelRetriever-jelinek-mercer": lambda corpus: LanguageModelRetriever(corpus, smoothing="jelinek-mercer"),
