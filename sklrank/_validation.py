@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 __all__ = [
     "BaseComposition",
@@ -48,21 +48,24 @@ def is_matrix_like(X):
     return module not in ("pandas", "polars") and hasattr(X, "__array__") and is_matrix_like(np.asarray(X))
 
 
-def check_term_weights(estimator, X, *, reset):
+def check_term_weights(estimator, X, *, reset=True):
     """`X` as a CSR matrix of float64 term weights, at least 0.
 
     Parameters
     ----------
-    estimator : estimator
-        Whose number of features is learned (`reset`) or checked.
+    estimator : estimator or None
+        Whose number of features is learned (`reset`) or checked. ``None``: `X` comes from an encoder, not from a user.
     X : matrix of shape (n_samples, n_terms)
-    reset : bool
+    reset : bool, default=True
 
     Returns
     -------
     scipy.sparse.csr_array
     """
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=np.float64)
+    if estimator is None:
+        X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_min_samples=0)
+    else:
+        X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=np.float64)
     X = sparse.csr_array(X)
     if X.nnz and X.data.min() < 0:
         raise ValueError(f"Negative values in data: term weights are at least 0, got {X.data.min()}")

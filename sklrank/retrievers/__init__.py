@@ -2,8 +2,22 @@
 
 from sklrank.retrievers._bm25 import BM25Retriever
 from sklrank.retrievers._bm25f import BM25FRetriever
+from sklrank.retrievers._feedback import Bo1Retriever, KLRetriever, RM3Retriever
 from sklrank.retrievers._language_model import LanguageModelRetriever
+from sklrank.retrievers._rocchio import RocchioRetriever
+from sklrank.retrievers._sparse import SparseRetriever
 from sklrank.retrievers._tfidf import TfidfRetriever
 from sklrank.retrievers._union import RetrieverUnion
 
-__all__ = ["BM25FRetriever", "BM25Retriever", "LanguageModelRetriever", "RetrieverUnion", "TfidfRetriever"]
+__all__ = [
+    "BM25FRetriever",
+    "BM25Retriever",
+    "Bo1Retriever",
+    "KLRetriever",
+    "LanguageModelRetriever",
+    "RM3Retriever",
+    "RetrieverUnion",
+    "RocchioRetriever",
+    "SparseRetriever",
+    "TfidfRetriever",
+]

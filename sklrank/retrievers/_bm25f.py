@@ -126,10 +126,8 @@ class BM25FRetriever(LexicalRetriever):
     def _build_fielded(self, fields):
         vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
         vectorizer.fit(self.corpus_.text(fields).tolist())
-        checker = clone(self)
         matrices = [
-            check_term_weights(checker, vectorizer.transform(self.corpus_.text(field).tolist()), reset=True)
-            for field in fields
+            check_term_weights(None, vectorizer.transform(self.corpus_.text(field).tolist())) for field in fields
         ]
         union = sum(matrices[1:], start=matrices[0])
         pattern = union.copy()

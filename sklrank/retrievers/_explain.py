@@ -21,19 +21,23 @@ class Explanation:
     score : float
         Its score.
     terms : list of dict
-        For each term of the query: ``term``, ``query_weight``, ``count`` (in the document),
-        ``document_frequency`` (documents that hold it) and ``contribution`` to the score; largest first.
+        For each term of the query: ``term``, ``query_weight``, ``count`` (in the document; the weight there, where
+        terms have weights), ``document_frequency`` (documents that hold it) and ``contribution`` to the score; largest
+        first.
     bias : float
         What the document gets beside its terms, for its length.
+    counted : bool, default=True
+        Whether a document holds a term some times, rather than with some weight.
     """
 
     docid: str
     score: float
     terms: list
     bias: float = 0.0
+    counted: bool = True
 
     @classmethod
-    def of(cls, docid, names, weights, counts, frequencies, contributions, bias):
+    def of(cls, docid, names, weights, counts, frequencies, contributions, bias, counted=True):
         """Gather the columns; contributions are added as the index adds them."""
         score = np.float32(0)
         for value in contributions:
@@ -42,7 +46,7 @@ class Explanation:
         columns = names, weights.tolist(), counts, frequencies.tolist(), contributions.tolist()
         terms = [dict(zip(_TERM_FIELDS, values)) for values in zip(*columns)]
         terms.sort(key=lambda term: -term["contribution"])
-        return cls(docid, float(score + np.float32(bias)), terms, bias)
+        return cls(docid, float(score + np.float32(bias)), terms, bias, counted)
 
     def to_frame(self):
         """One row a term.
@@ -56,7 +60,8 @@ class Explanation:
     def __str__(self):
         lines = [f"{self.score:.6g}  {self.docid}"]
         for t in self.terms:
-            times = f"{t['count']:g} times, in {t['document_frequency']} documents" if t["count"] else "not there"
+            held = f"{t['count']:g} times" if self.counted else f"weight {t['count']:g}"
+            times = f"{held}, in {t['document_frequency']} documents" if t["count"] else "not there"
             weight = f" × {t['query_weight']:g} in the query" if t["query_weight"] != 1 else ""
             lines.append(f"  {t['contribution']:.6g}  {t['term']}  ({times}{weight})")
         if self.bias:

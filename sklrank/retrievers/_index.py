@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from sklrank._kernels._postings import invert, invert_matrix, skip_table
 from sklrank._kernels._search import (
@@ -40,7 +41,7 @@ class Segment:
         Bounds of the terms' lists.
     docs : ndarray of uint32, shape (n_postings,)
         Documents, counted from `base`, ascending within a list.
-    counts : ndarray of uint16, uint32 or float32, shape (n_postings,)
+    counts : ndarray of uint8, uint16, uint32 or float32, shape (n_postings,)
         How often the term occurs in the document, or its weight there.
     """
 
@@ -56,6 +57,12 @@ class Segment:
         # Memory maps are read-only, and a kernel is compiled anew for what may be written.
         for array in (self.lengths, self.indptr, self.docs, self.counts):
             array.flags.writeable = False
+
+    def forward(self):
+        """The terms of each document, and the postings that say so: CSR of shape (n_documents, n_terms)."""
+        positions = np.arange(len(self.docs), dtype=sparse.get_index_dtype(maxval=len(self.docs)))
+        shape = len(self.lengths), len(self.indptr) - 1
+        return sparse.csc_array((positions, self.docs.astype(np.int64), self.indptr), shape=shape).tocsr()
 
     @cached_property
     def skips(self):
@@ -76,12 +83,19 @@ class Segment:
         return cls(base, lengths, *invert(token_ids, indptr, n_terms))
 
     @classmethod
-    def from_matrix(cls, base, matrix):
-        """Invert a CSR matrix of counts or weights, shape (n_documents, n_terms)."""
+    def from_matrix(cls, base, matrix, dtype=None, units=None):
+        """Invert a CSR matrix of counts or weights, shape (n_documents, n_terms).
+
+        Counts are of the given `dtype`, by default the smallest that holds them; where there are `units`, they are
+        multiples of the unit of the term, rounded, and at least 1.
+        """
         data = matrix.data
-        whole = data.dtype.kind in "iu" or (data == np.trunc(data)).all()
-        largest = data.max(initial=0)
-        dtype = np.float32 if not whole or largest >= 2**32 else np.uint16 if largest < 2**16 else np.uint32
+        if dtype is None:
+            whole = data.dtype.kind in "iu" or (data == np.trunc(data)).all()
+            largest = data.max(initial=0)
+            dtype = np.float32 if not whole or largest >= 2**32 else np.uint16 if largest < 2**16 else np.uint32
+        if units is not None:
+            data = np.maximum(np.rint(data / units[matrix.indices]), 1)
         lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
         indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32)
         return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
@@ -101,12 +115,15 @@ class Index:
         Number of terms.
     vectorizer : transformer or None
         What turned texts into terms, fitted.
+    units : ndarray of float64, shape (n_terms,), default=None
+        What a count of 1 stands for, term by term, where weights are kept as small integers.
     """
 
-    def __init__(self, segments, n_terms, vectorizer=None):
+    def __init__(self, segments, n_terms, vectorizer=None, units=None):
         self.segments = segments
         self.n_terms = n_terms
         self.vectorizer = vectorizer
+        self.units = units
         self.n_documents = sum(len(segment.lengths) for segment in segments)
         self.total_length = sum(float(segment.lengths.sum()) for segment in segments)
         self.document_frequencies = sum(np.diff(segment.indptr) for segment in segments)
@@ -130,8 +147,41 @@ class Index:
             for segment in self.segments:
                 terms = np.repeat(np.arange(self.n_terms), np.diff(segment.indptr))
                 total += np.bincount(terms, weights=segment.counts, minlength=self.n_terms)
-            self._collection_frequencies = total
+            self._collection_frequencies = total if self.units is None else total * self.units
         return self._collection_frequencies
+
+    def contents(self, rows, impacts=None):
+        """The terms of documents.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            The documents; one may come several times.
+        impacts : Impacts, default=None
+            Formula that says what a term is worth in a document. ``None``: as often as it occurs there.
+
+        Returns
+        -------
+        owners : ndarray of int64
+            Position in `rows` of the document that each term stands in, ascending.
+        terms : ndarray of int64
+            Terms, ascending within a document.
+        values : ndarray of float64
+            What each is worth.
+        """
+        parts = []
+        for s, segment in enumerate(self.segments):
+            forward = self._derived.get(("forward", s), segment.forward)
+            inside = np.flatnonzero((rows >= segment.base) & (rows < segment.base + len(segment.lengths)))
+            taken = forward[rows[inside] - segment.base]
+            owners, terms = inside.repeat(np.diff(taken.indptr)), taken.indices.astype(np.int64)
+            values = segment.counts[taken.data] if impacts is None else impacts.of_postings(s, terms, taken.data)
+            parts.append((owners, terms, values.astype(np.float64)))
+        owners, terms, values = map(np.concatenate, zip(*parts)) if len(parts) > 1 else parts[0]
+        if len(parts) > 1:
+            order = np.argsort(owners, kind="stable")
+            owners, terms, values = owners[order], terms[order], values[order]
+        return owners, terms, values if self.units is None else values * self.units[terms]
 
     def impacts(self, key, weigh):
         """The impacts under `key`, with formulas by ``weigh(index)`` where they are not there yet.
@@ -177,6 +227,8 @@ class Weighting:
         For each segment what a document gets for each query term, matched or not.
     counts : list of ndarray of float32, default=None
         For each segment what stands in for its counts.
+    dtype : dtype, default=float32
+        That of the impacts; uint8 where they are integers below 256.
     """
 
     form: int
@@ -186,6 +238,7 @@ class Weighting:
     second: float = 0.0
     bias: list | None = None
     counts: list | None = None
+    dtype: type = np.float32
 
 
 class Impacts:
@@ -203,7 +256,7 @@ class Impacts:
         self.segments = index.segments
         self.weighting = weighting
         self._df = index.document_frequencies
-        self._values = [np.empty(len(segment.docs), dtype=np.float32) for segment in index.segments]
+        self._values = [np.empty(len(segment.docs), dtype=weighting.dtype) for segment in index.segments]
         self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
         self._prunes = weighting.bias is None and max(len(s.lengths) for s in index.segments) > _SMALL_CORPUS
         if self._prunes:
@@ -229,6 +282,11 @@ class Impacts:
                     lists = segment.indptr, segment.docs, self._values[s], self._maxima[s]
                     fill_codes(terms, *lists, *self._codes[s])
             self._ready[terms] = True  # after the values, for those who look without the lock
+
+    def of_postings(self, s, terms, positions):
+        """The impacts of postings of segment `s`, which are those of `terms` at these positions."""
+        self._fill(np.unique(terms))
+        return self._values[s][positions]
 
     def order(self, indptr, terms, weights):
         """Bring the terms of queries into the order in which scores are added, with their impacts computed."""

@@ -75,6 +75,7 @@ class LanguageModelRetriever(LexicalRetriever):
     """
 
     _stage = "lm"
+    _log_likelihood = True
 
     _parameter_constraints: dict = {
         **LexicalRetriever._parameter_constraints,

@@ -1,4 +1,4 @@
-"""What retrievers over an inverted index have in common."""
+"""What retrievers that match words have in common."""
 
 from numbers import Integral
 
@@ -6,25 +6,20 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from sklrank._validation import HasMethods, _fit_context, check_fitted, check_term_weights
+from sklrank._validation import HasMethods, _fit_context, check_term_weights
 from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.encoders import TermVectorizer
-from sklrank.retrievers._base import CorpusRetriever
-from sklrank.retrievers._explain import Explanation, Highlight, best_passage
-from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers._explain import Highlight, best_passage
 from sklrank.retrievers._index import Index, Segment
+from sklrank.retrievers._inverted import InvertedIndexRetriever
 
 
-class LexicalRetriever(CorpusRetriever):
-    """Base of retrievers over an inverted index.
-
-    A subclass says in `_formula` which parameters its scores depend on, and makes of them a `Weighting` of the
-    index in `_weigh`.
-    """
+class LexicalRetriever(InvertedIndexRetriever):
+    """Base of retrievers that match words."""
 
     _parameter_constraints: dict = {
-        **CorpusRetriever._parameter_constraints,
+        **InvertedIndexRetriever._parameter_constraints,
         "vectorizer": [HasMethods(["fit", "transform"]), None],
     }
 
@@ -74,20 +69,8 @@ class LexicalRetriever(CorpusRetriever):
             n_terms = len(vectorizer.vocabulary_)
             return Index([Segment.from_tokens(0, token_ids, indptr, n_terms)], n_terms, vectorizer)
         weights = (vectorizer.transform if frozen else vectorizer.fit_transform)(texts.tolist())
-        matrix = check_term_weights(clone(self), weights, reset=True)
+        matrix = check_term_weights(None, weights)
         return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
-
-    def _impacts(self):
-        formula = self._formula()
-        try:
-            return self.index_.impacts(formula, self._validated_weigh)
-        except TypeError:  # a parameter that is not even hashable
-            self._validated_weigh(self.index_)
-            raise
-
-    def _validated_weigh(self, index):
-        self._validate_params()
-        return self._weigh(index)
 
     def _terms_of(self, X):
         """Terms of the queries, ragged, with their weights."""
@@ -97,75 +80,24 @@ class LexicalRetriever(CorpusRetriever):
             return indptr, terms, np.ones(len(terms), dtype=np.float32)
         if vectorizer is not None:
             X = vectorizer.transform(X)
-        matrix = check_term_weights(self if vectorizer is None else clone(self), X, reset=vectorizer is not None)
+        matrix = check_term_weights(self if vectorizer is None else None, X, reset=False)
         return matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32), matrix.data.astype(np.float32)
 
     def _weigh_queries(self, indptr, terms, weights):
         """Weights of the queries' terms; a formula that has its own overrides this."""
         return weights
 
-    def _search(self, X, k, filter=None):
-        self._check_call(k)
-        impacts = self._impacts()
+    def _prepare(self, X):
+        """Queries, and their terms and weights, ragged."""
         if self.index_.vectorizer is None:
             matrix = X.matrix if isinstance(X, Queries) else X
             matrix = check_term_weights(self, matrix, reset=False)
             queries = X if isinstance(X, Queries) else Queries.unnamed(matrix.shape[0])
-            terms = self._terms_of(matrix)
+            indptr, terms, weights = self._terms_of(matrix)
         else:
             queries = Queries.of(X)
-            terms = self._terms_of(queries.texts)
-        indptr, terms, weights = terms
-        weights = self._weigh_queries(indptr, terms, weights)
-        filter = self._chosen_filter(filter, queries)
-        parts = []
-        for start, stop, masks, mask_of in resolve_filter(filter, len(queries), self.corpus_):
-            bounds = indptr[start : stop + 1]
-            inside = slice(bounds[0], bounds[-1])
-            parts.append(
-                impacts.search(bounds - bounds[0], terms[inside], weights[inside], k, masks, mask_of, self.n_jobs)
-            )
-        bounds, rows, scores = parts[0] if len(parts) == 1 else _stack(parts)
-        return self._run(bounds, rows, scores, queries, k)
-
-    # --- for people
-    def _one_query(self, query):
-        """The terms of one query in the order in which their contributions are added."""
-        check_fitted(self, "index_")
-        impacts = self._impacts()
-        indptr, terms, weights = self._terms_of([query] if isinstance(query, str) else query)
-        if len(indptr) != 2:
-            raise ValueError(f"one query is needed, got {len(indptr) - 1}")
-        weights = self._weigh_queries(indptr, terms, weights)
-        _, terms, weights = impacts.order(indptr, terms, weights)
-        return impacts, terms, weights
-
-    def _term_names(self, terms):
-        vectorizer = self.index_.vectorizer
-        if vectorizer is None:
-            return [str(t) for t in terms.tolist()]
-        return vectorizer.get_feature_names_out()[terms.astype(np.int64)].tolist()
-
-    def explain(self, query, docid):
-        """Take the score of a document apart.
-
-        Parameters
-        ----------
-        query : str
-            The query.
-        docid : str
-            The document.
-
-        Returns
-        -------
-        Explanation
-            What each term of the query contributes; the sum is the score.
-        """
-        impacts, terms, weights = self._one_query(query)
-        row = int(self.corpus_.rows([docid])[0])
-        values, counts, bias = impacts.contributions(terms, weights, row)
-        frequencies = self.index_.document_frequencies[terms.astype(np.int64)]
-        return Explanation.of(docid, self._term_names(terms), weights, counts, frequencies, values, bias)
+            indptr, terms, weights = self._terms_of(queries.texts)
+        return queries, (indptr, terms, self._weigh_queries(indptr, terms, weights))
 
     def highlight(self, query, docid, window=40):
         """The passage of a document that matches a query best, and where the matches are.
@@ -185,7 +117,9 @@ class LexicalRetriever(CorpusRetriever):
             Text of the document, bounds of the passage, and spans of matched terms, in characters.
         """
         vectorizer = self.index_.vectorizer if hasattr(self, "index_") else None
-        impacts, terms, weights = self._one_query(query)
+        terms = self._one_query(query)
+        impacts = self._impacts()
+        _, terms, weights = impacts.order(*terms)
         if not isinstance(vectorizer, TermVectorizer):
             raise ValueError("highlight needs the positions of terms in the text, which only a TermVectorizer tells")
         if not isinstance(window, Integral) or window < 1:
@@ -201,20 +135,8 @@ class LexicalRetriever(CorpusRetriever):
         bounds = (int(starts[start]), int(ends[start:stop].max())) if stop > start else (0, 0)
         return Highlight(docid, text, *bounds, spans)
 
-    def __sklearn_is_fitted__(self):
-        # Otherwise scikit-learn looks for any name with an underscore behind, and finds the parameter `lambda_`.
-        return hasattr(self, "index_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.vectorizer is None
         tags.input_tags.positive_only = True
         return tags
-
-
-def _stack(parts):
-    """Join ragged rankings of consecutive queries."""
-    ends = np.cumsum([bounds[-1] for bounds, _, _ in parts])
-    starts = ends - [bounds[-1] for bounds, _, _ in parts]
-    bounds = np.concatenate([[0]] + [part[0][1:] + start for part, start in zip(parts, starts)])
-    return bounds, np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts])

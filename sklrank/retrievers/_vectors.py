@@ -1,5 +1,7 @@
 """What retrievers over dense vectors have in common."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
@@ -12,6 +14,20 @@ from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._encoding import encode_corpus, encode_queries
 
 _UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
+
+
+@dataclass(frozen=True)
+class QueryVectors:
+    """Queries that have their vectors already, and need no encoder.
+
+    Attributes
+    ----------
+    queries : Queries
+    vectors : ndarray of shape (n_queries, n_features)
+    """
+
+    queries: Queries
+    vectors: np.ndarray
 
 
 class VectorRetriever(CorpusRetriever):
@@ -48,9 +64,10 @@ class VectorRetriever(CorpusRetriever):
     def _query_vectors(self, X):
         """Queries and their vectors, prepared as those of the documents."""
         check_fitted(self, "vectors_")
-        if self.encoder is None and not isinstance(X, Queries):
+        given = isinstance(X, QueryVectors)
+        if self.encoder is None and not isinstance(X, (Queries, QueryVectors)):
             X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
-        queries, vectors = encode_queries(X, self.encoded_)
+        queries, vectors = (X.queries, X.vectors) if given else encode_queries(X, self.encoded_)
         if vectors.shape[1] != self.vectors_.shape[1]:
             raise ValueError(
                 f"queries have {vectors.shape[1]} dimensions, the documents {self.vectors_.shape[1]}: both come from "
