@@ -162,7 +162,8 @@ def contract_small_corpora(make):
     with pytest.raises(ValueError):
         make(Corpus([])).fit(TEXTS)
     run = make(Corpus({"only": "heat flows"})).fit(TEXTS).predict(["heat", "", "flows heat"])
-    assert run.docids == [["only"], [], ["only"]]
+    finds_all = "metric" in make(None).get_params()  # vectors are similar to any other, terms occur or not
+    assert run.docids == [["only"], ["only"] if finds_all else [], ["only"]]
 
 
 def contract_k_is_a_prefix(make):

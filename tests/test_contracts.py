@@ -1,20 +1,36 @@
 """Our own battery over every retriever."""
 
 import inspect
+from functools import partial
+from operator import methodcaller
 
 import pytest
 from contracts import retriever_contracts
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import sklrank.retrievers
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25Retriever, LanguageModelRetriever, TfidfRetriever
 
+HASHED = HashingVectorizer(n_features=64, alternate_sign=False)
+ENCODERS = {"SparseRetriever": HASHED}  # for texts; the others take one dense vector
+DENSE = make_pipeline(HASHED, FunctionTransformer(methodcaller("toarray"), accept_sparse=True))
+
+
+def makers():
+    """For each public retriever over a corpus what makes one for texts."""
+    for name in sklrank.retrievers.__all__:
+        retriever = getattr(sklrank.retrievers, name)
+        parameters = inspect.signature(retriever).parameters
+        if next(iter(parameters)) == "corpus":
+            encoder = {"encoder": ENCODERS.get(name, DENSE)} if "encoder" in parameters else {}
+            yield name, partial(retriever, **encoder)
+
+
 RETRIEVERS = {
-    **{
-        name: value
-        for name in sklrank.retrievers.__all__
-        if next(iter(inspect.signature(value := getattr(sklrank.retrievers, name)).parameters)) == "corpus"
-    },
+    **dict(makers()),
     "BM25Retriever-stemmed": lambda corpus: BM25Retriever(corpus, vectorizer=TermVectorizer(stemmer="english")),
     "BM25Retriever-bm25l": lambda corpus: BM25Retriever(corpus, method="bm25l"),
     "LanguageModelRetriever-jelinek-mercer": lambda corpus: LanguageModelRetriever(corpus, smoothing="jelinek-mercer"),
