@@ -179,3 +179,210 @@ def order_entries(indptr, rows, scores, depth, order, bounds):
             order[end + i] = entries[i]
         end += n
         bounds[q + 1] = end
+
+
+@kernel
+def add_reciprocal_ranks(ranks, constant, weight, totals, errors, counts):
+    """Add to each entry what one system gives it: ``weight / (constant + rank)``.
+
+    What the additions lose to rounding goes to `errors` (Knuth's TwoSum), so that documents with the same ranks in
+    another order of systems tie, as they should. Free of branches, for vector instructions.
+    """
+    for e in range(len(ranks)):
+        rank = ranks[e]
+        found = rank == rank
+        value = weight * np.divide(1.0, constant + rank) if found else 0.0
+        total = totals[e]
+        new = total + value
+        added = new - total
+        errors[e] += (total - (new - added)) + (value - added)
+        totals[e] = new
+        counts[e] += 1.0 if found else 0.0
+
+
+@kernel
+def add_values(indptr, values, absent, weight, totals, errors, counts, mass):
+    """Add to each entry the value that one system gives it, times a weight.
+
+    An entry that the system did not find has ``absent[q]`` in its place, and nothing where that is NaN. `counts` and
+    `mass` add up the systems that found an entry, and their weights.
+    """
+    for q in range(len(indptr) - 1):
+        otherwise = absent[q] * weight if absent[q] == absent[q] else 0.0
+        for e in range(indptr[q], indptr[q + 1]):
+            found = values[e] == values[e]
+            value = values[e] * weight if found else otherwise
+            total = totals[e]
+            new = total + value
+            added = new - total
+            errors[e] += (total - (new - added)) + (value - added)
+            totals[e] = new
+            counts[e] += 1.0 if found else 0.0
+            mass[e] += weight if found else 0.0
+
+
+@kernel
+def describe(indptr, scores, out):
+    """Length, lowest, highest, mean, deviation and norm of each list.
+
+    NaN is no score, and what is infinite counts as the finite score nearest to it. Mean and (population) deviation are
+    those of the scores moved to the range from 0 to 1, the norm is that of the scores over the largest magnitude: so
+    neither overflows. A constant list has the mean 0. An empty one is all zeros.
+    """
+    for q in range(len(indptr) - 1):
+        n = 0
+        low, high = np.inf, -np.inf
+        for e in range(indptr[q], indptr[q + 1]):
+            s = scores[e]
+            if s == s:
+                n += 1
+                if -np.inf < s < np.inf:
+                    low, high = min(low, s), max(high, s)
+        if n == 0:
+            out[q] = 0.0
+            continue
+        if low > high:  # all are infinite
+            low, high = 0.0, 1.0
+        half = low * 0.5
+        span = high * 0.5 - half
+        per_span = 1.0 / span if span > 1e-300 else 0.0
+        largest = max(abs(low), abs(high))
+        per_largest = 1.0 / largest if largest > 1e-300 else 0.0
+        total, squares = 0.0, 0.0
+        for e in range(indptr[q], indptr[q + 1]):
+            s = scores[e]
+            if s == s:
+                s = min(max(s, low), high)
+                total += (s * 0.5 - half) * per_span
+                squares += (s * per_largest) ** 2
+        mean = total / n
+        deviation = 0.0
+        for e in range(indptr[q], indptr[q + 1]):
+            s = scores[e]
+            if s == s:
+                s = min(max(s, low), high)
+                deviation += ((s * 0.5 - half) * per_span - mean) ** 2
+        out[q, 0], out[q, 1], out[q, 2] = n, low, high
+        out[q, 3], out[q, 4], out[q, 5] = mean, np.sqrt(deviation / n), np.sqrt(squares)
+
+
+@kernel
+def rescale(indptr, scores, low, high, shift, scale, out):
+    """Clip the scores of each list to `low` and `high`, then ``(score / 2 - shift) / scale``; NaN stays NaN.
+
+    Halves, because the range of a list may be more than the largest number.
+    """
+    for q in range(len(indptr) - 1):
+        bottom, top, origin, unit = low[q], high[q], shift[q], scale[q]
+        for e in range(indptr[q], indptr[q + 1]):
+            s = scores[e]
+            s = bottom if s < bottom else s
+            s = top if s > top else s
+            out[e] = np.divide(s * 0.5 - origin, unit)
+
+
+@kernel
+def weighted_median(indptr, values, absent, weights, out):
+    """Median of the values of each entry; `absent` stands for a missing one, unless that is NaN, too.
+
+    Half of the weight lies on either side of it; where two values share the middle it is their mean.
+    """
+    n_systems = len(weights)
+    row = np.empty(n_systems)
+    weight = np.empty(n_systems)
+    for q in range(len(indptr) - 1):
+        for e in range(indptr[q], indptr[q + 1]):
+            n = 0
+            total = 0.0
+            for s in range(n_systems):
+                value = values[s, e]
+                if value != value:
+                    value = absent[s, q]
+                if value == value:
+                    i = n
+                    while i > 0 and row[i - 1] > value:
+                        row[i], weight[i] = row[i - 1], weight[i - 1]
+                        i -= 1
+                    row[i], weight[i] = value, weights[s]
+                    total += weights[s]
+                    n += 1
+            if n == 0:
+                out[e] = np.nan
+                continue
+            i, below = 0, weight[0]
+            while i < n - 1 and below < total * (0.5 - 1e-12):
+                i += 1
+                below += weight[i]
+            even = i < n - 1 and below <= total * (0.5 + 1e-12)
+            out[e] = row[i] * 0.5 + row[i + 1] * 0.5 if even else row[i]
+
+
+@part
+def _margin(ranks, weights, i, j):
+    """Weight of the systems that rank i before j, less that of those that rank j before i."""
+    margin = 0.0
+    for s in range(len(weights)):
+        if ranks[s, i] < ranks[s, j]:
+            margin += weights[s]
+        elif ranks[s, j] < ranks[s, i]:
+            margin -= weights[s]
+    return margin
+
+
+@kernel
+def condorcet(indptr, ranks, weights, order, out):
+    """Order the entries of each query by majority, starting from `order`; a tie keeps that.
+
+    Ranks are infinite where a system did not find an entry. Merge sort: neighbours in its result were compared, and the
+    first one lost to none. Writes the number of entries less the position.
+    """
+    most = 0
+    for q in range(len(indptr) - 1):
+        most = max(most, indptr[q + 1] - indptr[q])
+    spare = np.empty(most, dtype=np.int64)
+    tie = -1e-12 * weights.sum()
+    for q in range(len(indptr) - 1):
+        source, target = order[indptr[q] : indptr[q + 1]], spare
+        n = len(source)
+        width = 1
+        while width < n:
+            for start in range(0, n, 2 * width):
+                left, right = start, min(start + width, n)
+                middle, stop = right, min(start + 2 * width, n)
+                for i in range(start, stop):
+                    takes_left = left < middle
+                    if takes_left and right < stop:
+                        takes_left = _margin(ranks, weights, source[left], source[right]) >= tie
+                    if takes_left:
+                        target[i] = source[left]
+                        left += 1
+                    else:
+                        target[i] = source[right]
+                        right += 1
+            source, target = target, source
+            width *= 2
+        for i in range(n):
+            out[source[i]] = n - i
+
+
+@kernel
+def copeland(indptr, ranks, weights, out):
+    """Number of other entries of the query that a majority ranks below each, ties counting one half."""
+    most = 0
+    for q in range(len(indptr) - 1):
+        most = max(most, indptr[q + 1] - indptr[q])
+    margins = np.empty(most)
+    tie = 1e-12 * weights.sum()
+    for q in range(len(indptr) - 1):
+        start, stop = indptr[q], indptr[q + 1]
+        for i in range(start, stop):
+            margins[: stop - start] = 0.0
+            for s in range(len(weights)):
+                rank, weight = ranks[s, i], weights[s]
+                for j in range(start, stop):
+                    vote = weight if rank < ranks[s, j] else 0.0
+                    margins[j - start] += vote - (weight if ranks[s, j] < rank else 0.0)
+            points = -0.5  # it ties with itself
+            for j in range(stop - start):
+                points += 1.0 if margins[j] > tie else 0.5 if margins[j] >= -tie else 0.0
+            out[i] = points

@@ -152,8 +152,8 @@ class Fuser(BaseEstimator):
 class WeightedFuser(Fuser):
     """Base of fusers in which each column has a weight.
 
-    A subclass gives in ``_prepare(run, names)`` whatever does not depend on the weights, and in ``_combine(run,
-    prepared, weights)`` the fused scores.
+    A subclass gives in ``_prepare(run, names)`` the `Lists` of some columns, which do not depend on the weights, in
+    ``_combine(lists, weights)`` the fused scores, and in ``_contribute(lists, weights)`` what each column adds to them.
     """
 
     _parameter_constraints: dict = {
@@ -171,21 +171,57 @@ class WeightedFuser(Fuser):
             return
         if y is None:
             raise ValueError('weights="learn" needs the judgments of the training queries: fit(X, y)')
-        prepared = self._prepare(run, names)
+        lists = self._prepare(run, names)
 
         def score(weights):
-            fused = self._combine(run, prepared, np.array([weights[name] for name in names]))
+            weights = np.array([weights[name] for name in names])
+            kept = weights > 0
+            some = self._prepare(run, _pick(names, kept)) if self._is_joint() else lists.of_systems(kept)
+            fused = self._combine(some, weights[kept])
             return np.where(np.isnan(fused), -np.inf, fused)
 
         self.weights_, _ = learn_weights(score, names, run, y, metric=self.metric)
 
+    def _is_joint(self):
+        """Whether what a list gives depends on the other lists."""
+        return False
+
     def _fuse(self, run, names):
-        return self._combine(run, self._prepare(run, names), self._weights(names))
+        weights = self._weights(names)
+        kept = weights > 0
+        return self._combine(self._prepare(run, _pick(names, kept)), weights[kept])
+
+    def _contributions(self, run):
+        """What each column gives to the candidates.
+
+        Parameters
+        ----------
+        run : Run
+            Candidates with score columns.
+
+        Returns
+        -------
+        normalized : ndarray of float64, shape (n_systems, n_entries)
+            The value that is fused; NaN where the column has none, or weight 0.
+        contributions : ndarray of float64, shape (n_systems, n_entries)
+            What that adds to the fused score; NaN where nothing does, or the method does not add.
+        """
+        names = self._check(run)
+        weights = self._weights(names)
+        kept = weights > 0
+        lists = self._prepare(run, _pick(names, kept))
+        normalized, contributions = np.full((2, len(names), len(run.rows)), np.nan)
+        normalized[kept], contributions[kept] = lists.values, self._contribute(lists, weights[kept])
+        return normalized, contributions
 
     def _weights(self, names):
         """Weight of each column."""
         weights = self.weights_ if isinstance(self.weights, str) else self.weights
         return check_weights(weights, names)
+
+
+def _pick(names, chosen):
+    return [name for name, one in zip(names, chosen) if one]
 
 
 def check_columns(run):

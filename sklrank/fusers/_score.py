@@ -1,0 +1,250 @@
+"""Fusion of scores."""
+
+from numbers import Real
+
+import numpy as np
+
+from sklrank._kernels._fusion import weighted_median
+from sklrank._validation import Interval, StrOptions
+from sklrank.data._ids import show
+from sklrank.fusers._base import WeightedFuser
+from sklrank.fusers._normalize import NORMS, Lists, normalize
+
+_SUMS = ("sum", "weighted", "mnz", "gmnz", "wmnz")
+_OF_FOUND = ("anz", "max", "min", "median")  # their authors look at the lists that have a document
+_MEANS = ("geometric", "harmonic")
+_FLOOR = 1e-3  # of geometric and harmonic means
+
+
+class ScoreFuser(WeightedFuser):
+    r"""Fuse scores: normalize each list, then combine what each document got.
+
+    Parameters
+    ----------
+    method : str, default="sum"
+        With :math:`s_i` the normalized score of a document in list :math:`i`, :math:`w_i` the weight of the list, and
+        :math:`N` the number of lists that have the document:
+
+        - "sum" (CombSUM): :math:`\sum_i w_i s_i`;
+        - "weighted": the same over :math:`\sum_i w_i`, a convex combination;
+        - "mnz" (CombMNZ): :math:`N \sum_i w_i s_i`;
+        - "gmnz": :math:`N^\gamma \sum_i w_i s_i`;
+        - "wmnz": :math:`\sum_i s_i` times the sum of the weights of the lists that have the document;
+        - "anz" (CombANZ): the weighted mean over the lists that have the document;
+        - "max", "min" and "median": the largest and the smallest of :math:`w_i s_i`, and the weighted median;
+        - "geometric" and "harmonic": weighted means of the scores, raised to .001 where they are less.
+    norm : str, default="min-max"
+        How the scores of a list are normalized, where a list is what one system found for one query:
+
+        - "min-max": :math:`(s - \min) / (\max - \min)`;
+        - "max": :math:`s / \max`, and over the largest magnitude where no score is positive;
+        - "sum": :math:`s - \min`, over the sum of that;
+        - "zmuv": :math:`s` less the mean, over the standard deviation;
+        - "dbsf" (distribution-based): the mean less and plus three (sample) standard deviations become 0 and 1;
+        - "tmm" (theoretical min-max): :math:`(s - b) / (\max - b)`, with :math:`b` the least score that the system can
+          give, see `theoretical_min`;
+        - "l2": :math:`s` over the root of the sum of squares;
+        - "sigmoid": :math:`1 / (1 + e^{-s})`;
+        - "rank": :math:`1 - (r - 1) / n`, with :math:`r` the rank and :math:`n` the length of the list;
+        - "borda": :math:`1 - (r - 1) / C`, with :math:`C` the number of candidates of the query, and
+          :math:`1/2 - (n - 1) / 2C` for a document that the list lacks;
+        - "quantile": the share of the list's scores that are no higher;
+        - "none": scores as they are.
+    weights : dict of str to float, or "learn", default=None
+        Weight of each score column, at least 0; 0 leaves a column out, with the documents that it alone has. "learn"
+        takes those that are best on the training queries. ``None``: 1 each.
+    missing : {"auto", "min", "zero", "ignore"} or float, default="auto"
+        What a list that lacks a document gives it: the lowest normalized score of the list, but no more than 0; 0;
+        nothing; or this normalized score. "auto" is "ignore" for the methods "anz", "max", "min" and "median", which
+        look at the lists that have the document, what the norm says for "borda", and otherwise "min".
+    clip : (float or None, float or None), default=None
+        Bounds of normalized scores.
+    gamma : float, default=0.5
+        Exponent of "gmnz".
+    theoretical_min : float or dict of str to float, default=0
+        The least score that a system can give, for "tmm": 0 for BM25, -1 for the cosine. A dict goes by score column;
+        the columns that it lacks have 0.
+    metric : str or callable, default="ndcg@10"
+        What learned weights maximize: the name of a metric, or a function of judgments and a run.
+    k : int, default=None
+        How many documents to keep for each query; ``None``: all.
+
+    Attributes
+    ----------
+    columns_ : tuple of str
+        The score columns that were seen in `fit`.
+    weights_ : dict of str to float
+        The learned weights; only with ``weights="learn"``.
+
+    See Also
+    --------
+    ReciprocalRankFuser : Needs no normalization.
+    RankFuser : Other functions of the ranks.
+
+    Notes
+    -----
+    *Constant lists*, and lists of one document, tell apart only what was found and what was not. Where the norm would
+    divide by nothing, their scores become 1; with "sum" they share the 1, and with "dbsf" they lie in the middle, .5.
+
+    *Infinite scores* count as the finite score of the list that is nearest to them.
+
+    *Documents that a list lacks* get no more than the worst that it has. Under z-scores a 0 would be the mean of the
+    list, and better than half of what it found.
+
+    Equal to ranx's ``sum``, ``wsum`` (here "sum" with weights), ``mnz``, ``gmnz``, ``wmnz``, ``mixed`` ("gmnz" with
+    weights and ``gamma=0.5``), ``anz``, ``max``, ``min`` and ``med``, but for these: constant lists, which are 0 there
+    under "min-max", "sum" and "zmuv"; lists without a positive score under "max", which ranx multiplies with a billion;
+    absent documents under "zmuv", which are 0 there (``missing="zero"``); and the number of lists in "mnz" and its kin
+    under "borda", where ranx counts all lists. For ``min-max-inverted`` make the run of distances,
+    ``Run(…, higher_is_better=False)``.
+
+    Equal to Qdrant's ``dbsf`` with ``norm="dbsf", missing="zero"``; to Weaviate's ``relativeScoreFusion`` with
+    ``method="weighted"``. OpenSearch's "geometric_mean" and "harmonic_mean" ignore what is missing.
+
+    References
+    ----------
+    Fox and Shaw, "Combination of multiple searches", TREC-2, 1993. Lee, "Analyses of multiple evidence combination",
+    SIGIR 1997 (gmnz). Wu and Crestani, "Data fusion with estimated weights", CIKM 2002 (wmnz). Bruch, Gai and Ingber,
+    "An analysis of fusion functions for hybrid retrieval", TOIS 2023 (tmm).
+
+    Examples
+    --------
+    >>> from sklrank import Run
+    >>> from sklrank.fusers import ScoreFuser
+    >>> bm25, dense = Run({"q": {"a": 9.0, "b": 5.0, "c": 4.0}}), Run({"q": {"b": 0.7, "d": 0.6}})
+    >>> both = Run.union({"bm25": bm25, "dense": dense})
+    >>> print(ScoreFuser().transform(both))
+    q
+      1  b  1.2
+      2  a  1
+      3  c  0
+      4  d  0
+    >>> print(ScoreFuser("weighted", weights={"bm25": 0.8, "dense": 0.2}, k=1).transform(both))
+    q
+      1  a  0.8
+    """
+
+    _parameter_constraints: dict = {
+        **WeightedFuser._parameter_constraints,
+        "method": [StrOptions({*_SUMS, *_OF_FOUND, *_MEANS})],
+        "norm": [StrOptions(NORMS)],
+        "missing": [StrOptions({"auto", "min", "zero", "ignore"}), Interval(Real, None, None, closed="neither")],
+        "clip": [tuple, list, None],
+        "gamma": [Interval(Real, 0, None, closed="left")],
+        "theoretical_min": [Interval(Real, None, None, closed="neither"), dict],
+    }
+    _stage = "score_fusion"
+
+    def __init__(
+        self,
+        method="sum",
+        *,
+        norm="min-max",
+        weights=None,
+        missing="auto",
+        clip=None,
+        gamma=0.5,
+        theoretical_min=0.0,
+        metric="ndcg@10",
+        k=None,
+    ):
+        self.method = method
+        self.norm = norm
+        self.weights = weights
+        self.missing = missing
+        self.clip = clip
+        self.gamma = gamma
+        self.theoretical_min = theoretical_min
+        self.metric = metric
+        self.k = k
+
+    def _is_joint(self):
+        return self.norm == "borda"  # which depends on the number of candidates
+
+    def _prepare(self, run, names):
+        lists = normalize(run, names, self.norm, self._bottoms(run, names))
+        lists = Lists(lists.indptr, lists.values, self._absent(lists.absent))
+        if self.clip is not None:
+            low, high = _bounds(self.clip)
+            lists = Lists(lists.indptr, lists.values.clip(low, high), lists.absent.clip(low, high))
+        if self.method in _MEANS and (lists.values < 0).any():
+            raise ValueError(
+                f"method={self.method!r} takes no negative scores, and norm={self.norm!r} gives some; another norm, or "
+                "clip=(0, None), has none"
+            )
+        return lists
+
+    def _bottoms(self, run, names):
+        least = self.theoretical_min
+        if not isinstance(least, dict):
+            return [float(least)] * len(names)
+        unknown = [name for name in least if name not in run.columns]
+        if unknown:
+            raise ValueError(
+                f"theoretical_min of unknown score columns: {show(unknown)}; there are {list(run.columns)}"
+            )
+        return [float(least.get(name, 0.0)) for name in names]
+
+    def _absent(self, lowest):
+        """What stands for missing scores, made of the lowest of each list."""
+        missing = self.missing
+        if missing == "auto" and self.method in _OF_FOUND and self.norm != "borda":
+            missing = "ignore"
+        if not isinstance(missing, str):
+            return np.full_like(lowest, missing)
+        if missing in ("zero", "ignore"):
+            return np.full_like(lowest, 0.0 if missing == "zero" else np.nan)
+        return lowest if self.norm == "borda" else np.minimum(lowest, 0.0)
+
+    def _combine(self, lists, weights):
+        if self.method in ("max", "min"):
+            pick = np.fmax if self.method == "max" else np.fmin
+            fused = pick.reduce(lists.filled() * weights[:, np.newaxis], axis=0)
+        elif self.method == "median":
+            fused = np.empty(lists.values.shape[1])
+            weighted_median(lists.indptr, lists.values, lists.absent, weights, fused)
+        elif self.method in _MEANS:
+            there, back = (np.log, np.exp) if self.method == "geometric" else (np.reciprocal, np.reciprocal)
+            values, absent = (there(np.maximum(part, _FLOOR)) for part in (lists.values, lists.absent))
+            totals, counts, mass = Lists(lists.indptr, values, absent).add(weights)
+            fused = back(totals / self._mass(lists, weights, mass))
+        else:
+            totals, counts, mass = lists.add(np.ones_like(weights) if self.method == "wmnz" else weights)
+            fused = totals * self._factor(lists, weights, counts, mass)
+        fused[np.isnan(lists.values).all(axis=0)] = np.nan
+        return fused
+
+    def _factor(self, lists, weights, counts, mass):
+        """What the sum is multiplied with."""
+        if self.method == "weighted":
+            return 1 / weights.sum()
+        if self.method == "anz":
+            return 1 / self._mass(lists, weights, mass)
+        if self.method == "wmnz":
+            return weights @ ~np.isnan(lists.values)
+        return {"mnz": counts, "gmnz": counts**self.gamma}.get(self.method, 1.0)
+
+    def _mass(self, lists, weights, mass):
+        """Sum of the weights of the lists that take part in a score, for each candidate; 1 where there is none."""
+        return np.where(mass > 0, mass, 1.0) if np.isnan(lists.absent).any() else weights.sum()
+
+    def _contribute(self, lists, weights):
+        values = lists.filled()
+        if self.method in _SUMS or self.method == "anz":
+            _, counts, mass = lists.add(weights)
+            factor = self._factor(lists, weights, counts, mass)
+            return values * factor if self.method == "wmnz" else values * weights[:, np.newaxis] * factor
+        if self.method not in ("max", "min"):
+            return np.full_like(values, np.nan)
+        values *= weights[:, np.newaxis]
+        best = values == self._combine(lists, weights)  # those that share it share the score
+        return np.where(best, values / np.maximum(best.sum(axis=0), 1), np.where(np.isnan(values), np.nan, 0.0))
+
+
+def _bounds(clip):
+    """Lowest and highest normalized score."""
+    low, high = clip if len(clip) == 2 else (None, np.nan)
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
+        raise ValueError(f"clip={clip!r}; needed are two bounds, of which either may be None, the lower one first")
+    return low, high
