@@ -1,0 +1,9 @@
+"""Fusers: candidates of several retrievers → `Run` with one score."""
+
+from sklrank.fusers._column import ColumnScorer
+from sklrank.fusers._rank import RankFuser
+from sklrank.fusers._reciprocal_rank import ReciprocalRankFuser
+from sklrank.fusers._score import ScoreFuser
+from sklrank.fusers._weights import simplex_grid
+
+__all__ = ["ColumnScorer", "RankFuser", "ReciprocalRankFuser", "ScoreFuser", "simplex_grid"]
