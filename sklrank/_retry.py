@@ -13,8 +13,8 @@ _PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}  # of HTTP: too slow, too 
 def call_with_retries(call, *, retries, backoff, pause_of):
     """The result of ``call()``, which is tried again where its failure may pass.
 
-    Before the first further try it waits `backoff` seconds, before each one after that twice as long as before, and up to a
-    quarter less by chance, so that many who failed together do not come back together.
+    Before the first further try it waits `backoff` seconds, before each one after that twice as long as before, and
+    up to a quarter less by chance, so that many who failed together do not come back together.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from sklrank.retrievers._bm25 import BM25Retriever
 from sklrank.retrievers._bm25f import BM25FRetriever
+from sklrank.retrievers._callable import CallableRetriever
 from sklrank.retrievers._feedback import Bo1Retriever, KLRetriever, RM3Retriever
 from sklrank.retrievers._language_model import LanguageModelRetriever
 from sklrank.retrievers._rocchio import RocchioRetriever
@@ -13,6 +14,7 @@ __all__ = [
     "BM25FRetriever",
     "BM25Retriever",
     "Bo1Retriever",
+    "CallableRetriever",
     "KLRetriever",
     "LanguageModelRetriever",
     "RM3Retriever",
