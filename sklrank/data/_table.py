@@ -104,7 +104,7 @@ def _column(values, what, name):
     if kinds <= {int, float, bool} and kinds:
         missing = any(value is None for value in values)
         return _frozen(np.array([np.nan if v is None else v for v in values] if missing else values))
-    if kinds and kinds <= {list, np.ndarray} and None not in values:
+    if kinds and kinds <= {list, np.ndarray} and not any(value is None for value in values):
         vectors = _vectors(values)
         if vectors is not None:
             return vectors
