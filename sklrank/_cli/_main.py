@@ -7,9 +7,11 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from sklrank._cli import _demo, _evaluate, _search, _tune, _warmup
+from sklrank._cli import _demo, _evaluate, _fuse, _search, _tune, _warmup
 
-_COMMANDS = {"demo": _demo, "evaluate": _evaluate, "search": _search, "tune": _tune, "warmup": _warmup}
+_COMMANDS = {
+    "demo": _demo, "evaluate": _evaluate, "fuse": _fuse, "search": _search, "tune": _tune, "warmup": _warmup,
+}  # fmt: skip
 _BAD = 2  # a usage or a file that is wrong; 1 is a gate that failed
 
 

@@ -1,6 +1,9 @@
-"""What `search` and `tune` have in common: their files, and how texts become terms."""
+"""What commands that make runs have in common: their files, and how texts become terms."""
 
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 FORMS = """\
 files:
@@ -44,6 +47,18 @@ def check_folder(path):
 
     if path not in (None, "-"):
         file_to_write(path)
+
+
+def write_run(run, path):
+    """Write a TREC run to a file, or to standard output where the path is ``-``."""
+    if path != "-":
+        run.to_trec(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run")
+        run.to_trec(file)
+        with open(file, encoding="utf-8") as lines:
+            shutil.copyfileobj(lines, sys.stdout)
 
 
 def note(command, text):

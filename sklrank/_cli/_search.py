@@ -1,12 +1,8 @@
 """`sklrank search`: rank the documents of a file for the queries of another."""
 
-import shutil
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-from sklrank._cli._retrieval import FORMS, add_text_arguments, check_folder, make_retriever, note
+from sklrank._cli._retrieval import FORMS, add_text_arguments, check_folder, make_retriever, note, write_run
 
 SUMMARY = "rank the documents of a file for each query of another by BM25"
 DESCRIPTION = """\
@@ -49,14 +45,8 @@ def run(args):
     retriever = make_retriever(args, corpus, method=args.method, k1=args.k1, b=args.b, k=args.k)
     found = retriever.fit(queries).predict(queries)
     found.name = args.tag
-    if args.output == "-":
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "run")
-            found.to_trec(path)
-            with open(path, encoding="utf-8") as lines:
-                shutil.copyfileobj(lines, sys.stdout)
-    else:
-        found.to_trec(args.output)
+    write_run(found, args.output)
+    if args.output != "-":
         seconds = time.perf_counter() - started
         note("search", f"{len(queries)} queries, {len(corpus)} documents, {seconds:.1f} s: {args.output}")
     return 0

@@ -1,5 +1,6 @@
 """What fusers have in common: verbs, checks, weights."""
 
+from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -70,6 +71,7 @@ class Fuser(BaseEstimator):
         order = order[: indptr[-1]]
         run = X._take_entries(order, indptr, X.queries)
         run._scores, run.name, run.k = scores[order], self._stage, self.k or X.k
+        run._fused_by = copy(self)  # for `explain`
         return run
 
     def predict(self, X):

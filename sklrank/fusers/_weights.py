@@ -9,7 +9,7 @@ from sklrank.data import Qrels, Run
 from sklrank.data._ids import show
 from sklrank.metrics import metric_from_name
 from sklrank.metrics._average import aggregate
-from sklrank.metrics._judged import Judged, align, check_same_queries
+from sklrank.metrics._judged import Judged, align, bounds, check_same_queries
 
 _MOST_POINTS = 300  # of a lattice that is searched whole: four systems in tenths have 286
 
@@ -131,6 +131,7 @@ class _Measured:
             self.hit_queries = np.repeat(np.arange(len(judged)), np.diff(judged.hit_indptr))
             self.hit_places = run.indptr[self.hit_queries] + judged.hit_positions
             self.rows = np.ascontiguousarray(run.rows)
+            self.queries = np.repeat(np.arange(len(run)), np.diff(run.indptr))
 
     def __call__(self, scores):
         """Value of the metric where the candidates are ranked by `scores`."""
@@ -141,9 +142,12 @@ class _Measured:
         scores = np.ascontiguousarray(scores, dtype=np.float64)
         place_hits(self.run.indptr, self.rows, scores, judged.hit_indptr, self.hit_places, positions)
         order = np.lexsort((positions, self.hit_queries))
+        order = order[scores[self.hit_places[order]] > -np.inf]
+        hit_indptr = bounds(np.bincount(self.hit_queries[order], minlength=len(judged)))
+        n_left = np.bincount(self.queries[scores > -np.inf], minlength=len(judged))
         ranked = Judged(
-            judged.qids, judged.indptr, judged.grades, judged.in_run, judged.n_retrieved, judged.hit_indptr,
-            positions[order], judged.hit_entries[order], judged.topics,
+            judged.qids, judged.indptr, judged.grades, judged.in_run, n_left, hit_indptr, positions[order],
+            judged.hit_entries[order], judged.topics,
         )  # fmt: skip
         values, counted = self.metric.values(ranked)
         return aggregate(values, counted, self.metric.how)
@@ -155,7 +159,8 @@ def learn_weights(score, names, run, y, *, metric="ndcg@10", step=0.1, search="a
     Parameters
     ----------
     score : callable
-        Takes weights, a dict of name to float that sums to 1, and gives the fused score of each entry of `run`.
+        Takes weights, a dict of name to float that sums to 1, and gives the fused score of each entry of `run`; -inf
+        leaves an entry out.
     names : sequence of str
         The systems.
     run : Run
