@@ -15,13 +15,12 @@ import numpy as np
 from sklrank._retry import call_with_retries, call_with_timeout, pause_after
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, _fit_context
-from sklrank.data import Queries, Run
-from sklrank.data._corpus import DocumentIds
+from sklrank.data import Queries
 from sklrank.data._ids import as_id_list, check_unique, show
-from sklrank.data._order import rank
 from sklrank.data._pairs import as_numbers
 from sklrank.data._strings import StringArray
 from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._elsewhere import run_of
 from sklrank.retrievers._filters import resolve_filter
 
 _N_FUNCTIONS = 16  # functions whose answers a process keeps
@@ -204,7 +203,9 @@ class CallableRetriever(CorpusRetriever):
             for start, stop, masks, mask_of in resolve_filter(filter, len(queries), self.corpus_):
                 mask_of = [None if m < 0 else masks[m].view(bool) for m in mask_of.tolist()]
                 found += self._ask_until(asked, np.arange(start, stop), k, mask_of)
-        return self._ranked(found, queries, k)
+        if not self.higher_is_better:
+            found = [(ids, -scores) for ids, scores in found]
+        return run_of(found, queries, self.corpus_, self._rows, k, self._stage)
 
     def _asked(self, queries):
         """What `f` is to get of each query: a list, or an array of vectors."""
@@ -259,33 +260,11 @@ class CallableRetriever(CorpusRetriever):
             left, depth = np.array(unmet, dtype=np.int64), min(2 * depth, len(self.corpus_))
         return found
 
-    # --- what is found
     def _rows(self, ids):
         try:
             return self.corpus_.rows(ids)
         except ValueError as error:
             raise ValueError(f"f found documents that the corpus does not have: {error}") from None
-
-    def _ranked(self, found, queries, k):
-        bounds = np.concatenate([[0], np.cumsum([len(ids) for ids, _ in found], dtype=np.int64)]).astype(np.int64)
-        ids = np.concatenate([np.empty(0, dtype=object), *(ids for ids, _ in found)])
-        scores = np.concatenate([np.empty(0), *(scores for _, scores in found)])
-        scores = scores if self.higher_is_better else -scores
-        corpus = self.corpus_
-        if corpus is None:
-            order = rank(bounds, scores)  # before documents are numbered, or ties would go by what other queries found
-            ids = ids if order is None else ids[order]
-            scores = scores if order is None else scores[order]
-            corpus, rows = DocumentIds.factorize(ids)
-            order = np.arange(len(rows))
-        else:
-            rows = self._rows(ids)
-            order = rank(bounds, scores, ties=rows)
-            order = np.arange(len(rows)) if order is None else order
-        lengths = np.minimum(np.diff(bounds), k)
-        cut = np.concatenate([[0], np.cumsum(lengths)])
-        order = order[np.repeat(bounds[:-1] - cut[:-1], lengths) + np.arange(cut[-1])]
-        return Run.from_ragged(cut, rows[order], scores[order], queries=queries, corpus=corpus, name=self._stage, k=k)
 
     # --- clones and workers share the function
     def __sklearn_clone__(self):
