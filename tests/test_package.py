@@ -76,14 +76,14 @@ def test_dependencies_are_few():
 
 def test_extras_are_named():
     extras = PROJECT["optional-dependencies"]
-    assert set(extras) == set("onnx export lightgbm ann qdrant torch dask plot test docs all".split())
+    assert set(extras) == set("onnx onnx-gpu hub export lightgbm ann qdrant torch dask plot test docs all".split())
     everything = re.match(r"sklrank\[(.*)\]", extras["all"][0])[1].split(",")
-    assert set(everything) == set(extras) - {"all", "docs", "test"}
+    assert set(everything) == set(extras) - {"all", "docs", "onnx-gpu", "test"}
 
 
 def test_extras_do_not_force_one_onnxruntime_on_the_other():
-    for requirements in PROJECT["optional-dependencies"].values():
-        assert not any(requirement.startswith("onnxruntime-gpu") for requirement in requirements)
+    for name, requirements in PROJECT["optional-dependencies"].items():
+        assert name == "onnx-gpu" or not any(requirement.startswith("onnxruntime-gpu") for requirement in requirements)
 
 
 def test_imports_point_down_only():

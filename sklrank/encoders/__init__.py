@@ -1,5 +1,9 @@
 """Encoders: texts to sparse term counts, weights and vectors."""
 
+from sklrank._session import wordpiece_tokenizer
+from sklrank.encoders._onnx_sparse import OnnxSparseEncoder
+from sklrank.encoders._onnx_text import OnnxTextEncoder
+from sklrank.encoders._onnx_tokens import OnnxTokenEncoder
 from sklrank.encoders._term_vectorizer import TermVectorizer
 
-__all__ = ["TermVectorizer"]
+__all__ = ["OnnxSparseEncoder", "OnnxTextEncoder", "OnnxTokenEncoder", "TermVectorizer", "wordpiece_tokenizer"]

@@ -1,0 +1,364 @@
+"""Open models over texts: ways in and out checked, sessions shared, batches run."""
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from sklrank._session._batches import Batch, chunks, plan, prefetched
+from sklrank._session._device import device_of, open_session
+from sklrank._session._source import Source
+from sklrank._session._tokenizer import open_tokenizer
+
+# Names under which exporters know the same input.
+_ROLES = {
+    "input_ids": "ids",
+    "attention_mask": "mask",
+    "input_mask": "mask",
+    "token_type_ids": "types",
+    "segment_ids": "types",
+    "position_ids": "positions",
+}
+_INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+_FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)"}
+_CPU_TOKENS = 1024  # of a batch; more do not fit the cache together with the weights
+_CUDA_TOKENS = 1 << 15
+_OUTPUT_BYTES = 1 << 26  # of a batch, on the CPU
+_N_HELD = 2  # sessions kept open though nobody holds them, between two tasks of a search
+
+_OPEN = weakref.WeakValueDictionary()
+_HELD = OrderedDict()
+_LOCK = threading.Lock()
+
+
+class OpenSession:
+    """A session of this process, shared by all that open the same model in the same way.
+
+    Attributes
+    ----------
+    session : InferenceSession
+    device : str
+    description : str
+        The model in words.
+    depends_on_batch : bool
+        Whether the outcome for a text depends on what stands beside it.
+    inputs, outputs : dict
+        Name → (type, shape), where a dimension is an int or the name of a free one.
+    """
+
+    def __init__(self, source, device, providers, n_threads):
+        self.description = source.describe()
+        if source.session is not None:
+            self.session, self.device = source.session, device_of(source.session)
+        else:
+            self.session, self.device = _opened(source, device, providers, n_threads)
+        self.depends_on_batch = source.depends_on_batch()
+        self.inputs = {node.name: (node.type, node.shape) for node in self.session.get_inputs()}
+        self.outputs = {node.name: (node.type, node.shape) for node in self.session.get_outputs()}
+
+    @classmethod
+    def of(cls, source, device="auto", providers=None, n_jobs=None):
+        """The session of a source, opened where it is not open yet.
+
+        Parameters
+        ----------
+        source : Source
+        device, providers : str, list
+            See `open_session`.
+        n_jobs : int, default=None
+            Threads, as in joblib.
+
+        Returns
+        -------
+        OpenSession
+        """
+        n_threads = effective_n_jobs(n_jobs)
+        key = (os.getpid(), source.key, device, repr(providers), n_threads)  # a forked child cannot use its parent's
+        with _LOCK:
+            opened = _OPEN.get(key)
+            if opened is None:
+                opened = _OPEN[key] = cls(source, device, providers, n_threads)
+            if source.session is None:
+                _HELD[key] = opened
+                _HELD.move_to_end(key)
+                while len(_HELD) > _N_HELD:
+                    _HELD.popitem(last=False)
+        return opened
+
+    def signature(self):
+        """Inputs and outputs in words."""
+
+        def words(nodes):
+            return ", ".join(f"{name}: {kind} {shape}" for name, (kind, shape) in nodes.items())
+
+        return f"{self.description} takes {words(self.inputs)} and gives {words(self.outputs)}"
+
+
+def _opened(source, device, providers, n_threads):
+    try:
+        return open_session(source.value, device, providers, n_threads)
+    except (ImportError, RuntimeError, ValueError) as error:
+        if type(error).__module__.startswith("onnxruntime") or "ONNXRuntimeError" in str(error):
+            raise _unreadable(source, error) from error
+        raise
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source, error):
+    text = str(error)
+    if "external" in text.lower() or "model_path must not be empty" in text:
+        remedy = (
+            "its weights lie in files beside it (often *.onnx_data), which must stand in the same folder under the "
+            "same name; such a model opens from its path, not from bytes"
+        )
+    elif isinstance(source.value, bytes) and not source.value:
+        remedy = "there are no bytes"
+    else:
+        remedy = "is the file whole, and does it need a newer onnxruntime?"
+    return ValueError(f"ONNX Runtime cannot open {source.describe()}: {text}. Remedy: {remedy}")
+
+
+class TextModel:
+    """A model that reads texts, or pairs of texts: an open session, and its tokenizer.
+
+    Parameters
+    ----------
+    model : path, bytes or InferenceSession
+        The ONNX model.
+    tokenizer : tokenizers.Tokenizer, path, bytes, callable or None
+        Its tokenizer.
+    device : str, default="auto"
+        Where it runs.
+    providers : list, default=None
+        ONNX Runtime's providers, in the place of `device`.
+    n_jobs : int, default=None
+        Threads, as in joblib.
+    max_length : int, default=512
+        Most tokens of a row, special ones included.
+
+    Attributes
+    ----------
+    device : str
+    tokenizer : FastTokenizer or CallableTokenizer
+    inputs : dict
+        Role ("ids", "mask", "types", "positions") → (name, dtype).
+    """
+
+    def __init__(self, model, tokenizer=None, *, device="auto", providers=None, n_jobs=None, max_length=512):
+        self.source = Source(model)
+        self.tokenizer = open_tokenizer(tokenizer, self.source.path)
+        self.open = OpenSession.of(self.source, device, providers, n_jobs)
+        self.device = self.open.device
+        self.inputs = self._checked_inputs()
+        self.n_rows, self.n_columns = self._fixed_shape()
+        self.max_length = max_length if self.n_columns is None else min(max_length, self.n_columns)
+
+    def _checked_inputs(self):
+        """Role → (name, dtype) of the inputs, which must be those of a model over texts."""
+        roles = {}
+        for name, (kind, shape) in self.open.inputs.items():
+            role = _ROLES.get(name)
+            if role is None or kind not in _INTEGERS or len(shape) != 2:
+                raise ValueError(
+                    f"a model over texts takes integers of shape (batch, tokens) named {', '.join(_ROLES)}; "
+                    f"{self.open.signature()}: {name} is none of these"
+                )
+            roles[role] = (name, _INTEGERS[kind])
+        if "ids" not in roles:
+            raise ValueError(f"a model over texts takes input_ids; {self.open.signature()}")
+        return roles
+
+    def _fixed_shape(self):
+        """Rows and columns that an export without free dimensions asks for, else None."""
+        shape = self.open.inputs[self.inputs["ids"][0]][1]
+        return tuple(n if isinstance(n, int) and n > 0 else None for n in shape)
+
+    def probe(self, outputs):
+        """What the model makes of a short row: it shows whether it runs, and the true shapes of its outputs.
+
+        Parameters
+        ----------
+        outputs : list of str
+            Names of outputs.
+
+        Returns
+        -------
+        list of ndarray
+        """
+        self._check_vocabulary()
+        rows = self.tokenizer.rows(["a", "a b c"], self.max_length)
+        return self._run(rows, [0, 1][: self.n_rows or 2], outputs)
+
+    def _check_vocabulary(self):
+        """Raise ValueError where the tokenizer has tokens that the model does not know."""
+        if self.tokenizer.n_tokens is None or self.device != "cpu":  # elsewhere such tokens read whatever is there
+            return
+        last = self.tokenizer.n_tokens - 1
+        feeds = self._feeds([np.array([last])], None, [1])
+        options = _quiet()
+        try:
+            self.open.session.run(list(self.open.outputs)[:1], feeds, options)
+        except Exception as error:
+            if "out of data bounds" in str(error):
+                raise ValueError(
+                    f"the tokenizer does not belong to the model: it has {last + 1} tokens, and "
+                    f"{self.open.description} has no token {last} ({error})"
+                ) from None
+            raise self._failure(error, 1, 1) from error
+
+    def batches(self, sizes, make_rows, outputs, *, max_tokens=None, report=None):
+        """Run the model over texts, batch by batch, in the order of their lengths.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            Length of each text, or pair, in characters.
+        make_rows : callable
+            Takes indices of texts; returns their `Rows`. It is called one chunk ahead, in a thread.
+        outputs : list of str
+            Names of the outputs.
+        max_tokens : int, default=None
+            Tokens of a batch, padding included.
+        report : callable, default=None
+            Called with the number of texts that are done.
+
+        Yields
+        ------
+        Batch
+        """
+        max_tokens, max_rows = self.budget(outputs, max_tokens)
+        multiple = 16 if self.device.startswith("cuda") else 1  # each new shape is planned anew
+        n_characters = max(1 << 16, 32 * max_tokens if self.device.startswith("cuda") else 0)
+        done = 0
+        for chunk, rows in prefetched(lambda chunk: (chunk, make_rows(chunk)), chunks(sizes, n_characters)):
+            for i, ids in enumerate(rows.ids):
+                if not len(ids):  # no special tokens, no text: the model reads a token of padding
+                    rows.ids[i], rows.attended[i] = np.array([self.tokenizer.pad]), 1
+                    if rows.types is not None:
+                        rows.types[i] = np.zeros(1, dtype=np.int64)
+            lengths = [len(ids) for ids in rows.ids]
+            for positions in plan(lengths, max_tokens, max_rows, multiple):
+                values = self._run(rows, positions, outputs, multiple)
+                done += len(positions)
+                yield Batch(
+                    [chunk[i] for i in positions],
+                    [rows.ids[i] for i in positions],
+                    [rows.attended[i] for i in positions],
+                    values,
+                )
+                if report is not None:
+                    report(done)
+
+    def budget(self, outputs, max_tokens=None):
+        """Most tokens and most rows of a batch.
+
+        A model that quantizes its activations by the batch at hand reads one text at a time, unless told otherwise:
+        then no text changes what becomes of another; on the CPU it is also the fastest.
+
+        Parameters
+        ----------
+        outputs : list of str
+        max_tokens : int, default=None
+
+        Returns
+        -------
+        max_tokens : int
+        max_rows : int
+        """
+        if self.n_rows is not None:
+            return max_tokens or _CPU_TOKENS, self.n_rows
+        if max_tokens is not None:
+            return max_tokens, max_tokens
+        if self.device.startswith("cuda"):
+            return _CUDA_TOKENS, _CUDA_TOKENS
+        if self.open.depends_on_batch:
+            return _CPU_TOKENS, 1
+        widths = [shape[-1] for name in outputs if len(shape := self.open.outputs[name][1]) == 3]
+        widest = max((width for width in widths if isinstance(width, int)), default=1)
+        return min(_CPU_TOKENS, max(_OUTPUT_BYTES // (4 * widest), 1)), _CPU_TOKENS
+
+    def _feeds(self, ids, types, attended, multiple=1):
+        """Arrays for the inputs that the model has."""
+        longest = -(-max(map(len, ids)) // multiple) * multiple
+        shape = (self.n_rows or len(ids), self.n_columns or min(longest, max(self.max_length, max(map(len, ids)))))
+        feeds = {}
+        for role, (name, dtype) in self.inputs.items():
+            if role == "positions":
+                feeds[name] = np.broadcast_to(np.arange(shape[1], dtype=dtype), shape).copy()
+                continue
+            array = feeds[name] = np.full(shape, self.tokenizer.pad if role == "ids" else 0, dtype=dtype)
+            if role == "ids":
+                for i, row in enumerate(ids):
+                    array[i, : len(row)] = row
+            elif role == "mask":
+                for i, n in enumerate(attended):
+                    array[i, :n] = 1
+                array[len(ids) :, 0] = 1  # rows that fill up a fixed batch: attention to nothing is NaN
+            elif types is not None:
+                for i, row in enumerate(types):
+                    array[i, : len(row)] = row
+        return feeds
+
+    def _run(self, rows, positions, outputs, multiple=1):
+        ids = [rows.ids[i] for i in positions]
+        types = None if rows.types is None else [rows.types[i] for i in positions]
+        feeds = self._feeds(ids, types, [rows.attended[i] for i in positions], multiple)
+        try:
+            if self.device.startswith("cuda"):
+                values = run_bound(self.open.session, feeds, outputs, *self.device.split(":"))
+            else:
+                values = self.open.session.run(outputs, feeds)
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            raise self._failure(error, len(ids), max(map(len, ids))) from error
+        return [_single_precision(value[: len(ids)]) for value in values]
+
+    def _failure(self, error, n_rows, n_tokens):
+        return ValueError(
+            f"the model failed on {n_rows} texts of up to {n_tokens} tokens: {error}. A model with fewer positions "
+            f"needs a smaller max_length, which is {self.max_length}; a tokenizer of another model gives tokens that "
+            f"this one lacks. {self.open.signature()}"
+        )
+
+
+def run_bound(session, feeds, outputs, kind, number):
+    """Run with inputs and outputs bound to a device, so that each is copied once.
+
+    Parameters
+    ----------
+    session : InferenceSession
+    feeds : dict of str to ndarray
+    outputs : list of str
+    kind : str
+        "cuda" or "cpu".
+    number : str or int
+        Which one.
+
+    Returns
+    -------
+    list of ndarray
+    """
+    from onnxruntime import OrtValue
+
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array, kind, int(number)))
+    for name in outputs:
+        binding.bind_output(name, kind, int(number))
+    session.run_with_iobinding(binding)
+    return binding.copy_outputs_to_cpu()
+
+
+def _single_precision(array):
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+
+
+def _quiet():
+    from onnxruntime import RunOptions
+
+    options = RunOptions()
+    options.log_severity_level = 4
+    return options

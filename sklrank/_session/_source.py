@@ -1,0 +1,107 @@
+"""Where a model comes from: a path, bytes, a file of a hub, or an open session."""
+
+import hashlib
+import mmap
+import os
+from pathlib import Path
+from pickle import PicklingError
+
+_DYNAMIC = b"DynamicQuantize"  # begins the names of all operators whose scales come from the batch at hand
+
+
+class Source:
+    """A model's file or bytes.
+
+    Parameters
+    ----------
+    model : path, bytes or InferenceSession
+
+    Attributes
+    ----------
+    value : str or bytes
+        What ONNX Runtime opens.
+    session : InferenceSession or None
+        The one that was given.
+    key : tuple
+        What tells it from other models within a process: the bytes, or the path with size and time of the file.
+    """
+
+    def __init__(self, model):
+        self.session = model if is_session(model) else None
+        if self.session is not None:
+            self.value = model_of(model)
+            self.key = ("session", id(model))
+        elif isinstance(model, (bytes, bytearray, memoryview)):
+            self.value = bytes(model)
+            self.key = ("bytes", hashlib.blake2b(self.value, digest_size=16).hexdigest())
+        elif isinstance(model, (str, os.PathLike)):
+            path = Path(model.fetch() if hasattr(model, "fetch") else model)
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no model file {str(path)!r}")
+            self.value = str(path.absolute())
+            stat = path.stat()
+            self.key = ("path", os.path.realpath(path), stat.st_mtime_ns, stat.st_size)
+        else:
+            raise TypeError(
+                "model is the path or the bytes of an ONNX file, or an open InferenceSession; got "
+                f"{type(model).__name__}"
+            )
+
+    @property
+    def path(self):
+        """Path of the file, None where there is none."""
+        return self.value if isinstance(self.value, str) else None
+
+    def describe(self):
+        """The model in words, for error messages."""
+        if isinstance(self.value, str):
+            return f"{self.value!r}"
+        return f"the model of {len(self.value)} bytes" if self.value else "the open session"
+
+    def fingerprint(self):
+        """Hash of the content, in every process the same; of files with external data also of their sizes and times."""
+        if self.value is None:
+            raise ValueError("of this open session neither path nor bytes are known: give the model's path instead")
+        content = hashlib.blake2b(digest_size=16)
+        if isinstance(self.value, bytes):
+            content.update(self.value)
+        else:
+            path = Path(self.value)
+            with path.open("rb") as file:
+                while block := file.read(1 << 22):
+                    content.update(block)
+            for other in sorted(path.parent.glob("*")):
+                if other != path and (other.name.startswith(path.name) or other.suffix in (".data", ".weight")):
+                    stat = other.stat()
+                    content.update(f"{other.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        return content.hexdigest()
+
+    def depends_on_batch(self):
+        """Whether the outcome for a text depends on what stands beside it: activations quantized on the fly."""
+        if isinstance(self.value, bytes):
+            return _DYNAMIC in self.value
+        if self.value is None or not os.path.getsize(self.value):
+            return False
+        with open(self.value, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(_DYNAMIC) >= 0
+
+
+def is_session(model):
+    """Whether `model` is an open InferenceSession."""
+    return hasattr(model, "get_inputs") and hasattr(model, "run")
+
+
+def model_of(session):
+    """Path or bytes of an open session; None where it does not say."""
+    path = getattr(session, "_model_path", None)
+    return path if path else getattr(session, "_model_bytes", None)
+
+
+def picklable(model):
+    """What stands for `model` in a pickle: of an open session its path or bytes."""
+    if not is_session(model):
+        return model
+    source = model_of(model)
+    if source is None:
+        raise PicklingError("an open session of unknown origin does not pickle: give the model's path or bytes")
+    return source

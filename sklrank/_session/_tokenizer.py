@@ -1,0 +1,310 @@
+"""Texts to token ids: tokenizers from files, bytes, objects and callables."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sklrank._optional import optional_import
+
+_PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
+_NONE = np.empty(0, dtype=np.int64)
+
+
+@dataclass
+class Rows:
+    """Token ids of texts, or of pairs of texts: what a model reads.
+
+    Attributes
+    ----------
+    ids : list of ndarray of int64
+        Tokens of each, special ones included.
+    types : list of ndarray of int64, or None
+        The token type of each token; None where all are 0.
+    attended : list of int
+        How many of the tokens are attended to: the first so many.
+    """
+
+    ids: list
+    types: list | None
+    attended: list
+
+
+@dataclass(frozen=True)
+class Template:
+    """The special tokens around one text, or two.
+
+    Attributes
+    ----------
+    parts : tuple of ndarray
+        Special tokens before, between and behind the texts.
+    types : tuple of int
+        Token types of the parts and the texts, in their order: part, text, part[, text, part].
+    """
+
+    parts: tuple
+    types: tuple
+
+    @property
+    def n_special(self):
+        """How many special tokens there are."""
+        return sum(map(len, self.parts))
+
+    def fill(self, *texts):
+        """Tokens of `texts`, one or two arrays, with special tokens, and token types or None."""
+        pieces = [self.parts[0]]
+        for text, part in zip(texts, self.parts[1:]):
+            pieces += [text, part]
+        ids = np.concatenate(pieces)
+        if not any(self.types):
+            return ids, None
+        return ids, np.repeat(self.types, [len(piece) for piece in pieces])
+
+
+def open_tokenizer(tokenizer, model=None):
+    """The tokenizer of a model.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer, path, bytes, callable or None
+        See `TextModel`; ``None``: the tokenizer.json beside `model`, or in the folder above.
+    model : str, default=None
+        Path of the model, where it has one.
+
+    Returns
+    -------
+    FastTokenizer or CallableTokenizer
+    """
+    if isinstance(tokenizer, (FastTokenizer, CallableTokenizer)):
+        return tokenizer
+    tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)  # the one inside those of transformers
+    if tokenizer is None:
+        tokenizer = _beside(model)
+    if isinstance(tokenizer, (str, Path)):
+        path = Path(tokenizer)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no tokenizer file {str(path)!r}")
+        if path.suffix == ".txt":
+            raise ValueError(
+                f"{str(path)!r} is a vocabulary, which does not say how text is normalized and split. If it is that of "
+                "a WordPiece model, say so: tokenizer=sklrank.encoders.wordpiece_tokenizer(path, lowercase=...)"
+            )
+        return FastTokenizer(_parse(path.read_bytes(), f"{str(path)!r}"))
+    if isinstance(tokenizer, bytes):
+        return FastTokenizer(_parse(tokenizer, f"these {len(tokenizer)} bytes"))
+    if hasattr(tokenizer, "to_str") and hasattr(tokenizer, "encode_batch"):
+        return FastTokenizer(_parse(tokenizer.to_str().encode(), "this tokenizer"))  # a copy, whose settings are ours
+    if callable(tokenizer):
+        return CallableTokenizer(tokenizer)
+    raise TypeError(
+        "tokenizer is a tokenizers.Tokenizer, the path or the bytes of a tokenizer.json, or a callable; got "
+        f"{type(tokenizer).__name__}"
+    )
+
+
+def _beside(model):
+    if model is None:
+        raise ValueError("tokenizer= is needed: a tokenizers.Tokenizer, a tokenizer.json or its bytes, or a callable")
+    folder = Path(model).parent
+    for path in (folder / "tokenizer.json", folder.parent / "tokenizer.json"):
+        if path.is_file():
+            return path
+    raise ValueError(f"tokenizer= is needed: there is no tokenizer.json beside {str(model)!r}")
+
+
+def _parse(data, what):
+    tokenizers = optional_import("tokenizers", extra="onnx")
+    try:
+        return tokenizers.Tokenizer.from_buffer(data)
+    except Exception as error:  # of the library's own, undocumented type
+        raise ValueError(f"{what} is no tokenizer.json: {error}") from None
+
+
+def wordpiece_tokenizer(vocab, *, lowercase=True, strip_accents=None, unknown="[UNK]"):
+    """Make the WordPiece tokenizer of a BERT model from its vocabulary.
+
+    For models that come with a ``vocab.txt`` but without a ``tokenizer.json``. Whether the model was trained on
+    lower-cased text stands nowhere in that file, so that it has to be said.
+
+    Parameters
+    ----------
+    vocab : path or sequence of str
+        The file, one token a line, or the tokens; the position is the token's id.
+    lowercase : bool, default=True
+        Whether text is lower-cased.
+    strip_accents : bool, default=None
+        Whether accents are removed; ``None``: where text is lower-cased, as in BERT.
+    unknown : str, default="[UNK]"
+        Token of words that the vocabulary cannot spell.
+
+    Returns
+    -------
+    tokenizers.Tokenizer
+
+    Examples
+    --------
+    >>> from sklrank.encoders import wordpiece_tokenizer
+    >>> vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "heat", "flow", "##s"]
+    >>> wordpiece_tokenizer(vocab).encode("Heat flows").tokens
+    ['[CLS]', 'heat', 'flow', '##s', '[SEP]']
+    """
+    tokenizers = optional_import("tokenizers", extra="onnx")
+    if isinstance(vocab, (str, Path)):
+        vocab = Path(vocab).read_text(encoding="utf-8").splitlines()
+    table = {token: i for i, token in enumerate(vocab)}
+    missing = [token for token in (unknown, "[CLS]", "[SEP]") if token not in table]
+    if missing:
+        raise ValueError(f"the vocabulary of {len(table)} tokens lacks {', '.join(missing)}: is it that of a BERT?")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(table, unk_token=unknown))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lowercase, strip_accents=strip_accents)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = tokenizers.processors.BertProcessing(
+        ("[SEP]", table["[SEP]"]), ("[CLS]", table["[CLS]"])
+    )
+    tokenizer.decoder = tokenizers.decoders.WordPiece()
+    tokenizer.add_special_tokens([t for t in ("[PAD]", unknown, "[CLS]", "[SEP]", "[MASK]") if t in table])
+    return tokenizer
+
+
+class FastTokenizer:
+    """A `tokenizers.Tokenizer`, whose padding and truncation are left to us.
+
+    Texts are tokenized without special tokens, cut, and put into the tokenizer's own template of special tokens; so a
+    query is tokenized once however many documents it is paired with, and what is cut is our choice.
+
+    Attributes
+    ----------
+    n_tokens : int
+        Size of the vocabulary.
+    pad : int
+        Id of the token that fills up short rows.
+    single, pair : Template
+    """
+
+    def __init__(self, tokenizer):
+        self.file_max_length = (tokenizer.truncation or {}).get("max_length")
+        padding = tokenizer.padding
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._tokenizer = tokenizer
+        self._encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)  # without offsets
+        self.n_tokens = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        known = (token for token in _PADDING if tokenizer.token_to_id(token) is not None)
+        self.pad = padding["pad_id"] if padding else tokenizer.token_to_id(next(known, "")) or 0
+        self.single, self.pair = self._template(1), self._template(2)
+
+    def _template(self, n_texts):
+        """The special tokens around `n_texts` texts, read off an encoding."""
+        for probe in ("a", "the", "1", *(t for t in self._tokenizer.get_vocab() if t.isalnum())):
+            encoding = self._tokenizer.encode(*[probe] * n_texts)
+            sequences = encoding.sequence_ids
+            if all(i in sequences for i in range(n_texts)):
+                break
+        else:
+            raise ValueError("the tokenizer makes no token of any word of its vocabulary")
+        parts, types, position = [], [], 0
+        for i in range(n_texts):
+            start = sequences.index(i)
+            stop = len(sequences) - sequences[::-1].index(i)
+            parts.append(np.array(encoding.ids[position:start], dtype=np.int64))
+            types += [encoding.type_ids[position] if start > position else 0, encoding.type_ids[start]]
+            position = stop
+        parts.append(np.array(encoding.ids[position:], dtype=np.int64))
+        types.append(encoding.type_ids[-1] if len(parts[-1]) else 0)
+        return Template(tuple(parts), tuple(types))
+
+    @property
+    def fingerprint(self):
+        """Hash of all that it does."""
+        return hashlib.blake2b(self._tokenizer.to_str().encode(), digest_size=16).hexdigest()
+
+    def token_id(self, token):
+        """Id of a token, None where there is none."""
+        return self._tokenizer.token_to_id(token)
+
+    def tokens(self):
+        """All tokens, in the order of their ids; those that are missing are empty."""
+        names = [""] * self.n_tokens
+        for token, i in self._tokenizer.get_vocab(with_added_tokens=True).items():
+            names[i] = token
+        return names
+
+    def encode(self, texts, limit=None):
+        """Token ids of each text, without special tokens, the first `limit`."""
+        encodings = self._encode(texts, add_special_tokens=False)
+        return [np.array(encoding.ids[:limit], dtype=np.int64) for encoding in encodings]
+
+    def rows(self, texts, max_length, template=None):
+        """Single texts as rows, cut to `max_length` tokens."""
+        template = template or self.single
+        filled = [template.fill(ids) for ids in self.encode(texts, max(max_length - template.n_special, 0))]
+        return _rows(filled)
+
+    def pair_rows(self, first, second, max_length, max_first=None):
+        """Pairs of tokens as rows; the second text is cut, so that `max_length` is kept.
+
+        Parameters
+        ----------
+        first, second : list of ndarray
+            From `encode`.
+        max_length : int
+        """
+        room = max_length - self.pair.n_special
+        return _rows([self.pair.fill(a, b[: max(room - len(a), 0)]) for a, b in zip(first, second)])
+
+
+class CallableTokenizer:
+    """Any function from texts to token ids.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(texts)`` and, for pairs, ``function(first, second)`` give one sequence of token ids a text or pair,
+        with special tokens; or a mapping with ``"input_ids"`` and, possibly, ``"token_type_ids"``.
+    """
+
+    n_tokens = None
+    pad = 0
+
+    def __init__(self, function):
+        self._function = function
+
+    @property
+    def fingerprint(self):
+        """Of a function nothing is known."""
+        return None
+
+    def rows(self, texts, max_length, template=None):
+        """Single texts as rows."""
+        if template is not None:
+            raise ValueError("marker tokens need a tokenizers.Tokenizer; a callable puts them in itself")
+        return self._checked(self._function(list(texts)), len(texts), max_length)
+
+    def pair_texts(self, first, second, max_length):
+        """Pairs of texts as rows."""
+        return self._checked(self._function(list(first), list(second)), len(first), max_length)
+
+    def _checked(self, output, n, max_length):
+        types = None
+        if isinstance(output, Mapping):
+            types = output.get("token_type_ids")
+            output = output["input_ids"]
+        ids = [np.asarray(row, dtype=np.int64) for row in output]
+        if len(ids) != n or any(row.ndim != 1 for row in ids):
+            raise ValueError(f"the tokenizer was given {n} texts, and gave no {n} sequences of token ids")
+        longest = max(map(len, ids), default=0)
+        if longest > max_length:
+            raise ValueError(
+                f"the tokenizer gave {longest} tokens of text {max(range(n), key=lambda i: len(ids[i]))}, and "
+                f"max_length is {max_length}: a callable cuts texts itself, for only it knows which are special"
+            )
+        types = None if types is None else [np.asarray(row, dtype=np.int64) for row in types]
+        return Rows(ids, types, [len(row) for row in ids])
+
+
+def _rows(filled):
+    ids = [row for row, _ in filled]
+    types = [row for _, row in filled] if filled and filled[0][1] is not None else None
+    return Rows(ids, types, [len(row) for row in ids])

@@ -1,0 +1,232 @@
+"""What encoders over ONNX models have in common."""
+
+from numbers import Integral
+from os import PathLike
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+
+from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
+from sklrank._session import TextModel, picklable
+from sklrank._validation import HasMethods, Interval
+from sklrank.data import Corpus, Queries, StringArray
+from sklrank.encoders._onnx_store import Store
+
+_BLOCK = 1024  # texts that an interrupted run with a cache_folder loses at most
+_WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache_folder", "n_jobs", "verbose"}
+
+
+class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Base of encoders: estimators that open an ONNX model and turn texts into what it makes of them.
+
+    A subclass has the parameters below, and
+
+    * ``_set_outputs(model)``, which chooses among the outputs of the model;
+    * ``_encode(texts, report)``, which runs it;
+    * ``_packed(encoded)`` and ``_unpacked(values)``, one bytes a text, for the cache.
+    """
+
+    _parameter_constraints: dict = {
+        "model": [str, PathLike, bytes, HasMethods(["run", "get_inputs"])],
+        "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
+        "prefix": [str],
+        "max_length": [Interval(Integral, 1, None, closed="left")],
+        "output": [str, None],
+        "device": [str],
+        "providers": [list, tuple, None],
+        "max_tokens_per_batch": [Interval(Integral, 1, None, closed="left"), None],
+        "cache_folder": [str, PathLike, None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def fit(self, X=None, y=None):
+        """Open the model; the texts teach it nothing.
+
+        Parameters
+        ----------
+        X : Ignored
+            There by convention.
+        y : Ignored
+            There by convention.
+
+        Returns
+        -------
+        self : estimator
+            The encoder, its model open.
+        """
+        self._validate_params()
+        model = TextModel(
+            self.model,
+            self.tokenizer,
+            device=self.device,
+            providers=self.providers,
+            n_jobs=self.n_jobs,
+            max_length=self.max_length,
+        )
+        self._set_outputs(model)
+        self.device_ = model.device
+        self._model = model  # last: a thread that finds it finds the rest
+        return self
+
+    @with_callbacks
+    def transform(self, X):
+        """Encode texts.
+
+        Parameters
+        ----------
+        X : iterable of str, Corpus or Queries
+            The texts.
+
+        Returns
+        -------
+        encoded : ndarray, csr_array or TokenVectors
+            One row, or one matrix, a text.
+        """
+        texts = as_texts(X)
+        self._opened()
+        store = self._store()
+        if store is None:
+            with progress(self, "encoded", len(texts), verbose=self.verbose) as report:
+                return self._encode(texts, report)
+        values = store.get(texts)
+        missing = list(dict.fromkeys(text for text, value in zip(texts, values) if value is None))
+        made = {}
+        with progress(self, "encoded", len(missing), verbose=self.verbose) as report:
+            for start in range(0, len(missing), _BLOCK):
+                block = missing[start : start + _BLOCK]
+                packed = self._packed(self._encode(block, None))
+                store.put(block, packed)
+                made.update(zip(block, packed))
+                if report is not None:
+                    report(start + len(block))
+        return self._unpacked([made[text] if value is None else value for text, value in zip(texts, values)])
+
+    def _opened(self):
+        """The open model; opened anew after unpickling, and where `fit` was not called."""
+        if not hasattr(self, "_model"):
+            self.fit()
+        return self._model
+
+    def _store(self):
+        """Where vectors are kept by content, None without a `cache_folder`."""
+        if self.cache_folder is None:
+            return None
+        if not hasattr(self._model, "name"):
+            tokenizer = self._model.tokenizer.fingerprint
+            if tokenizer is None:
+                raise ValueError("cache_folder= needs a tokenizer whose content is known, and a function's is not")
+            settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _WITHOUT_EFFECT}
+            self._model.name = joblib.hash((type(self).__name__, self._model.source.fingerprint(), tokenizer, settings))
+        return Store(self.cache_folder, self._model.name)
+
+    def _make_rows(self, texts):
+        """Function from indices of texts to `Rows`."""
+        model = self._model
+        return lambda indices: model.tokenizer.rows([self.prefix + texts[i] for i in indices], model.max_length)
+
+    def _batches(self, texts, report):
+        return self._model.batches(
+            list(map(len, texts)),
+            self._make_rows(texts),
+            [self._output],
+            max_tokens=self.max_tokens_per_batch,
+            report=report,
+        )
+
+    def _chosen_output(self, model, ranks):
+        """Name of the output to take: `output`, or the first of the best rank.
+
+        Parameters
+        ----------
+        model : TextModel
+        ranks : tuple of int
+            Ranks that fit, the best first.
+
+        Returns
+        -------
+        name : str
+        value : ndarray
+            What the model makes of short texts there.
+        """
+        names = list(model.open.outputs)
+        if self.output is not None and self.output not in names:
+            raise ValueError(f"output={self.output!r} is none of the model's: {model.open.signature()}")
+        names = names if self.output is None else [self.output]
+        values = dict(zip(names, model.probe(names)))
+        for rank in ranks:
+            for name, value in values.items():
+                if value.ndim == rank and value.dtype == np.float32:
+                    return name, value
+        found = ", ".join(f"{name} of shape {value.shape} and {value.dtype}" for name, value in values.items())
+        raise ValueError(
+            f"{type(self).__name__} needs an output of numbers in {' or '.join(map(str, ranks))} dimensions; of two "
+            f"short texts the model makes {found}. {model.open.signature()}"
+        )
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        state.pop("_model", None)  # opened anew on the other side
+        state["model"] = picklable(self.model)
+        return state
+
+    def __sklearn_clone__(self):
+        # Open sessions and tokenizers are shared, not copied.
+        return type(self)(
+            **{
+                name: value if name in ("model", "tokenizer") else clone(value, safe=False)
+                for name, value in self.get_params(deep=False).items()
+            }
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def as_texts(X):
+    """The texts of any input as a list of str.
+
+    Parameters
+    ----------
+    X : iterable of str, StringArray, Corpus or Queries
+
+    Returns
+    -------
+    list of str
+    """
+    if isinstance(X, str):
+        raise ValueError(f"an iterable of texts is needed, got one str: [{X[:20]!r}] is a list of one")
+    if isinstance(X, Corpus):
+        X = X.text()
+    if isinstance(X, StringArray):
+        return X.tolist()
+    if isinstance(X, Queries):
+        return X.texts
+    if len(getattr(X, "shape", ())) > 1:
+        raise ValueError(f"an iterable of texts is needed; got {type(X).__name__} of shape {X.shape}. Pass one column")
+    texts = list(X)
+    StringArray.from_strings(texts, what="text")  # raises for what is no text
+    return texts
+
+
+def unit_length(vectors):
+    """Vectors divided by their length, in place; zeros stay zeros.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (n_vectors, n_features)
+
+    Returns
+    -------
+    ndarray
+    """
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    lengths[lengths == 0] = 1
+    vectors /= lengths[:, None]
+    return vectors

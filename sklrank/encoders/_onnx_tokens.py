@@ -1,0 +1,218 @@
+"""Texts to one vector a token."""
+
+import string
+from numbers import Integral
+
+import numpy as np
+
+from sklrank._session import Rows, Template
+from sklrank._validation import Interval, StrOptions
+from sklrank.data import TokenVectors
+from sklrank.encoders._onnx import OnnxEncoder, unit_length
+
+_MASKS = ("[MASK]", "<mask>")
+
+
+class OnnxTokenEncoder(OnnxEncoder):
+    """Encode texts as one vector a token, by an ONNX model, for late interaction.
+
+    What ColBERT and its kin compare by MaxSim: a query and a document are each a matrix. Queries are *expanded*: filled
+    up to `query_length` with mask tokens, for which the model makes up terms that the query might have had. Of
+    documents, punctuation is left out. So there is one encoder for each `role`, with the same model.
+
+    Parameters
+    ----------
+    model : path, bytes or InferenceSession
+        The ONNX model: a file, its content, or one that is open. It takes ``input_ids`` and, where it has them,
+        ``attention_mask``, ``token_type_ids`` and ``position_ids``.
+
+    role : {"document", "query"}, default="document"
+        What the texts are.
+
+    tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
+        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of texts
+        to one sequence of token ids each, special tokens included. None takes the ``tokenizer.json`` beside the model,
+        or in the folder above. Padding and truncation that are switched on inside are ignored.
+
+    prefix : str, default=""
+        What is put before each text, where the model was trained so: "query: ", "passage: ".
+
+    marker : str, default=None
+        Token that tells the model the role, behind the first special token, such as "[unused0]" for queries and
+        "[unused1]" for documents of ColBERT.
+
+    query_length : int, default=32
+        Queries with fewer tokens, special ones included, are filled up to so many with mask tokens. Longer ones are
+        kept whole, up to `max_length`. None expands nothing.
+
+    attend_to_expansion : bool, default=False
+        Whether the tokens of the query attend to the masks.
+
+    skip_punctuation : bool, default=True
+        Whether punctuation of documents is left out, after the model has read it.
+
+    special_tokens : bool, default=True
+        Whether the vectors of special tokens are kept. ColBERT keeps them; of models that were not trained for MaxSim
+        they are better left out.
+
+    normalize : bool, default=True
+        Whether vectors are divided by their length.
+
+    max_length : int, default=512
+        Most tokens that are read of a text, special ones included; the rest is cut off.
+
+    output : str, default=None
+        Name of the model's output to take. None: the first with the dimensions that are needed.
+
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+
+    providers : list, default=None
+        ONNX Runtime's execution providers, with their options, in the place of `device`.
+
+    max_tokens_per_batch : int, default=None
+        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
+        activations are scaled by the batch reads one text at a time, so that no text changes what becomes of another.
+
+    cache_folder : path, default=None
+        Folder that keeps what was made of each text, by the content of text, model and tokenizer, for the next time.
+
+    n_jobs : int, default=None
+        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+
+    verbose : bool, default=False
+        Whether to print how far it is.
+
+    Attributes
+    ----------
+    device_ : str
+        Where the model runs: "cpu", "cuda:0", …
+
+    See Also
+    --------
+    OnnxTextEncoder : One vector a text.
+    sklrank.data.TokenVectors : What `transform` returns.
+
+    Examples
+    --------
+    >>> from sklrank.encoders import OnnxTokenEncoder
+    >>> queries = OnnxTokenEncoder("model.onnx", role="query", query_length=8)
+    >>> queries.transform(["heat transfer", "laminar flow over a plate"])
+    <TokenVectors: 2 texts, 16 tokens, 8 features>
+    >>> OnnxTokenEncoder("model.onnx").transform(["Heat, and flow."])
+    <TokenVectors: 1 texts, 5 tokens, 8 features>
+    """
+
+    _parameter_constraints: dict = {
+        **OnnxEncoder._parameter_constraints,
+        "role": [StrOptions({"document", "query"})],
+        "marker": [str, None],
+        "query_length": [Interval(Integral, 1, None, closed="left"), None],
+        "attend_to_expansion": ["boolean"],
+        "skip_punctuation": ["boolean"],
+        "special_tokens": ["boolean"],
+        "normalize": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        model,
+        *,
+        role="document",
+        tokenizer=None,
+        prefix="",
+        marker=None,
+        query_length=32,
+        attend_to_expansion=False,
+        skip_punctuation=True,
+        special_tokens=True,
+        normalize=True,
+        max_length=512,
+        output=None,
+        device="auto",
+        providers=None,
+        max_tokens_per_batch=None,
+        cache_folder=None,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.model = model
+        self.role = role
+        self.tokenizer = tokenizer
+        self.prefix = prefix
+        self.marker = marker
+        self.query_length = query_length
+        self.attend_to_expansion = attend_to_expansion
+        self.skip_punctuation = skip_punctuation
+        self.special_tokens = special_tokens
+        self.normalize = normalize
+        self.max_length = max_length
+        self.output = output
+        self.device = device
+        self.providers = providers
+        self.max_tokens_per_batch = max_tokens_per_batch
+        self.cache_folder = cache_folder
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _set_outputs(self, model):
+        self._output, value = self._chosen_output(model, (3,))
+        self._n_features_out = value.shape[-1]
+        self._template, self._mask, self._skipped = model.tokenizer.single, None, np.empty(0, dtype=np.int64)
+        if self.marker is not None:
+            first, last = self._template.parts
+            marker = np.array([_token_id(model.tokenizer, (self.marker,), "marker=")])
+            self._template = Template((np.concatenate([first, marker]), last), self._template.types)
+        if self.role == "query" and self.query_length is not None:
+            self._mask = _token_id(model.tokenizer, _MASKS, "query_length=None expands no queries; to expand them")
+        if self.role == "document" and self.skip_punctuation:
+            self._skipped = np.array([ids[0] for ids in model.tokenizer.encode(list(string.punctuation)) if len(ids)])
+
+    def _make_rows(self, texts):
+        model = self._model
+
+        def make(indices):
+            rows = model.tokenizer.rows([self.prefix + texts[i] for i in indices], model.max_length, self._template)
+            return rows if self._mask is None else self._expanded(rows, min(self.query_length, model.max_length))
+
+        return make
+
+    def _expanded(self, rows, length):
+        missing = [max(length - len(ids), 0) for ids in rows.ids]
+        ids = [np.append(row, np.full(n, self._mask)) for row, n in zip(rows.ids, missing)]
+        types = rows.types and [np.append(row, np.zeros(n, dtype=np.int64)) for row, n in zip(rows.types, missing)]
+        return Rows(ids, types, list(map(len, ids)) if self.attend_to_expansion else rows.attended)
+
+    def _encode(self, texts, report):
+        matrices = [None] * len(texts)
+        first, last = map(len, self._template.parts)
+        for batch in self._batches(texts, report):
+            for i, (index, ids, attended) in enumerate(zip(batch.indices, batch.ids, batch.attended)):
+                kept = ~np.isin(ids, self._skipped)
+                if not self.special_tokens:
+                    kept[:first] = False
+                    kept[attended - last : attended] = False
+                vectors = batch.outputs[0][i, : len(ids)][kept]
+                matrices[index] = unit_length(vectors) if self.normalize else vectors
+        return self._joined(matrices)
+
+    def _joined(self, matrices):
+        indptr = np.zeros(len(matrices) + 1, dtype=np.int64)
+        np.cumsum(list(map(len, matrices)), out=indptr[1:])
+        return TokenVectors(np.concatenate([np.empty((0, self._n_features_out), dtype=np.float32), *matrices]), indptr)
+
+    def _packed(self, encoded):
+        return [matrix.tobytes() for matrix in encoded]
+
+    def _unpacked(self, values):
+        width = self._n_features_out
+        return self._joined([np.frombuffer(value, dtype=np.float32).reshape(-1, width) for value in values])
+
+
+def _token_id(tokenizer, tokens, what):
+    if tokenizer.n_tokens is None:
+        raise ValueError(f"{what} needs a tokenizers.Tokenizer; of a callable the tokens are not known")
+    for token in tokens:
+        if (found := tokenizer.token_id(token)) is not None:
+            return found
+    raise ValueError(f"{what} the tokenizer needs a token {' or '.join(tokens)}, and has none")
