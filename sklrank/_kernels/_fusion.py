@@ -122,61 +122,79 @@ def unite(indptrs, offsets, rows, scores):
 
 
 @kernel
-def order_entries(indptr, rows, scores, depth, order, bounds):
+def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     """Order the entries of each query by score, descending, then by row; keep the first `depth`.
 
-    Writes the entries to `order` and the bounds of the queries in it to `bounds`. NaN is no score: such entries are
-    left out.
+    Writes the entries to `order`, their scores to `ranked` and the bounds of the queries in them to `bounds`. NaN is no
+    score: such entries are left out.
     """
     most = 0
     for q in range(len(indptr) - 1):
         most = max(most, indptr[q + 1] - indptr[q])
     found = np.empty(most, dtype=np.int64)
+    given = np.empty(most)
+    buckets = np.empty(most, dtype=np.uint32)
+    counts = np.empty(2 * most + 1, dtype=np.uint32)
     entries = np.empty(most, dtype=np.int64)
     values = np.empty(most)
-    counts = np.empty(most + 1, dtype=np.int64)
     end = 0
     bounds[0] = 0
     for q in range(len(indptr) - 1):
         n = 0
         low, high = np.inf, -np.inf
+        by_row = True
+        last = -1
         for e in range(indptr[q], indptr[q + 1]):
             s = scores[e]
             if s == s:
-                found[n] = e
+                found[n], given[n] = e, s
                 n += 1
                 low, high = min(low, s), max(high, s)
-        # As many buckets as entries, of equal width, put nearly all in their places. What is left to do is for
-        # Shell's sort: its last round where buckets are small, all of it where scores crowd into a few.
+                by_row &= rows[e] > last
+                last = rows[e]
+        # Buckets of equal width, two for each entry, put nearly all in their places.
         span = high - low if -1e300 < low and high < 1e300 else 0.0
         spread = span > 1e-290
-        scale = (n - 1) / span if spread else 0.0
-        counts[: n + 1] = 0
+        scale = (2 * n - 1) / span if spread else 0.0
+        counts[: 2 * n + 1] = 0
         for i in range(n):
-            counts[int((high - scores[found[i]]) * scale) + 1 if spread else 1] += 1
-        largest = 0
+            bucket = np.uint32((high - given[i]) * scale) if spread else np.uint32(0)
+            buckets[i] = bucket
+            counts[bucket + 1] += 1
+        total, largest = np.uint32(0), np.uint32(0)
+        for i in range(1, 2 * n + 1):
+            count = counts[i]
+            largest = max(largest, count)
+            total += count
+            counts[i] = total
         for i in range(n):
-            largest = max(largest, counts[i + 1])
-            counts[i + 1] += counts[i]
-        for i in range(n):
-            e = found[i]
-            bucket = int((high - scores[e]) * scale) if spread else 0
-            values[counts[bucket]] = scores[e]
-            entries[counts[bucket]] = e
-            counts[bucket] += 1
-        for gap in _GAPS:
-            for i in range(gap if gap == 1 or largest > 32 else n, n):
-                value, e = values[i], entries[i]
-                j = i
-                while j >= gap and (
-                    values[j - gap] < value or values[j - gap] == value and rows[entries[j - gap]] > rows[e]
-                ):
-                    values[j], entries[j] = values[j - gap], entries[j - gap]
-                    j -= gap
-                values[j], entries[j] = value, e
+            place = counts[buckets[i]]
+            counts[buckets[i]] += 1
+            values[place], entries[place] = given[i], found[i]
+        if by_row and largest <= 32:  # insertion sort, which leaves equal scores as they are
+            for i in range(1, n):
+                value = values[i]
+                if values[i - 1] < value:
+                    e = entries[i]
+                    j = i
+                    while j > 0 and values[j - 1] < value:
+                        values[j], entries[j] = values[j - 1], entries[j - 1]
+                        j -= 1
+                    values[j], entries[j] = value, e
+        else:  # Shell's sort, which stays fast where scores crowd into a few buckets
+            for gap in _GAPS:
+                for i in range(gap, n):
+                    value, e = values[i], entries[i]
+                    j = i
+                    while j >= gap and (
+                        values[j - gap] < value or values[j - gap] == value and rows[entries[j - gap]] > rows[e]
+                    ):
+                        values[j], entries[j] = values[j - gap], entries[j - gap]
+                        j -= gap
+                    values[j], entries[j] = value, e
         n = min(n, depth)
         for i in range(n):
-            order[end + i] = entries[i]
+            order[end + i], ranked[end + i] = entries[i], values[i]
         end += n
         bounds[q + 1] = end
 

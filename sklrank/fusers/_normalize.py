@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from sklrank._kernels._fusion import add_values, describe, order_entries, rescale
+from sklrank._kernels._fusion import add_values, describe, rescale
+from sklrank.fusers._base import rank_entries
 
 
 @dataclass
@@ -86,7 +87,7 @@ def borda_points(indptr, ranks):
     return Lists(indptr, _count_down(indptr, ranks, n_candidates, 1.0), (n_candidates - lengths + 1) / 2)
 
 
-def normalize(run, names, norm, bottoms):
+def normalize(run, names, norm, bottoms=None):
     """Normalized scores.
 
     Parameters
@@ -97,8 +98,8 @@ def normalize(run, names, norm, bottoms):
         Score columns.
     norm : str
         As in `ScoreFuser`.
-    bottoms : sequence of float
-        The least score that each system can give, for ``norm="tmm"``.
+    bottoms : sequence of float, default=None
+        The least score that each system can give, for ``norm="tmm"``; ``None``: 0.
 
     Returns
     -------
@@ -114,6 +115,7 @@ def normalize(run, names, norm, bottoms):
         values = _count_down(indptr, ranks, sizes, sizes)
         return Lists(indptr, values, (n_candidates - lengths + 1) / (2 * sizes) if norm == "borda" else 1 / sizes)
     scores = stack_scores(run, names)
+    bottoms = [0.0] * len(names) if bottoms is None else bottoms
     lowest = np.empty((len(names), len(indptr) - 1))
     table = np.empty((len(indptr) - 1, 6))
     for s, name in enumerate(names):
@@ -158,11 +160,7 @@ def _count_down(indptr, ranks, sizes, units):
 
 def _quantiles(indptr, rows, scores):
     """Share of the scores of the list that are no higher, and the lowest share in each list."""
-    order = np.empty(len(scores), dtype=np.int64)
-    bounds = np.empty_like(indptr)
-    order_entries(indptr, rows, scores, len(scores), order, bounds)
-    order = order[: bounds[-1]]
-    ranked = scores[order]
+    bounds, order, ranked = rank_entries(indptr, rows, scores)
     lengths = np.diff(bounds)
     places = np.arange(len(order)) - np.repeat(bounds[:-1], lengths)
     # Equal scores have the place of the first of them.

@@ -4,9 +4,9 @@ from numbers import Real
 
 import numpy as np
 
-from sklrank._kernels._fusion import condorcet, copeland, order_entries, weighted_median
+from sklrank._kernels._fusion import condorcet, copeland, weighted_median
 from sklrank._validation import Interval, StrOptions
-from sklrank.fusers._base import WeightedFuser
+from sklrank.fusers._base import WeightedFuser, rank_entries
 from sklrank.fusers._normalize import Lists, borda_points, stack_ranks
 
 _FUNCTIONS = ("isr", "log_isr", "logn_isr", "rbc")  # of one rank at a time
@@ -148,8 +148,7 @@ class RankFuser(WeightedFuser):
             copeland(bounds, ranks, weights, points)
         else:
             borda, _, _ = borda_points(bounds, lists.values[:, found]).add(weights)
-            order = np.empty(len(points), dtype=np.int64)
-            order_entries(bounds, np.arange(len(points)), borda, len(points), order, np.empty_like(bounds))
+            _, order, _ = rank_entries(bounds, np.arange(len(points)), borda)
             condorcet(bounds, ranks, weights, order, points)
         fused = np.full(len(found), np.nan)
         fused[found] = points
