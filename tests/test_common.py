@@ -19,7 +19,11 @@ def needs_an_argument(value):
     return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
-ESTIMATORS = [
+FEEDBACK = [
+    getattr(sklrank.retrievers, name)(sklrank.retrievers.BM25Retriever())
+    for name in ("Bo1Retriever", "KLRetriever", "RM3Retriever", "RocchioRetriever")
+]
+ESTIMATORS = FEEDBACK + [
     value()
     for room in (sklrank.encoders, sklrank.retrievers)
     for name in room.__all__

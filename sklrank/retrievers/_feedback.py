@@ -198,7 +198,7 @@ class RM3Retriever(FeedbackRetriever):
         Searches twice; cloned and fitted.
     n_documents : int, default=10
         Feedback documents: so many of the best of the first search.
-    n_terms : int, default=10
+    n_terms : int, default=30
         Terms that the relevance model keeps. ``None``: all.
     original_weight : float, default=0.5
         Weight of the query, :math:`\lambda`: 1 searches for the query alone, 0 for the relevance model alone.
@@ -206,7 +206,8 @@ class RM3Retriever(FeedbackRetriever):
         What :math:`p(d | q)` is proportional to: the score, the likelihood of the query if scores are logarithms of
         it, or the same for all. ``"auto"``: the likelihood for a `LanguageModelRetriever`, else the score.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them.
+        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
+        the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
         Most documents that a query finds.
 
@@ -256,7 +257,7 @@ class RM3Retriever(FeedbackRetriever):
         retriever,
         *,
         n_documents=10,
-        n_terms=10,
+        n_terms=30,
         original_weight=0.5,
         document_weights="auto",
         max_df=0.5,
@@ -350,7 +351,8 @@ class Bo1Retriever(_DivergenceRetriever):
     beta : float, default=0.4
         Weight of what is added, against 1 for the query.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them.
+        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
+        the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
         Most documents that a query finds.
 
@@ -413,7 +415,8 @@ class KLRetriever(_DivergenceRetriever):
     beta : float, default=0.4
         Weight of what is added, against 1 for the query.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them.
+        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
+        the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
         Most documents that a query finds.
 

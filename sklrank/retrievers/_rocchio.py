@@ -42,7 +42,8 @@ class RocchioRetriever(FeedbackRetriever):
     depth : int, default=1000
         How many documents the first search finds, where `gamma` is not 0.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them.
+        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
+        the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
         Most documents that a query finds.
 

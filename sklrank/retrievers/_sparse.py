@@ -132,10 +132,10 @@ class SparseRetriever(InvertedIndexRetriever):
         """
         self._set_corpus(X, y)
         self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder)
-        if self.encoder is None:
-            self.n_features_in_ = self.encoded_.output.shape[1]
         key = ("sparse index", self._field, estimator_key(self.encoder), self.dtype)
         self.index_ = self.corpus_.cached(key, self._build_index, persist=True)
+        if self.encoder is None:
+            self.n_features_in_ = self.index_.n_terms
         return self
 
     def _check_documents(self, X):
