@@ -1,5 +1,6 @@
 """Scorers: metrics as scikit-learn's `scoring`."""
 
+import re
 import threading
 import uuid
 import warnings
@@ -14,6 +15,7 @@ _CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 1000)
 _CUT = ("alpha_ndcg", "dcg", "err", "f1", "judged", "map", "mrr", "ndcg", "p", "rbp", "recall", "success")
 # Sums grow with the number of queries, and fewer unjudged documents are not more of anything good.
 _NAMED = tuple(name for name, measure in MEASURES.items() if measure.how != "sum" and name != "unj")
+_RECALL = re.compile(r"recall_vs_exact(?:@([1-9]\d*))?", re.IGNORECASE)
 
 _WARNED = {}  # (token of a score function, cutoff, k), the oldest first; a dict because sets have no order
 _MOST_WARNED = 1000
@@ -149,6 +151,34 @@ def _check_parameters(metric, parameters, given):
             raise TypeError(f"{function} has no parameter {name!r}; it has {', '.join(known) or 'none'}")
 
 
+class RecallAgainstExact:
+    """A scorer of approximate search: which part of the truly nearest documents is found.
+
+    It needs no judgments, so that ``GridSearchCV(...).fit(queries)`` does.
+
+    Parameters
+    ----------
+    k : int or None
+        How many documents; ``None``: as many as the retriever returns.
+    """
+
+    def __init__(self, k=None):
+        self.k = k
+
+    def __call__(self, estimator, X, y=None):
+        """Score a retriever, or the last one of a `Pipeline`."""
+        steps = [step for _, step in estimator.steps] if hasattr(estimator, "steps") else [estimator]
+        last = max((i for i, step in enumerate(steps) if hasattr(step, "recall_against_exact")), default=None)
+        if last is None:
+            raise TypeError(f"{self!r} scores approximate retrievers, and {type(estimator).__name__} is or has none")
+        for step in steps[:last]:
+            X = X if step in (None, "passthrough") else step.transform(X)
+        return steps[last].recall_against_exact(X, k=self.k)
+
+    def __repr__(self):
+        return f"recall_vs_exact{'' if self.k is None else f'@{self.k}'}"
+
+
 def get_scorer(scoring):
     """A scorer by the name of its metric.
 
@@ -156,7 +186,9 @@ def get_scorer(scoring):
     ----------
     scoring : str or callable
         Name of a metric, ``name[(param=value,…)][@k]``: any that `evaluate` takes, in the list of `get_scorer_names`
-        or not. What is a scorer already comes back as it is.
+        or not. ``"recall_vs_exact@k"`` is the part of the exact ranking that a retriever with `recall_against_exact`
+        finds, such as `AnnRetriever`, or the last such step of a pipeline; it needs no judgments. What is a scorer
+        already comes back as it is.
 
     Returns
     -------
@@ -184,7 +216,11 @@ def get_scorer(scoring):
     >>> search.fit(data.queries, data.qrels).best_params_
     {'b': 0.5}
     """
-    return scoring if callable(scoring) and not isinstance(scoring, Metric) else make_rank_scorer(scoring)
+    if callable(scoring) and not isinstance(scoring, Metric):
+        return scoring
+    if isinstance(scoring, str) and (match := _RECALL.fullmatch(scoring)):
+        return RecallAgainstExact(match[1] and int(match[1]))
+    return make_rank_scorer(scoring)
 
 
 def get_scorer_names():
@@ -295,7 +331,7 @@ def unregister_scorers():
 
 def _is_metric(name):
     try:
-        metric_from_name(name)
+        get_scorer(name)
     except (TypeError, ValueError):
         return False
     return True
@@ -313,7 +349,7 @@ class _Table(dict):
     def __missing__(self, name):
         if not _is_metric(name):
             raise KeyError(name)
-        return make_rank_scorer(name)
+        return get_scorer(name)
 
 
 class _Names(set):

@@ -1,0 +1,436 @@
+"""Approximate search over dense vectors."""
+
+import math
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklrank._kernels._candidates import rank_candidates
+from sklrank._threads import over_ranges
+from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
+from sklrank.retrievers._ann_faiss import FaissIndex
+from sklrank.retrievers._ann_usearch import UsearchIndex
+from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers._quantization import FloatCodes, _frozen, search
+from sklrank.retrievers._vectors import VectorRetriever
+
+_BACKENDS = {"usearch": UsearchIndex, "faiss": FaissIndex}
+# A graph looks at about so many vectors for each candidate that it keeps, in no order; to look at fewer than that one
+# by one is faster, and exact.
+_LOOKS = 16
+_CELLS = 1 << 22  # candidates that stand in memory at a time
+_GENEROUS = 8  # candidates for each document asked for, while the number of lists is tuned
+
+
+class AnnRetriever(VectorRetriever):
+    """Rank documents by the similarity of vectors, looking at a part of them only.
+
+    An index of the vectors, by usearch or faiss, proposes candidates; they are scored exactly, as `DenseRetriever`
+    scores them. What may be missed is a document, never its score or its place among those found.
+
+    Parameters
+    ----------
+    corpus : Corpus or whatever one is made from, default=None
+        The documents. ``None``: those that `fit` gets as `X`.
+    backend : {"usearch", "faiss"}, default="usearch"
+        The library: usearch (extra ``ann``) builds a graph of neighbours, HNSW; faiss (extra ``faiss``) that, or what
+        `factory` says.
+    factory : str, default=None
+        What faiss builds, in its own notation, such as ``"IVF1024,PQ48x8"``. ``None``: a graph of `connectivity` over
+        vectors in `dtype`, as usearch's.
+    encoder : transformer, default=None
+        Turns texts into vectors; cloned and fitted on the corpus. ``None``: documents and queries are vectors.
+    query_encoder : transformer, default=None
+        The encoder of queries; ``None``: the same.
+    metric : {"cosine", "dot", "euclidean"}, default="cosine"
+        The score: cosine, dot product, or minus the euclidean distance.
+    dtype : {"float32", "bfloat16", "float16", "int8"}, default="float32"
+        In what the graph holds vectors. Coarser ones are faster and smaller; candidates are scored in float32
+        whatever it is.
+    connectivity : int, default=16
+        Neighbours of a vector in the graph, twice as many on the lowest level (M in the paper).
+    expansion_add : int, default=128
+        Candidates that building the graph keeps for each vector (efConstruction).
+    expansion_search : int, default=64
+        Candidates that a search keeps (ef), at least `k`. With a coarser `dtype` or codes in the `factory`, all of them
+        are scored exactly. May be set after `fit`.
+    nprobe : int, default=16
+        Inverted lists that a search looks at, where faiss builds lists. May be set after `fit`.
+    k : int, default=100
+        Most documents that a query finds.
+    field : str or sequence of str, default=None
+        Columns of the corpus that hold the text, or the vectors. ``None``: title and text, or the matrix.
+    filter : mask, list of ids, or one of these per query, default=None
+        Documents that may be found.
+    filter_field : str, default=None
+        Column of the queries that holds a filter for each.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the index. With one, it is built on one thread, and is the same each time; see Notes.
+    n_jobs : int, default=None
+        Threads, also of building the index where there is no `random_state`.
+
+    Attributes
+    ----------
+    corpus_ : Corpus
+        The documents.
+    index_ : UsearchIndex or FaissIndex
+        The index, shared by all retrievers over this corpus that build the same.
+    vectors_ : ndarray of float32, shape (n_documents, n_features)
+        The vectors that are compared.
+    n_features_in_ : int
+        Number of features, where documents are a matrix.
+
+    See Also
+    --------
+    DenseRetriever : Exact; in blocks, and fast enough for a few hundred thousand documents.
+
+    Notes
+    -----
+    Where a filter admits few documents, these are all looked at, one by one; likewise where the corpus is small or `k`
+    large. Else the index is asked for more candidates, as many as the filter thins them out. A query that comes out
+    with fewer than `k` documents although there are more, such as one in a part of the graph that nothing leads to, is
+    answered exactly: never fewer documents are found than asked for and admitted.
+
+    The graph depends on the order in which vectors enter. Without a `random_state`, that is the order of the corpus,
+    and which of several threads comes first, so that the index is reproducible with ``n_jobs=None`` only. With one,
+    it is an order drawn from the seed, on one thread. Faiss takes the seed for its clusters, too. The search itself
+    is reproducible, whatever the number of threads.
+
+    The index is kept on the corpus, by what it was built from: to change `expansion_search`, `nprobe` or `k`, in a grid
+    search as well, does not build it again. A corpus with a `cache_folder` keeps it there, and the index of usearch is
+    searched in the file, memory-mapped; so is one of a retriever that ``joblib.load(path, mmap_mode="r")`` reads.
+
+    References
+    ----------
+    Y. Malkov and D. Yashunin, Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable
+    Small World Graphs, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank.retrievers import AnnRetriever
+    >>> vectors = np.random.default_rng(0).normal(size=(2000, 8))
+    >>> retriever = AnnRetriever(k=10, expansion_search=20, random_state=0).fit(vectors)
+    >>> retriever.predict(vectors[[7, 42]])[0].docids[0][:1]
+    ['7']
+    >>> retriever.recall_against_exact(vectors[:100]) > 0.8
+    True
+    """
+
+    _stage = "ann"
+
+    _parameter_constraints: dict = {
+        **VectorRetriever._parameter_constraints,
+        "backend": [StrOptions(set(_BACKENDS))],
+        "factory": [str, None],
+        "dtype": [StrOptions({"float32", "bfloat16", "float16", "int8"})],
+        "connectivity": [Interval(Integral, 2, None, closed="left")],
+        "expansion_add": [Interval(Integral, 1, None, closed="left")],
+        "expansion_search": [Interval(Integral, 1, None, closed="left")],
+        "nprobe": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        corpus=None,
+        *,
+        backend="usearch",
+        factory=None,
+        encoder=None,
+        query_encoder=None,
+        metric="cosine",
+        dtype="float32",
+        connectivity=16,
+        expansion_add=128,
+        expansion_search=64,
+        nprobe=16,
+        k=100,
+        field=None,
+        filter=None,
+        filter_field=None,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.corpus = corpus
+        self.backend = backend
+        self.factory = factory
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.metric = metric
+        self.dtype = dtype
+        self.connectivity = connectivity
+        self.expansion_add = expansion_add
+        self.expansion_search = expansion_search
+        self.nprobe = nprobe
+        self.k = k
+        self.field = field
+        self.filter = filter
+        self.filter_field = filter_field
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Index the corpus; nothing is learned from the queries.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries. Without a `corpus`, the documents.
+        y : Qrels or list of dict, default=None
+            Judgments; not used.
+
+        Returns
+        -------
+        self
+        """
+        self._index(X, y, lambda kind, options: kind.build(self.vectors_, n_jobs=self.n_jobs, **options))
+        return self
+
+    def _index(self, X, y, make):
+        if self.factory is not None and self.backend != "faiss":
+            raise ValueError(f"factory={self.factory!r} is a notation of faiss, and backend={self.backend!r}")
+        self._set_vectors(X, y)
+        seed = None if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+        options = {
+            "metric": "euclidean" if self.metric == "euclidean" else "dot",
+            "factory": self.factory,
+            "dtype": self.dtype,
+            "connectivity": self.connectivity,
+            "expansion_add": self.expansion_add,
+            "seed": seed,
+        }
+        key = ("ann", self.backend, *options.values(), self._vectors_key)
+        kind = _BACKENDS[self.backend]
+        self.index_ = self.corpus_.cached(key, lambda: make(kind, options), persist=True)
+
+    def save_index(self, path):
+        """Write the index in the format of its library; `load_index` reads it.
+
+        The estimator as a whole, with its corpus, goes to a file by `joblib.dump`.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        """
+        check_fitted(self, "index_")
+        self.index_.save(path)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def load_index(self, path):
+        """Fit by an index that was saved, instead of building it.
+
+        Parameters
+        ----------
+        path : path
+            What `save_index`, or the library itself, wrote of the vectors of this corpus in their order. That of
+            usearch is memory-mapped, that of faiss read.
+
+        Returns
+        -------
+        self
+        """
+        if self.corpus is None:
+            raise ValueError("an index has vectors, not documents: give these as corpus=")
+        self._index(None, None, lambda kind, options: kind.load(path, self.vectors_, **options))
+        return self
+
+    # --- search
+    def _check_call(self, k):
+        check_fitted(self, "index_")
+        super()._check_call(k)
+        for value in (self.expansion_search, self.nprobe):
+            if type(value) is not int or value < 1:
+                self._validate_params()
+
+    def _search(self, X, k, filter=None):
+        self._check_call(k)
+        queries, vectors = self._query_vectors(X)
+        rows, scores, counts = self._rank(vectors, k, self._chosen_filter(filter, queries), self._nearest)
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        if bounds[-1] == rows.size:
+            rows, scores = rows.reshape(-1), scores.reshape(-1)
+        else:
+            found = np.arange(rows.shape[1]) < counts[:, None]
+            rows, scores = rows[found], scores[found]
+        return self._run(bounds, rows, scores, queries, k)
+
+    def _rank(self, vectors, k, filter, find):
+        """Rows and scores of what `find` finds for each query, and how many; what stands behind is not set."""
+        k = min(k, len(self.corpus_))
+        rows, scores, counts = _arrays(len(vectors), k)
+        for start, stop, masks, mask_of in resolve_filter(filter, len(vectors), self.corpus_):
+            for mask, asked in _by_mask(masks, mask_of, start, stop):
+                if len(vectors[asked]) and (mask is None or mask.any()):
+                    rows[asked], scores[asked], counts[asked] = find(vectors[asked], k, mask)
+        return rows, scores, counts
+
+    def _nearest(self, queries, k, mask):
+        """The nearest documents to each query that the index proposes; all of them, where these are few."""
+        n = len(self.vectors_)
+        admitted = n if mask is None else np.count_nonzero(mask)
+        wanted = min(k, admitted)
+        breadth = max(wanted, self.expansion_search)
+        if admitted * admitted <= _LOOKS * n * breadth:
+            return self._scan(queries, k, mask)
+        rows, scores, counts = self._walk(queries, k, breadth, mask, n / admitted)
+        short = np.flatnonzero(counts < wanted)
+        if len(short):
+            rows[short], scores[short], counts[short] = self._scan(queries[short], k, mask)
+        return rows, scores, counts
+
+    def _walk(self, queries, k, breadth, mask, thinned):
+        """The best candidates of the index; one in `thinned` passes the mask."""
+        count = k if self.index_.is_exact else breadth
+        breadth = math.ceil(breadth * thinned)
+        sieve = None if mask is None or self.index_.filters else mask.astype(bool)
+        if sieve is not None:
+            mask, count = None, math.ceil(count * thinned)
+        found = _arrays(len(queries), k)
+        step = max(1, _CELLS // count)
+        for start in range(0, len(queries), step):
+            inside = slice(start, start + step)
+            candidates = self.index_.search(
+                queries[inside], count, expansion=breadth, nprobe=self.nprobe, n_jobs=self.n_jobs, mask=mask
+            )
+            if sieve is not None:
+                candidates[~sieve[candidates]] = -1
+            self._settle(queries[inside], candidates, *(array[inside] for array in found))
+        return found
+
+    def _settle(self, queries, candidates, rows, scores, counts):
+        """Score candidates, and write down the best."""
+        vectors, queries, euclidean = _frozen(self.vectors_), _frozen(queries), self.metric == "euclidean"
+
+        def work(start, stop):
+            rank_candidates(vectors, queries, candidates, euclidean, rows, scores, counts, start, stop)
+
+        over_ranges(work, len(queries), self.n_jobs)
+
+    def _scan(self, queries, k, mask):
+        """The nearest documents to each query, exactly."""
+        key = ("codes", "float32", self.metric, None, *self._vectors_key)  # as those of DenseRetriever
+        codes = self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric))
+        masks = np.empty((0, len(self.vectors_)), dtype=np.uint8) if mask is None else mask[None, :]
+        mask_of = np.zeros(0 if mask is None else len(queries), dtype=np.int64)
+        bounds, *found = search(codes, self.vectors_, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
+        rows, scores, counts = _arrays(len(queries), k)
+        counts[:] = np.diff(bounds)
+        inside = np.arange(k) < counts[:, None]
+        rows[inside], scores[inside] = found
+        return rows, scores, counts
+
+    # --- how much is missed
+    def recall_against_exact(self, X, k=None, filter=None):
+        """Which part of the truly nearest documents is found: the mean over queries.
+
+        No judgments are needed. A document that is as near as the farthest of those that exact search finds counts as
+        found, whichever of them that names.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries.
+        k : int, default=None
+            How many documents; ``None``: `k` of the retriever.
+        filter : mask, list of ids, or one of these per query, default=None
+            The documents that may be found.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+        """
+        k = self.k if k is None else k
+        self._check_call(k)
+        queries, vectors = self._query_vectors(X)
+        return self._recall(vectors, k, self._chosen_filter(filter, queries))
+
+    def _recall(self, vectors, k, filter):
+        # A grid search asks for the same queries under each setting.
+        key = ("nearest", self._vectors_key, self.metric, k, joblib.hash((vectors, filter)))
+        floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
+        _, scores, counts = self._rank(vectors, k, filter, self._nearest)
+        found = (np.arange(scores.shape[1]) < counts[:, None]) & (scores >= floors[:, None])
+        asked = sizes > 0
+        if not asked.any():
+            raise ValueError("recall is the mean over queries that have something to find, and there are none")
+        return float(np.mean(found.sum(axis=1)[asked] / sizes[asked]))
+
+    def _floors(self, vectors, k, filter):
+        """Score of the last of the truly nearest documents, and how many there are."""
+        _, scores, counts = self._rank(vectors, k, filter, self._scan)
+        return scores[np.arange(len(scores)), np.maximum(counts, 1) - 1], counts
+
+    def tune(self, X, target=0.95, *, k=None, filter=None):
+        """Set `nprobe` and `expansion_search` to the least that reach a recall.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            Queries like those to come; no judgments are needed.
+        target : float, default=0.95
+            The mean recall to reach, as `recall_against_exact` measures it.
+        k : int, default=None
+            How many documents; ``None``: `k` of the retriever.
+        filter : mask, list of ids, or one of these per query, default=None
+            The documents that may be found.
+
+        Returns
+        -------
+        self
+            With the parameters set, and what was tried in `tuning_`.
+        """
+        if not isinstance(target, Real) or not 0 < target <= 1:
+            raise ValueError(f"target is a recall, above 0 and at most 1; got {target!r}")
+        k = self.k if k is None else k
+        self._check_call(k)
+        queries, vectors = self._query_vectors(X)
+        filter = self._chosen_filter(filter, queries)
+        self.tuning_ = []
+
+        def reaches(**setting):
+            self.set_params(**setting)
+            recall = self._recall(vectors, k, filter)
+            self.tuning_.append({"expansion_search": self.expansion_search, "nprobe": self.nprobe, "recall": recall})
+            return recall >= target
+
+        # To look at as many as that is to look at all, so that the target is always reached.
+        most = max(k, len(self.vectors_) // _LOOKS + 1)
+        if self.index_.n_lists:
+            self.expansion_search = k if self.index_.is_exact else min(_GENEROUS * k, most)
+            self.nprobe = _least(1, self.index_.n_lists, lambda n: reaches(nprobe=n))
+        self.expansion_search = _least(k, most, lambda n: reaches(expansion_search=n))
+        return self
+
+
+def _by_mask(masks, mask_of, start, stop):
+    """Queries ``start … stop`` by the mask that they share: pairs of a mask or None, and their positions."""
+    if len(masks) == 0 or len(mask_of) == 0:
+        yield None, slice(start, stop)
+    elif len(masks) == 1 and not mask_of.any():
+        yield masks[0], slice(start, stop)
+    else:
+        for m in np.unique(mask_of):
+            yield None if m < 0 else masks[m], start + np.flatnonzero(mask_of == m)
+
+
+def _least(first, last, reaches):
+    """The least number that reaches, to an eighth; the last one where none before it does."""
+    low, high = 0, first
+    while high < last and not reaches(high):
+        low, high = high, min(2 * high, last)
+    while low and high - low > max(1, low // 8):
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
+
+
+def _arrays(n_queries, k):
+    """Room for rows, scores and counts of what queries find."""
+    shape = n_queries, k
+    return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32), np.zeros(n_queries, dtype=np.int64)
