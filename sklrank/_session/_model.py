@@ -253,6 +253,31 @@ class TextModel:
                 if report is not None:
                     report(done)
 
+    def pair_batches(self, first, second, outputs, *, max_first=None, max_tokens=None, report=None):
+        """Run the model over pairs of texts, batch by batch.
+
+        Parameters
+        ----------
+        first, second : list of str
+            Queries and documents. Documents are cut where a pair is too long. Queries longer than `max_first` are cut
+            with a warning.
+        outputs : list of str
+            Names of the outputs.
+        max_first : int, default=None
+            Most tokens of a query; ``None``: half of `max_length`.
+        max_tokens : int, default=None
+            Tokens of a batch, padding included.
+        report : callable, default=None
+            Called with the number of pairs that are done.
+
+        Returns
+        -------
+        iterator of Batch
+        """
+        sizes = [len(a) + len(b) for a, b in zip(first, second, strict=True)]
+        make_rows = self.tokenizer.pair_maker(first, second, self.max_length, max_first)
+        return self.batches(sizes, make_rows, outputs, max_tokens=max_tokens, report=report)
+
     def budget(self, outputs, max_tokens=None):
         """Most tokens and most rows of a batch.
 

@@ -1,6 +1,7 @@
 """Texts to token ids: tokenizers from files, bytes, objects and callables."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,17 +243,46 @@ class FastTokenizer:
         filled = [template.fill(ids) for ids in self.encode(texts, max(max_length - template.n_special, 0))]
         return _rows(filled)
 
-    def pair_rows(self, first, second, max_length, max_first=None):
-        """Pairs of tokens as rows; the second text is cut, so that `max_length` is kept.
+    def pair_maker(self, first, second, max_length, max_first=None):
+        """Function from indices of pairs of texts to rows, in which the second text is cut where the row is too long.
+
+        Equal first texts, the queries, are tokenized once, and so are equal second ones.
 
         Parameters
         ----------
-        first, second : list of ndarray
-            From `encode`.
+        first, second : list of str
         max_length : int
+            Most tokens of a row.
+        max_first : int, default=None
+            Most tokens of a first text; ``None``: half of the row.
+
+        Returns
+        -------
+        callable
         """
-        room = max_length - self.pair.n_special
-        return _rows([self.pair.fill(a, b[: max(room - len(a), 0)]) for a, b in zip(first, second)])
+        room = max(max_length - self.pair.n_special, 0)
+        max_first = room // 2 if max_first is None else min(max_first, room)
+        queries = list(dict.fromkeys(first))
+        tokens = dict(zip(queries, self.encode(queries)))
+        long = [query for query, ids in tokens.items() if len(ids) > max_first]
+        if long:
+            warnings.warn(
+                f"{len(long)} of {len(queries)} queries are longer than {max_first} tokens, half of max_length, and were "
+                f"cut: {long[0][:40]!r}… A greater max_length keeps them whole, where the model has room",
+                UserWarning,
+                stacklevel=4,
+            )
+            tokens.update((query, tokens[query][:max_first]) for query in long)
+        documents = {}
+
+        def make(indices):
+            missing = list({second[i]: None for i in indices if second[i] not in documents})
+            documents.update(zip(missing, self.encode(missing, room)))
+            return _rows(
+                [self.pair.fill(query := tokens[first[i]], documents[second[i]][: room - len(query)]) for i in indices]
+            )
+
+        return make
 
 
 class CallableTokenizer:
@@ -282,9 +312,14 @@ class CallableTokenizer:
             raise ValueError("marker tokens need a tokenizers.Tokenizer; a callable puts them in itself")
         return self._checked(self._function(list(texts)), len(texts), max_length)
 
-    def pair_texts(self, first, second, max_length):
-        """Pairs of texts as rows."""
-        return self._checked(self._function(list(first), list(second)), len(first), max_length)
+    def pair_maker(self, first, second, max_length, max_first=None):
+        """Function from indices of pairs of texts to rows; to cut them is up to the tokenizer."""
+
+        def make(indices):
+            texts = [first[i] for i in indices], [second[i] for i in indices]
+            return self._checked(self._function(*texts), len(indices), max_length)
+
+        return make
 
     def _checked(self, output, n, max_length):
         types = None

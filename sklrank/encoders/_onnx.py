@@ -1,5 +1,6 @@
 """What encoders over ONNX models have in common."""
 
+import os
 from numbers import Integral
 from os import PathLike
 
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import TextModel, picklable
+from sklrank._session import Repository, TextModel, picklable
 from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
@@ -40,6 +41,46 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
+
+    @classmethod
+    def from_hub(cls, repository, *, file="onnx/model.onnx", revision=None, prompt=None, **parameters):
+        """Make an encoder of a model on the Hugging Face hub, as the repository says it is to be used.
+
+        Tokenizer, pooling, normalization, marker tokens and maximum length come from the repository's own files. What
+        was downloaded stays in the hub's cache and is found there without a network; the estimator keeps the commit.
+
+        Parameters
+        ----------
+        repository : str
+            "organization/name", or a folder that is laid out like a repository.
+        file : str, default="onnx/model.onnx"
+            Path of the ONNX model within.
+        revision : str, default=None
+            Branch, tag or commit. None is what the main branch is now; the commit makes a program repeatable.
+        prompt : str, default=None
+            Name of the prompt, among those of the repository, that becomes `prefix`: often "query" or "document".
+        **parameters : dict
+            Parameters of the encoder, in the place of what the repository says.
+
+        Returns
+        -------
+        encoder : estimator
+            An encoder that is not fitted yet.
+        """
+        source = Repository.fetch(repository, file, revision)
+        settings = {"model": source.path(file), **cls._settings_of(source, parameters)}
+        if "tokenizer" not in parameters:
+            settings["tokenizer"] = source.tokenizer
+        if prompt is not None:
+            settings["prefix"] = source.prompt(prompt)
+        if (max_length := source.max_length()) is not None:
+            settings.setdefault("max_length", max_length)
+        return cls(**{**settings, **parameters})
+
+    @classmethod
+    def _settings_of(cls, source, parameters):
+        """Parameters that a repository states for this kind of encoder."""
+        return {}
 
     def fit(self, X=None, y=None):
         """Open the model; the texts teach it nothing.
@@ -169,7 +210,14 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         state = dict(super().__getstate__())
         state.pop("_model", None)  # opened anew on the other side
         state["model"] = picklable(self.model)
+        if isinstance(self.model, (str, PathLike)) and os.path.isfile(self.model):
+            # A file that was replaced makes another encoder, whose hash is another one, too.
+            stat = os.stat(self.model)
+            state["_file"] = (stat.st_mtime_ns, stat.st_size)
         return state
+
+    def __setstate__(self, state):
+        super().__setstate__({name: value for name, value in state.items() if name != "_file"})
 
     def __sklearn_clone__(self):
         # Open sessions and tokenizers are shared, not copied.

@@ -133,6 +133,19 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @classmethod
+    def _settings_of(cls, source, parameters):
+        kinds = [kind for kind, _ in source.modules()]
+        unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
+        if unknown and not parameters.get("output"):
+            raise ValueError(
+                f"the pipeline of {source.name} is {' -> '.join(kinds)}, and {', '.join(sorted(unknown))} may not be in "
+                "its ONNX file. If the file has an output that is complete, name it by output="
+            )
+        settings = {"normalize": "Normalize" in kinds} if kinds else {}
+        pooling = source.pooling() if "output" not in parameters else None
+        return {**settings, "pooling": pooling} if pooling else settings
+
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3, 2) if self.pooling == "auto" else (3,))
         self._pooled = _POOLINGS["mean" if self.pooling == "auto" else self.pooling] if value.ndim == 3 else _as_it_is

@@ -155,13 +155,36 @@ class OnnxTokenEncoder(OnnxEncoder):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @classmethod
+    def _settings_of(cls, source, parameters):
+        role = parameters.get("role", "document")
+        late = source.settings("config_sentence_transformers.json")  # PyLate's
+        if "query_length" in late:
+            return {
+                "marker": late.get(f"{role}_prefix") or None,
+                "query_length": late["query_length"] if late.get("do_query_expansion", True) else None,
+                "attend_to_expansion": bool(late.get("attend_to_expansion_tokens")),
+                "skip_punctuation": bool(late.get("skiplist_words", True)),
+                "max_length": late["query_length" if role == "query" else "document_length"],
+            }
+        colbert = source.settings("artifact.metadata")  # ColBERT's own
+        if "query_maxlen" in colbert:
+            return {
+                "marker": colbert.get("query_token_id" if role == "query" else "doc_token_id"),
+                "query_length": colbert["query_maxlen"],
+                "attend_to_expansion": bool(colbert.get("attend_to_mask_tokens")),
+                "skip_punctuation": bool(colbert.get("mask_punctuation", True)),
+                "max_length": colbert["query_maxlen" if role == "query" else "doc_maxlen"],
+            }
+        return {}
+
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3,))
         self._n_features_out = value.shape[-1]
         self._template, self._mask, self._skipped = model.tokenizer.single, None, np.empty(0, dtype=np.int64)
         if self.marker is not None:
             first, last = self._template.parts
-            marker = np.array([_token_id(model.tokenizer, (self.marker,), "marker=")])
+            marker = np.array([_token_id(model.tokenizer, (self.marker, self.marker.strip()), "for marker=")])
             self._template = Template((np.concatenate([first, marker]), last), self._template.types)
         if self.role == "query" and self.query_length is not None:
             self._mask = _token_id(model.tokenizer, _MASKS, "query_length=None expands no queries; to expand them")

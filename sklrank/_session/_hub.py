@@ -1,0 +1,152 @@
+"""Models from a hub, or from a folder that is laid out like a repository of one."""
+
+import json
+from pathlib import Path
+
+from sklrank._optional import optional_import
+
+_SETTINGS = ["*.json", "*/config.json", "artifact.metadata", "vocab.txt"]
+_UNLIMITED = 1_000_000  # what a file gives as a maximum length beyond is none
+_OFFSET = {"roberta": 2, "xlm-roberta": 2, "camembert": 2, "mpnet": 2}  # positions that these models never use
+_MODES = {"cls_token": "cls", "mean_tokens": "mean", "lasttoken": "last"}
+
+
+class HubFile(str):
+    """Path of a file in the cache of the hub, which knows where it came from.
+
+    Unpickled where the cache lacks it, it is fetched again, at the same revision.
+
+    Attributes
+    ----------
+    repository : str
+        "organization/name".
+    file : str
+        Path within the repository.
+    revision : str
+        Hash of the commit.
+    """
+
+    def __new__(cls, path, repository, file, revision):
+        """Make the path."""
+        self = super().__new__(cls, path)
+        self.repository, self.file, self.revision = repository, file, revision
+        return self
+
+    def fetch(self):
+        """The path of the file, which is downloaded where it is missing."""
+        if Path(self).is_file():
+            return str(self)
+        return str(Repository.fetch(self.repository, self.file, self.revision).folder / self.file)
+
+    def __reduce__(self):
+        return HubFile, (str(self), self.repository, self.file, self.revision)
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class Repository:
+    """One revision of a repository, on this disk, and what its own files say of the model.
+
+    Parameters
+    ----------
+    name : str
+        "organization/name", or the path of a folder.
+    folder : Path
+    file : str
+        Path of the model within.
+    revision : str or None
+        Hash of the commit; None of a plain folder.
+    """
+
+    def __init__(self, name, folder, file, revision):
+        self.name, self.folder, self.file, self.revision = name, folder, file, revision
+        if not (folder / file).is_file():
+            there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx")) or "none"
+            raise FileNotFoundError(f"{name} has no file {file!r}; ONNX files at hand: {there}. Say file=")
+
+    @classmethod
+    def fetch(cls, name, file, revision=None):
+        """Download what is needed, or find it in the cache or in a folder.
+
+        Parameters
+        ----------
+        name : str
+            "organization/name" on the hub, or the path of a folder.
+        file : str
+            Path of the model within.
+        revision : str, default=None
+            Branch, tag or hash of a commit. ``None``: what the main branch is now.
+
+        Returns
+        -------
+        Repository
+        """
+        if Path(name).is_dir():
+            if revision is not None:
+                raise ValueError(f"{name!r} is a folder, which has no revision={revision!r}")
+            return cls(str(name), Path(name), file, None)
+        hub = optional_import("huggingface_hub", extra="hub")
+        # Weights of more than two gigabytes lie beside the graph.
+        patterns = [file, f"{file}_data", f"{file}.data", *_SETTINGS]
+        folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+        return cls(name, folder, file, folder.name)
+
+    def path(self, file):
+        """A file as a parameter of an estimator."""
+        path = str(self.folder / file)
+        return path if self.revision is None else HubFile(path, self.name, file, self.revision)
+
+    @property
+    def tokenizer(self):
+        """The tokenizer.json."""
+        for file in ("tokenizer.json", f"{Path(self.file).parent.as_posix()}/tokenizer.json"):
+            if (self.folder / file).is_file():
+                return self.path(file)
+        raise FileNotFoundError(
+            f"{self.name} has no tokenizer.json; where it has a vocab.txt, of a WordPiece model, give "
+            "tokenizer=sklrank.encoders.wordpiece_tokenizer(path, lowercase=...)"
+        )
+
+    def settings(self, file):
+        """Content of a JSON file; an empty dict where there is none."""
+        path = self.folder / file
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def modules(self):
+        """Steps of a sentence-transformers pipeline: (class name, folder) of each; none where it is no such pipeline."""
+        return [(module["type"].rpartition(".")[2], module["path"]) for module in self.settings("modules.json") or []]
+
+    def max_length(self):
+        """Most tokens that the model was made for; None where nothing says."""
+        stated = self.settings("sentence_bert_config.json").get("max_seq_length")
+        if stated:
+            return stated
+        config = self.settings("config.json")
+        positions = config.get("max_position_embeddings")
+        if positions:
+            positions -= _OFFSET.get(config.get("model_type"), 0)
+        limits = [self.settings("tokenizer_config.json").get("model_max_length"), positions]
+        return min((int(limit) for limit in limits if limit and limit < _UNLIMITED), default=None)
+
+    def pooling(self):
+        """ "mean", "cls" or "last"; None where nothing says."""
+        folders = [folder for kind, folder in self.modules() if kind == "Pooling"]
+        if not folders:
+            return None
+        config = self.settings(f"{folders[0]}/config.json")
+        modes = {name.removeprefix("pooling_mode_") for name, on in config.items() if on is True and "mode" in name}
+        modes |= {config["pooling_mode"]} if isinstance(config.get("pooling_mode"), str) else set()
+        names = {_MODES.get(mode, mode) for mode in modes}
+        if len(names) != 1 or not names <= set(_MODES.values()):
+            raise ValueError(
+                f"{self.name} pools by {sorted(names)}; known are {sorted(_MODES.values())}, one at a time"
+            )
+        return names.pop()
+
+    def prompt(self, name):
+        """The prompt of that name, which is put before texts."""
+        prompts = self.settings("config_sentence_transformers.json").get("prompts") or {}
+        if name not in prompts:
+            raise ValueError(f"{self.name} has no prompt {name!r}, but {sorted(prompts) or 'none'}")
+        return prompts[name]
