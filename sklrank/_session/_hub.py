@@ -114,7 +114,7 @@ class Repository:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def modules(self):
-        """Steps of a sentence-transformers pipeline: (class name, folder) of each; none where it is no such pipeline."""
+        """Steps of a sentence-transformers pipeline, (class name, folder) of each; none where there is none."""
         return [(module["type"].rpartition(".")[2], module["path"]) for module in self.settings("modules.json") or []]
 
     def max_length(self):
@@ -130,7 +130,7 @@ class Repository:
         return min((int(limit) for limit in limits if limit and limit < _UNLIMITED), default=None)
 
     def pooling(self):
-        """ "mean", "cls" or "last"; None where nothing says."""
+        """How tokens are pooled: "mean", "cls" or "last"; None where nothing says."""
         folders = [folder for kind, folder in self.modules() if kind == "Pooling"]
         if not folders:
             return None

@@ -123,7 +123,7 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
 
 
 def _converter():
-    """ONNX Runtime's own conversion to half precision, whose package puts its folder on the path when it is imported."""
+    """ONNX Runtime's own conversion to half precision; its package puts its folder on the path when it is imported."""
     path = list(sys.path)
     try:
         return optional_import("onnxruntime.transformers.float16", extra="onnx").convert_float_to_float16

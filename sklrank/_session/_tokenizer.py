@@ -267,8 +267,8 @@ class FastTokenizer:
         long = [query for query, ids in tokens.items() if len(ids) > max_first]
         if long:
             warnings.warn(
-                f"{len(long)} of {len(queries)} queries are longer than {max_first} tokens, half of max_length, and were "
-                f"cut: {long[0][:40]!r}… A greater max_length keeps them whole, where the model has room",
+                f"{len(long)} of {len(queries)} queries are longer than {max_first} tokens, half of max_length, and "
+                f"were cut: {long[0][:40]!r}… A greater max_length keeps them whole, where the model has room",
                 UserWarning,
                 stacklevel=4,
             )

@@ -139,8 +139,8 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
         unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
         if unknown and not parameters.get("output"):
             raise ValueError(
-                f"the pipeline of {source.name} is {' -> '.join(kinds)}, and {', '.join(sorted(unknown))} may not be in "
-                "its ONNX file. If the file has an output that is complete, name it by output="
+                f"the pipeline of {source.name} is {' -> '.join(kinds)}, and {', '.join(sorted(unknown))} may not be "
+                "in its ONNX file. If the file has an output that is complete, name it by output="
             )
         settings = {"normalize": "Normalize" in kinds} if kinds else {}
         pooling = source.pooling() if "output" not in parameters else None
