@@ -1,0 +1,227 @@
+"""Exact search over dense vectors."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+from sklrank._validation import Interval, StrOptions, _fit_context
+from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers._inverted import _stack
+from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes, search
+from sklrank.retrievers._vectors import VectorRetriever, _prepare
+
+_RESCORE = {"int8": 4, "binary": 10}
+
+
+class DenseRetriever(VectorRetriever):
+    """Rank documents by how near their vectors are to that of the query, exactly.
+
+    All documents are candidates, so that a query finds `k` of them. They are scored block by block, and only the best
+    are kept: the matrix of shape (n_queries, n_documents) never exists. `dtype` makes the vectors that are read
+    smaller, by a factor of 2, 4 or 32.
+
+    Parameters
+    ----------
+    corpus : Corpus or whatever one is made from, default=None
+        The documents: texts, which `encoder` turns into vectors, or vectors. ``None``: what `fit` gets as `X`.
+    encoder : transformer, default=None
+        Turns texts into one dense vector each; cloned and fitted on the documents, a `FrozenEstimator` only used.
+        What it makes of the corpus is kept there. ``None``: documents and queries are vectors.
+    query_encoder : transformer, default=None
+        The encoder of queries where it is another one.
+    metric : {"cosine", "dot", "euclidean"}, default="cosine"
+        The score: cosine, dot product, or minus the distance. The cosine with a vector of zeros is 0.
+    dtype : {"float32", "float16", "int8", "binary"}, default="float32"
+        Form of the vectors that the search reads. ``"float32"`` and ``"float16"`` give the same, exact ranking;
+        ``"int8"`` (with an offset and a scale for each dimension) and ``"binary"`` (one bit a dimension, compared by
+        their Hamming distance) propose candidates, whose scores are then exact.
+    rescore : float, default=None
+        For ``"int8"`` and ``"binary"``, how many candidates are scored exactly, in multiples of `k`. ``None``: 4 for
+        ``"int8"``, 10 for ``"binary"``.
+    truncate_dim : int, default=None
+        Use the first dimensions only, of an encoder that was trained for it (matryoshka). ``None``: all.
+    k : int, default=100
+        How many documents to return for each query.
+    field : str or sequence of str, default=None
+        Columns of the corpus that hold the texts or, without an encoder, the vectors. ``None``: title and text.
+    filter : mask, list of ids, or one of these per query, default=None
+        The documents that may be found.
+    filter_field : str, default=None
+        Column of the queries that holds a filter for each.
+    n_jobs : int, default=None
+        Threads that share the queries of a call; as in joblib. ``None``: one, and those that NumPy's BLAS may start.
+
+    Attributes
+    ----------
+    corpus_ : Corpus
+        The documents.
+    vectors_ : ndarray of shape (n_documents, n_features), dtype=float32
+        Their vectors, of unit length where `metric` is the cosine; a memory map where the corpus has a `cache_folder`.
+    bytes_per_vector_ : int
+        Bytes that the search reads of each document.
+    n_features_in_ : int
+        Dimension of the vectors that `fit` saw; only without an encoder.
+
+    See Also
+    --------
+    AnnRetriever : Approximate search, for millions of documents.
+    BM25Retriever : Search by words.
+
+    Notes
+    -----
+    Matrix products round differently in another batch, on another machine, in another thread. Here they only propose
+    candidates, with a margin that covers the rounding; these are scored again in double precision, in a fixed order,
+    and rounded once. So equal vectors tie, ties are ordered by row, and neither `n_jobs` nor the number of queries
+    changes a bit of a ranking.
+
+    Under scikit-learn's array API dispatch, queries and documents may be arrays of PyTorch or CuPy: the products are
+    then computed where the queries are, and the ranking is the same.
+
+    Examples
+    --------
+    >>> from sklrank.retrievers import DenseRetriever
+    >>> documents = [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]
+    >>> run = DenseRetriever(k=2).fit(documents).predict([[1.0, 0.1], [0.0, 2.0]])
+    >>> run.docids
+    [['0', '1'], ['2', '1']]
+    """
+
+    _stage = "dense"
+
+    _parameter_constraints: dict = {
+        **VectorRetriever._parameter_constraints,
+        "dtype": [StrOptions({"float32", "float16", "int8", "binary"})],
+        "rescore": [Interval(Real, 1, None, closed="left"), None],
+        "truncate_dim": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        corpus=None,
+        *,
+        encoder=None,
+        query_encoder=None,
+        metric="cosine",
+        dtype="float32",
+        rescore=None,
+        truncate_dim=None,
+        k=100,
+        field=None,
+        filter=None,
+        filter_field=None,
+        n_jobs=None,
+    ):
+        self.corpus = corpus
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.metric = metric
+        self.dtype = dtype
+        self.rescore = rescore
+        self.truncate_dim = truncate_dim
+        self.k = k
+        self.field = field
+        self.filter = filter
+        self.filter_field = filter_field
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Encode the corpus, where there is an encoder, and make the vectors smaller; queries teach nothing.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries. Without a `corpus`, the documents.
+        y : Qrels or list of dict, default=None
+            Judgments; not used.
+
+        Returns
+        -------
+        self
+        """
+        self._set_vectors(X, y)
+        self._codes(self.dtype)
+        return self
+
+    def _searched(self):
+        """The vectors that are searched: those of `vectors_`, or their beginnings."""
+        dim = self.truncate_dim
+        if dim is None or dim == self.vectors_.shape[1]:
+            return self.vectors_
+        if dim > self.vectors_.shape[1]:
+            raise ValueError(f"truncate_dim={dim}, but vectors have {self.vectors_.shape[1]} dimensions")
+        return self.corpus_.cached((*self._vectors_key, dim), lambda: self._truncated(self.vectors_))
+
+    def _truncated(self, vectors):
+        vectors = np.ascontiguousarray(vectors[:, : self.truncate_dim])
+        return _prepare(vectors, self.metric, None, None)
+
+    def _codes(self, dtype):
+        """The form of the vectors that `dtype` names, made once however many estimators ask."""
+        key = ("codes", dtype, self.metric, self.truncate_dim, *self._vectors_key)
+        return self.corpus_.cached(key, lambda: self._make_codes(dtype), persist=dtype != "float32")
+
+    def _make_codes(self, dtype):
+        vectors = self._searched()
+        if dtype in ("float32", "float16"):
+            return FloatCodes(vectors, self.metric, half=dtype == "float16")
+        return (Int8Codes if dtype == "int8" else BinaryCodes)(vectors, self.metric)
+
+    @property
+    def bytes_per_vector_(self):
+        """Bytes that the search reads of each document."""
+        self._check_call(self.k)
+        return self._codes(self.dtype).bytes_per_vector
+
+    def _search(self, X, k, filter=None):
+        self._check_call(k)
+        queries, vectors = self._query_vectors(X)
+        return self._search_vectors(queries, vectors, k, filter, self.dtype)
+
+    def _search_vectors(self, queries, vectors, k, filter, dtype):
+        codes, documents = self._codes(dtype), self._searched()
+        if documents is not self.vectors_:
+            vectors = self._truncated(vectors)
+        rescore = 1 if codes.is_exact else _RESCORE[dtype] if self.rescore is None else self.rescore
+        n_candidates = math.ceil(rescore * k)
+        parts = []
+        for start, stop, masks, mask_of in resolve_filter(
+            self._chosen_filter(filter, queries), len(queries), self.corpus_
+        ):
+            own = vectors[start:stop]
+            parts.append(search(codes, documents, own, self.metric, k, n_candidates, masks, mask_of, self.n_jobs))
+        return self._run(*(parts[0] if len(parts) == 1 else _stack(parts)), queries, k)
+
+    def recall_against_exact(self, X, k=None):
+        """Share of the exact ranking that the search with this `dtype` and `rescore` finds.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_features)
+            The queries; no judgments are needed.
+        k : int, default=None
+            The cutoff; ``None``: the parameter `k`.
+
+        Returns
+        -------
+        float
+            Mean over the queries.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklrank.retrievers import DenseRetriever
+        >>> rng = np.random.default_rng(0)
+        >>> documents, queries = rng.normal(size=(1000, 64)), rng.normal(size=(20, 64))
+        >>> retriever = DenseRetriever(dtype="int8", k=10).fit(documents)
+        >>> retriever.bytes_per_vector_, retriever.recall_against_exact(queries)
+        (64, 1.0)
+        """
+        k = self.k if k is None else k
+        self._check_call(k)
+        queries, vectors = self._query_vectors(X)
+        found = self._search_vectors(queries, vectors, k, None, self.dtype)
+        exact = self._search_vectors(queries, vectors, k, None, "float32")
+        kept = [len(np.intersect1d(a.rows, b.rows)) / max(len(b.rows), 1) for a, b in zip(found, exact)]
+        return float(np.mean(kept)) if kept else math.nan

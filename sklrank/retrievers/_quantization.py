@@ -1,0 +1,306 @@
+"""Vectors in fewer bits, and the search over blocks of them."""
+
+import numpy as np
+from joblib import effective_n_jobs
+from threadpoolctl import threadpool_limits
+
+from sklrank._kernels._dense import finish, select, workspace
+from sklrank._kernels._quantized import agree_binary, dot_int8
+from sklrank._kernels._search import decode
+from sklrank._threads import over_ranges
+
+_ROUNDING = 2.0**-24  # of float32, relative
+_LARGEST = 1e38  # that a sum in float32 may safely reach
+_EXACT = 2.0**24  # integers up to here are exact in float32
+_FEW = 4  # queries, for which int8 products are faster than float32 ones, conversion included
+_CELLS = 1 << 22  # scores computed at a time
+_WIDEST = 1 << 18  # documents that one product takes
+_CONVERTED = 1 << 21  # components of documents that are converted at a time
+_PANEL = 1 << 22  # pending documents that are kept at a time
+_ROWS = 1 << 13  # documents that are read at a time while codes are made
+_NARROW = 4  # a filter that all queries share, and that leaves one document in so many, is searched by itself
+
+
+def _blocks(vectors):
+    """Slices that cover the documents, and their vectors in double precision."""
+    for start in range(0, len(vectors), _ROWS):
+        where = slice(start, min(start + _ROWS, len(vectors)))
+        yield where, vectors[where].astype(np.float64)
+
+
+def _lengths(vectors):
+    """Length of each vector, in double precision."""
+    return np.concatenate([np.linalg.norm(block, axis=1) for _, block in _blocks(vectors)])
+
+
+def _frozen(array):
+    """The same memory, read-only as memory maps are, for which kernels are compiled."""
+    array = array.view(np.ndarray)
+    array.flags.writeable = False
+    return array
+
+
+class FloatCodes:
+    """Vectors in single or half precision, whose nearly right products propose, and whose ranking is exact.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_documents, d), dtype=float32
+    metric : {"cosine", "dot", "euclidean"}
+    half : bool
+        Whether to hold them in half precision.
+    """
+
+    is_exact = True
+
+    def __init__(self, vectors, metric, half=False):
+        lengths = _lengths(vectors)
+        self._longest = lengths.max()
+        self._halves = (lengths**2 / 2).astype(np.float32) if metric == "euclidean" else None
+        self._error = 0.0
+        self._unit = np.float32(1)
+        self.stored = _frozen(vectors)
+        if half:
+            # A power of 2, so that dividing by it rounds nothing and the largest component is about 1.
+            self._unit = np.float32(2.0 ** np.ceil(np.log2(max(np.abs(vectors).max(), 1e-30))))
+            self.stored = np.empty(vectors.shape, dtype=np.float16)
+            for where, block in _blocks(vectors):
+                self.stored[where] = block / self._unit
+                lost = block - self.stored[where].astype(np.float64) * self._unit
+                self._error = max(self._error, np.linalg.norm(lost, axis=1).max())
+            self.stored = _frozen(self.stored)
+
+    @property
+    def bytes_per_vector(self):
+        """Bytes that are read of each document."""
+        return self.stored.itemsize * self.stored.shape[1] + (0 if self._halves is None else 4)
+
+    def prepare(self, queries):
+        """Queries as `fill` takes them, and how far its scores may be from the exact ones."""
+        lengths = _lengths(queries)
+        reach = lengths * self._longest if self._halves is None else (lengths + self._longest) ** 2
+        if reach.max() > _LARGEST:
+            raise ValueError(
+                f"vectors are up to {self._longest:.3g} long, queries up to {lengths.max():.3g}: their products are "
+                "beyond single precision; scale them down"
+            )
+        d = queries.shape[1]
+        # The rounding of a sum of d products in any order, of its terms, and of the exact score.
+        slacks = 1.01 * ((d + 8) * (_ROUNDING * reach + 2.0**-149) + lengths * self._error)
+        if self._halves is None:
+            slacks[lengths == 0] = 0.0  # nothing is rounded there
+        return queries * self._unit, slacks
+
+    def converts(self, n_queries):
+        """Whether `fill` copies what it reads."""
+        return self.stored.dtype == np.float16
+
+    def fill(self, operand, where, out):
+        """Compute scores of the documents `where`, a slice or rows."""
+        block = self.stored[where]
+        if block.dtype == np.float16:
+            block = block.astype(np.float32)
+        np.matmul(operand, block.T, out=out)
+        if self._halves is not None:
+            out -= self._halves[where]
+
+
+class Int8Codes:
+    """Vectors in one byte a dimension.
+
+    Each dimension has an offset and a scale of its own, calibrated so that its range over all documents fills the
+    256 steps; where the metric is not the cosine, what is coded is the direction, and the length stands beside it.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_documents, d), dtype=float32
+    metric : {"cosine", "dot", "euclidean"}
+    """
+
+    is_exact = False
+
+    def __init__(self, vectors, metric):
+        self.lengths = None if metric == "cosine" else _lengths(vectors).astype(np.float32)
+        lowest, highest = np.full(vectors.shape[1], np.inf), np.full(vectors.shape[1], -np.inf)
+        for where, block in _blocks(vectors):
+            block = self._directions(block, where)
+            np.minimum(lowest, block.min(axis=0), out=lowest)
+            np.maximum(highest, block.max(axis=0), out=highest)
+        self.offsets = (lowest + highest) / 2
+        self.scales = np.where(highest > lowest, (highest - lowest) / 254, 1.0)
+        self.stored = np.empty(vectors.shape, dtype=np.int8)
+        self.halves = np.empty(len(vectors), dtype=np.float32) if metric == "euclidean" else None
+        largest = 1.0
+        for where, block in _blocks(vectors):
+            codes = np.rint((self._directions(block, where) - self.offsets) / self.scales).clip(-127, 127)
+            largest = max(largest, np.linalg.norm(codes, axis=1).max())
+            self.stored[where] = codes
+            if self.halves is not None:
+                coded = (codes * self.scales + self.offsets) * self.lengths[where, None]
+                self.halves[where] = np.einsum("ij,ij->i", coded, coded) / 2
+        self._largest = largest
+        self.stored = _frozen(self.stored)
+
+    def _directions(self, block, where):
+        if self.lengths is None:
+            return block
+        lengths = self.lengths[where, None]
+        return block / np.where(lengths == 0, 1, lengths)
+
+    @property
+    def bytes_per_vector(self):
+        """Bytes that are read of each document."""
+        return self.stored.shape[1] + 4 * (self.lengths is not None) + 4 * (self.halves is not None)
+
+    def prepare(self, queries):
+        """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
+        scaled = queries * self.scales
+        # As many steps as leave all sums of products exact, in whatever order they are added.
+        room = _EXACT / self._largest - np.sqrt(queries.shape[1]) / 2
+        lengths, peaks = np.linalg.norm(scaled, axis=1), np.abs(scaled).max(axis=1)
+        steps = np.minimum(room / np.maximum(lengths, 1e-300), 32767 / np.maximum(peaks, 1e-300))
+        operand = np.rint(scaled * steps[:, None]).astype(np.int16)
+        scales = (1 / steps).astype(np.float32)[:, None]
+        shifts = (queries @ self.offsets).astype(np.float32)[:, None]
+        few = len(queries) < _FEW
+        return (operand if few else operand.astype(np.float32), scales, shifts), np.zeros(len(queries))
+
+    def converts(self, n_queries):
+        """Whether `fill` copies what it reads."""
+        return n_queries >= _FEW
+
+    def fill(self, operand, where, out):
+        """Compute scores of the documents `where`, a slice or rows."""
+        queries, scales, shifts = operand
+        block = self.stored[where]
+        if queries.dtype == np.int16:
+            dot_int8(queries, block, out)
+        else:
+            np.matmul(queries, block.astype(np.float32).T, out=out)
+        if self.lengths is not None:
+            out *= scales
+            out += shifts
+            out *= self.lengths[where]
+            if self.halves is not None:
+                out -= self.halves[where]
+
+
+class BinaryCodes:
+    """Vectors in one bit a dimension: whether it is above its mean over all documents.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_documents, d), dtype=float32
+    metric : {"cosine", "dot", "euclidean"}
+    """
+
+    is_exact = False
+
+    def __init__(self, vectors, metric):
+        self.means = sum(block.sum(axis=0) for _, block in _blocks(vectors)) / len(vectors)
+        self.stored = _frozen(np.concatenate([self._pack(block) for _, block in _blocks(vectors)]))
+
+    def _pack(self, vectors):
+        """Bits of vectors, in words."""
+        bits = np.packbits(vectors > self.means, axis=1)
+        padded = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
+        padded[:, : bits.shape[1]] = bits
+        return padded.view(np.uint64)
+
+    @property
+    def bytes_per_vector(self):
+        """Bytes that are read of each document."""
+        return 8 * self.stored.shape[1]
+
+    def prepare(self, queries):
+        """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
+        return self._pack(queries), np.zeros(len(queries))
+
+    def converts(self, n_queries):
+        """Whether `fill` copies what it reads."""
+        return False
+
+    def fill(self, operand, where, out):
+        """Compute scores of the documents `where`, a slice or rows."""
+        agree_binary(operand, self.stored[where], out)
+
+
+def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_jobs):
+    """The k best documents of each query, by the exact scores of `n_candidates` that the codes propose.
+
+    Parameters
+    ----------
+    codes : FloatCodes, Int8Codes or BinaryCodes
+    vectors : ndarray of shape (n_documents, d), dtype=float32
+        What the codes were made from.
+    queries : ndarray of shape (n_queries, d), dtype=float32
+    metric : {"cosine", "dot", "euclidean"}
+    k, n_candidates : int
+    masks : ndarray of uint8, shape (n_masks, n_documents)
+        Documents that may be found.
+    mask_of : ndarray of int64, shape (n_queries,) or (0,)
+        Mask of each query, -1 for none; empty where no query has one.
+    n_jobs : int or None
+        Threads.
+
+    Returns
+    -------
+    indptr, rows, scores : ndarray of int64, int64, float32
+        Ragged rankings.
+    """
+    n_queries, n_documents = len(queries), len(vectors)
+    k = min(k, n_documents)
+    n_candidates = min(max(n_candidates, k), n_documents)
+    vectors, queries = _frozen(vectors), _frozen(queries)
+    rows = None
+    if len(mask_of) and (mask_of == mask_of[0]).all() and mask_of[0] >= 0:
+        allowed = np.flatnonzero(masks[mask_of[0]])
+        if len(allowed) * _NARROW <= n_documents:
+            rows, mask_of = allowed, mask_of[:0]
+    keys = np.empty((n_queries, k), dtype=np.int64)
+    counts = np.zeros(n_queries, dtype=np.int64)
+    panel = max(1, min(1024, _PANEL // n_candidates))
+
+    def work(start, stop):
+        for first in range(start, stop, panel):
+            last = min(first + panel, stop)
+            own = mask_of[first:last]
+            best, found = _search_panel(codes, vectors, queries[first:last], metric, k, n_candidates, rows, masks, own)
+            keys[first:last], counts[first:last] = best, found
+
+    n_threads = effective_n_jobs(n_jobs)
+    per_thread = max(16, n_queries // n_threads)  # each thread reads all vectors, so each gets one range
+    if n_queries < 2 * per_thread:
+        work(0, n_queries)
+    else:
+        with threadpool_limits(1, user_api="blas"):
+            over_ranges(work, n_queries, n_jobs, per_thread=per_thread)
+    bounds = np.zeros(n_queries + 1, dtype=np.int64)
+    np.cumsum(counts, out=bounds[1:])
+    return bounds, *decode(keys, counts)
+
+
+def _search_panel(codes, vectors, queries, metric, k, n_candidates, rows, masks, mask_of):
+    """Keys of the k best documents of some queries, in any order, and how many there are."""
+    m = len(queries)
+    operand, slacks = codes.prepare(queries)
+    thetas, pending, counts, best, found, keys = workspace(m, k, n_candidates)
+    euclidean = metric == "euclidean"
+    squares = np.einsum("ij,ij->i", queries, queries, dtype=np.float64)
+    n = len(vectors) if rows is None else len(rows)
+    width = min(_WIDEST, _CELLS // m)
+    if rows is not None or codes.converts(m):
+        width = min(width, _CONVERTED // vectors.shape[1])
+    width = max(width, 256)
+    buffer = np.empty(m * min(width, n), dtype=np.float32)
+    for start in range(0, n, width):
+        stop = min(start + width, n)
+        own = np.arange(start, stop) if rows is None else rows[start:stop]
+        scores = buffer[: m * (stop - start)].reshape(m, stop - start)
+        codes.fill(operand, slice(start, stop) if rows is None else own, scores)
+        select(
+            scores, own, masks, mask_of, n_candidates, slacks, queries, vectors, euclidean, squares, thetas, pending,
+            counts, best, found, keys,
+        )  # fmt: skip
+    finish(n_candidates, slacks, queries, vectors, euclidean, thetas, pending, counts, best, found, keys)
+    return best, found
