@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from sklrank._optional import optional_import
 from sklrank._retry import call_with_retries
 from sklrank._threads import over_ranges
-from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context
+from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, is_matrix_like
 from sklrank.base import estimator_key
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._ids import show
@@ -467,7 +467,7 @@ class QdrantRetriever(CorpusRetriever):
             }
         else:
             ((name, one),) = self.encoded_.items()
-            if self.encoder is None and self.collection is None and _is_plain_matrix(X):
+            if self.encoder is None and self.collection is None and not isinstance(X, Queries) and is_matrix_like(X):
                 X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float32, np.float64])
             queries, output = encode_queries(X, one)
             outputs = {name: output}
@@ -523,10 +523,6 @@ def _fitted(encoder):
             "encoder=FrozenEstimator(encoder) with a fitted one"
         )
     return clone(encoder)
-
-
-def _is_plain_matrix(X):
-    return not isinstance(X, (Queries, TokenVectors))
 
 
 def _prepared(output, metric, names, what):
