@@ -315,40 +315,51 @@ class Impacts:
         indptr, rows, scores : ndarray of int64, int64, float32
             Ragged rankings.
         """
+        k = min(k, sum(len(segment.lengths) for segment in self.segments))
+        parts = {}
+
+        def work(start, stop):
+            first, last = indptr[start], indptr[stop]
+            queries = indptr[start : stop + 1] - first, terms[first:last], weights[first:last]
+            parts[start] = self._search(*queries, k, masks, mask_of[start:stop])
+
+        over_ranges(work, len(indptr) - 1, n_jobs)
+        if len(parts) == 1:
+            counts, rows, scores = parts[0]
+        else:
+            counts, rows, scores = map(np.concatenate, zip(*(parts[start] for start in sorted(parts))))
+        bounds = np.zeros(len(indptr), dtype=np.int64)
+        np.cumsum(counts, out=bounds[1:])
+        return bounds, rows, scores
+
+    def _search(self, indptr, terms, weights, k, masks, mask_of):
+        """`search` on one thread; returns the number of documents of each query, and all rows and scores."""
         indptr, terms, weights = self.order(indptr, terms, weights)
         n_queries = len(indptr) - 1
-        k = min(k, sum(len(segment.lengths) for segment in self.segments))
         keys = [np.empty((n_queries, k), dtype=np.int64) for _ in self.segments]
         counts = np.zeros((len(self.segments), n_queries), dtype=np.int64)
         small = self._is_small(indptr, terms)
-
-        def work(start, stop):
-            space = self._borrow(k)
-            queries = np.arange(start, stop)
-            few, many = queries[small[start:stop]], queries[~small[start:stop]]
-            for s, segment in enumerate(self.segments):
-                sums, accumulators, rows, *others = space[1][s]
-                own = masks[:, segment.base : segment.base + len(segment.lengths)] if len(self.segments) > 1 else masks
-                own = np.ascontiguousarray(own)
-                if len(few):
-                    bias = _NO_BIAS if self.weighting.bias is None else self.weighting.bias[s]
-                    search_all(
-                        few, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], bias, own, mask_of,
-                        k, segment.base, sums, rows, others[-1], keys[s], counts[s],
-                    )  # fmt: skip
-                if len(many):
-                    search_pruned(
-                        many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
-                        *segment.skips, *self._codes[s], own, mask_of, k, segment.base, accumulators, rows, *others,
-                        keys[s], counts[s],
-                    )  # fmt: skip
-            self._workspaces.append(space)
-
-        over_ranges(work, n_queries, n_jobs)
+        few, many = small.nonzero()[0], (~small).nonzero()[0]
+        space = self._borrow(k)
+        for s, segment in enumerate(self.segments):
+            sums, accumulators, rows, *others = space[1][s]
+            own = masks[:, segment.base : segment.base + len(segment.lengths)] if len(self.segments) > 1 else masks
+            own = np.ascontiguousarray(own)
+            if len(few):
+                bias = _NO_BIAS if self.weighting.bias is None else self.weighting.bias[s]
+                search_all(
+                    few, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], bias, own, mask_of,
+                    k, segment.base, sums, rows, others[-1], keys[s], counts[s],
+                )  # fmt: skip
+            if len(many):
+                search_pruned(
+                    many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
+                    *segment.skips, *self._codes[s], own, mask_of, k, segment.base, accumulators, rows, *others,
+                    keys[s], counts[s],
+                )  # fmt: skip
+        self._workspaces.append(space)
         keys, counts = (keys[0], counts[0]) if len(self.segments) == 1 else merge(keys, counts, k)
-        bounds = np.zeros(n_queries + 1, dtype=np.int64)
-        np.cumsum(counts, out=bounds[1:])
-        return bounds, *decode(keys, counts)
+        return counts, *decode(keys, counts)
 
     def _is_small(self, indptr, terms):
         """Mask of the queries all of whose documents are scored: those with so few postings that pruning costs more."""
