@@ -215,7 +215,7 @@ def _as_numbers(column, name):
     if isinstance(column, np.ndarray) and column.ndim == 1:
         if column.dtype == object:
             kinds = {type(value) for value in column.tolist() if value is not None}
-            if kinds and all(issubclass(kind, date) for kind in kinds):
+            if kinds and all(issubclass(kind, (date, np.datetime64)) for kind in kinds):
                 column = column.astype("datetime64[us]")
             elif any(issubclass(kind, str) for kind in kinds):
                 column = np.empty(0, dtype="U1")

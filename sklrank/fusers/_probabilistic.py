@@ -73,11 +73,11 @@ class ProbabilisticFuser(Fuser):
     Training queries are those with a judgment. As in trec_eval's precision, a list that ends before a segment does has
     no relevant document there; in P(r) count only the lists that reach rank r.
 
-    The results are ranx's, up to rounding, with these differences. Ranks below all that training saw take the last
-    estimate; ranx gives 0, averages too little (slidefuse), or reads beyond an array (bayesfuse below rank 1000). The
-    probability and its contrary that bayesfuse takes odds of are at least .001, so that being found never counts less
-    than not being found. The min-max norm of a constant list is 1, not 0. In "mixed" a system of weight 0 is left out
-    and not counted. Equal scores go by row. The segments of segfuse are ranx's; the formula in its paper,
+    The results are ranx's, up to rounding, with these differences. Ranks and segments below all that training saw take
+    the last estimate; ranx gives 0, averages too little (slidefuse), or reads beyond an array (bayesfuse below rank
+    1000). The probability and its contrary that bayesfuse takes odds of are at least .001, so that being found never
+    counts less than not being found. The min-max norm of a constant list is 1, not 0. In "mixed" a system of weight 0
+    is left out and not counted. Equal scores go by row. The segments of segfuse are ranx's; the formula in its paper,
     10 · 2^(k - 1) - 5, can also be read as their sizes.
 
     References
@@ -178,15 +178,18 @@ class ProbabilisticFuser(Fuser):
         if self.method in ("posfuse", "slidefuse"):
             return hits.share_by_position(positions)
         if self.method == "probfuse":
-            segments, sizes = _equal_segments(positions, lengths[hits.queries], self.n_segments)
-            return hits.share_by_segment(segments, sizes, self.n_segments)
-        bounds = _SEGFUSE if self.method == "segfuse" else _BAYESFUSE
-        segments = _segments(positions, bounds)
-        shares = hits.share_by_segment(segments, np.diff(bounds)[segments], len(bounds) - 1)
-        shares = shares[: segments[hits.counted & (positions >= 0)].max(initial=0) + 1]  # those that training saw
-        if self.method == "segfuse":
+            n_segments = self.n_segments
+            segments, sizes = _equal_segments(positions, lengths[hits.queries], n_segments)
+        else:
+            bounds = _SEGFUSE if self.method == "segfuse" else _BAYESFUSE
+            n_segments, segments = len(bounds) - 1, _segments(positions, bounds)
+            sizes = np.diff(bounds)[segments]
+        shares = hits.share_by_segment(segments, sizes, n_segments)
+        shares = shares[: segments[hits.counted].max(initial=0) + 1]  # those that training saw
+        if self.method != "bayesfuse":
             return shares
-        return np.log(np.maximum(shares, _LEAST) / np.maximum(1 - shares, _LEAST))
+        shares = np.maximum(shares, _LEAST)
+        return np.log(shares / np.maximum(1 - shares, _LEAST))
 
     def _fuse(self, run, names):
         return _sum(self._add(run, names)[1])
@@ -222,8 +225,8 @@ class ProbabilisticFuser(Fuser):
         if self.method == "posfuse":
             return estimates[np.minimum(positions, last)]
         if self.method == "probfuse":
-            segments, _ = _equal_segments(positions, lengths, len(estimates))
-            return estimates[segments] / (segments + 1)
+            segments, _ = _equal_segments(positions, lengths, self.n_segments)
+            return estimates[np.minimum(segments, last)] / (segments + 1)
         if self.method == "slidefuse":
             total, count = np.zeros(len(positions)), np.zeros(len(positions))
             for step in range(-self.window, self.window + 1):
