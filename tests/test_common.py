@@ -33,7 +33,8 @@ ONE_NUMBER = "wants one number a sample from predict, which gives a Run of shape
 
 
 def expected_failures(estimator):
-    if not estimator.__sklearn_tags__().input_tags.two_d_array or not hasattr(estimator, "predict"):
+    tags = estimator.__sklearn_tags__().input_tags
+    if not tags.two_d_array or not tags.sparse or not hasattr(estimator, "predict"):
         return {}
     return {"check_estimator_sparse_array": ONE_NUMBER, "check_estimator_sparse_matrix": ONE_NUMBER}
 
