@@ -7,6 +7,7 @@ import numpy as np
 import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context
+from sklearn.utils._array_api import _convert_to_numpy, get_namespace_and_device
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -18,12 +19,14 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_fit_context",
+    "array_namespace",
     "check_fitted",
     "check_term_weights",
     "is_matrix_like",
     "scorer_table",
     "scoring_options",
     "set_scorer_table",
+    "to_numpy",
     "validate_params",
 ]
 
@@ -46,6 +49,19 @@ def is_matrix_like(X):
     if module in ("pandas", "polars") and hasattr(X, "columns"):
         return "text" not in X.columns and "query" not in X.columns
     return module not in ("pandas", "polars") and hasattr(X, "__array__") and is_matrix_like(np.asarray(X))
+
+
+def array_namespace(X):
+    """Array API namespace and device of `X`; None and None where scikit-learn does not dispatch, or it is NumPy's."""
+    if isinstance(X, np.ndarray) or not hasattr(X, "shape"):
+        return None, None
+    xp, dispatched, device = get_namespace_and_device(X)
+    return (xp, device) if dispatched and "numpy" not in xp.__name__ else (None, None)
+
+
+def to_numpy(array, xp):
+    """An array of the namespace `xp` as one of NumPy."""
+    return _convert_to_numpy(array, xp)
 
 
 def check_term_weights(estimator, X, *, reset=True):

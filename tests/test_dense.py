@@ -1,6 +1,10 @@
 """Dense search against plain scoring of every document in double precision, and against faiss."""
 
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import faiss
 import joblib
@@ -372,3 +376,34 @@ class Lookup(TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         return np.random.default_rng(0).normal(size=(4000, 24)).astype(np.float32)[[int(text) for text in X]]
+
+
+# --- the array API
+
+
+def test_arrays_of_another_library_are_searched_where_they_are():
+    code = """
+        import array_api_strict as xp
+        import numpy as np
+        from sklearn import config_context
+        from sklrank import Corpus
+        from sklrank.retrievers import DenseRetriever
+
+        rng = np.random.default_rng(0)
+        documents = rng.integers(-3, 4, size=(900, 12)).astype(np.float32)
+        queries = rng.integers(-3, 4, size=(7, 12)).astype(np.float32)
+        queries[2] = 0
+        mask = rng.random((7, 900)) < .1
+        for metric in ("cosine", "dot", "euclidean"):
+            for dtype in ("float32", "int8"):
+                retriever = DenseRetriever(metric=metric, dtype=dtype, k=33).fit(documents)
+                with config_context(array_api_dispatch=True):
+                    other = DenseRetriever(metric=metric, dtype=dtype, k=33).fit(xp.asarray(documents))
+                    for filter in (None, mask, mask[0], np.arange(900) < 5):
+                        run = retriever.predict(queries, filter=filter)
+                        found = other.predict(xp.asarray(queries), filter=filter)
+                        assert found.rows.tolist() == run.rows.tolist()
+                        assert found.scores.tobytes() == run.scores.tobytes()
+    """
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True, env=environment)

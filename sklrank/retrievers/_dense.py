@@ -5,7 +5,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklrank._validation import Interval, StrOptions, _fit_context
+from sklrank._validation import Interval, StrOptions, _fit_context, array_namespace, to_numpy
+from sklrank.retrievers._array_api import search_elsewhere
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._inverted import _stack
 from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes, search
@@ -159,8 +160,11 @@ class DenseRetriever(VectorRetriever):
 
     def _codes(self, dtype):
         """The form of the vectors that `dtype` names, made once however many estimators ask."""
-        key = ("codes", dtype, self.metric, self.truncate_dim, *self._vectors_key)
-        return self.corpus_.cached(key, lambda: self._make_codes(dtype), persist=dtype != "float32")
+        persist = dtype != "float32"  # whose form is that of the vectors themselves
+        return self.corpus_.cached(self._codes_key(dtype), lambda: self._make_codes(dtype), persist=persist)
+
+    def _codes_key(self, dtype):
+        return ("codes", dtype, self.metric, self.truncate_dim, *self._vectors_key)
 
     def _make_codes(self, dtype):
         vectors = self._searched()
@@ -174,23 +178,35 @@ class DenseRetriever(VectorRetriever):
         self._check_call(self.k)
         return self._codes(self.dtype).bytes_per_vector
 
+    def _check_documents(self, X):
+        xp, _ = array_namespace(X)
+        return super()._check_documents(X if xp is None else to_numpy(X, xp))
+
     def _search(self, X, k, filter=None):
         self._check_call(k)
-        queries, vectors = self._query_vectors(X)
-        return self._search_vectors(queries, vectors, k, filter, self.dtype)
+        xp, device = array_namespace(X)
+        queries, vectors = self._query_vectors(X if xp is None else to_numpy(X, xp))
+        return self._search_vectors(queries, vectors, k, filter, self.dtype, xp, device)
 
-    def _search_vectors(self, queries, vectors, k, filter, dtype):
+    def _search_vectors(self, queries, vectors, k, filter, dtype, xp=None, device=None):
         codes, documents = self._codes(dtype), self._searched()
         if documents is not self.vectors_:
             vectors = self._truncated(vectors)
         rescore = 1 if codes.is_exact else _RESCORE[dtype] if self.rescore is None else self.rescore
         n_candidates = math.ceil(rescore * k)
+
+        def place(name, array):
+            key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype))
+            return self.corpus_.cached(key, lambda: xp.asarray(array, device=device))
+
         parts = []
-        for start, stop, masks, mask_of in resolve_filter(
-            self._chosen_filter(filter, queries), len(queries), self.corpus_
-        ):
+        for start, stop, *masks in resolve_filter(self._chosen_filter(filter, queries), len(queries), self.corpus_):
             own = vectors[start:stop]
-            parts.append(search(codes, documents, own, self.metric, k, n_candidates, masks, mask_of, self.n_jobs))
+            if xp is not None and codes.is_exact:
+                part = search_elsewhere(xp, device, codes, documents, own, self.metric, k, *masks, place)
+            else:
+                part = search(codes, documents, own, self.metric, k, n_candidates, *masks, self.n_jobs)
+            parts.append(part)
         return self._run(*(parts[0] if len(parts) == 1 else _stack(parts)), queries, k)
 
     def recall_against_exact(self, X, k=None):

@@ -2,12 +2,11 @@
 
 import numpy as np
 from joblib import effective_n_jobs
-from threadpoolctl import threadpool_limits
 
 from sklrank._kernels._dense import finish, select, workspace
 from sklrank._kernels._quantized import agree_binary, dot_int8
 from sklrank._kernels._search import decode
-from sklrank._threads import over_ranges
+from sklrank._threads import one_blas_thread, over_ranges
 
 _ROUNDING = 2.0**-24  # of float32, relative
 _LARGEST = 1e38  # that a sum in float32 may safely reach
@@ -56,7 +55,8 @@ class FloatCodes:
     def __init__(self, vectors, metric, half=False):
         lengths = _lengths(vectors)
         self._longest = lengths.max()
-        self._halves = (lengths**2 / 2).astype(np.float32) if metric == "euclidean" else None
+        # What a product is short of, to be ordered as the distance is: half the square of the document's length.
+        self.halves = (lengths**2 / 2).astype(np.float32) if metric == "euclidean" else None
         self._error = 0.0
         self._unit = np.float32(1)
         self.stored = _frozen(vectors)
@@ -73,12 +73,15 @@ class FloatCodes:
     @property
     def bytes_per_vector(self):
         """Bytes that are read of each document."""
-        return self.stored.itemsize * self.stored.shape[1] + (0 if self._halves is None else 4)
+        return self.stored.itemsize * self.stored.shape[1] + (0 if self.halves is None else 4)
 
-    def prepare(self, queries):
-        """Queries as `fill` takes them, and how far its scores may be from the exact ones."""
+    def prepare(self, queries, product_rounding=0.0):
+        """Queries as `fill` takes them, and how far its scores may be from the exact ones.
+
+        Products whose terms are rounded beyond single precision first, by so much, are farther from them.
+        """
         lengths = _lengths(queries)
-        reach = lengths * self._longest if self._halves is None else (lengths + self._longest) ** 2
+        reach = lengths * self._longest if self.halves is None else (lengths + self._longest) ** 2
         if reach.max() > _LARGEST:
             raise ValueError(
                 f"vectors are up to {self._longest:.3g} long, queries up to {lengths.max():.3g}: their products are "
@@ -86,8 +89,8 @@ class FloatCodes:
             )
         d = queries.shape[1]
         # The rounding of a sum of d products in any order, of its terms, and of the exact score.
-        slacks = 1.01 * ((d + 8) * (_ROUNDING * reach + 2.0**-149) + lengths * self._error)
-        if self._halves is None:
+        slacks = 1.01 * ((d + 8) * (_ROUNDING * reach + 2.0**-149) + product_rounding * reach + lengths * self._error)
+        if self.halves is None:
             slacks[lengths == 0] = 0.0  # nothing is rounded there
         return queries * self._unit, slacks
 
@@ -101,8 +104,8 @@ class FloatCodes:
         if block.dtype == np.float16:
             block = block.astype(np.float32)
         np.matmul(operand, block.T, out=out)
-        if self._halves is not None:
-            out -= self._halves[where]
+        if self.halves is not None:
+            out -= self.halves[where]
 
 
 class Int8Codes:
@@ -273,7 +276,7 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     if n_queries < 2 * per_thread:
         work(0, n_queries)
     else:
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread:
             over_ranges(work, n_queries, n_jobs, per_thread=per_thread)
     bounds = np.zeros(n_queries + 1, dtype=np.int64)
     np.cumsum(counts, out=bounds[1:])
