@@ -18,9 +18,9 @@ def tokenizer(vocabulary=VOCABULARY):
     return wordpiece_tokenizer(vocabulary)
 
 
-def embeddings(n_tokens=len(VOCABULARY), n_features=N_FEATURES, seed=0):
+def embeddings(n_features=N_FEATURES, seed=0):
     """A vector a token; those of special tokens are short."""
-    vectors = np.random.default_rng(seed).normal(size=(n_tokens, n_features)).astype(np.float32)
+    vectors = np.random.default_rng(seed).normal(size=(len(VOCABULARY), n_features)).astype(np.float32)
     vectors[:SPECIAL] *= 0.1
     return vectors
 
@@ -111,7 +111,10 @@ def text_model(
         nodes += [node("Add", ["context", "share"], ["pooled3"]), node("Squeeze", ["pooled3", "middle"], ["pooled"])]
         if kind == "score":
             nodes += [
-                node("ReduceMean", [last], ["mean"], axes=[1], keepdims=0),
+                node("Mul", [last, "mask3"], ["read"]),
+                node("ReduceSum", ["read", "middle"], ["sum3"], keepdims=1),
+                node("Div", ["sum3", "count"], ["mean3"]),
+                node("Squeeze", ["mean3", "middle"], ["mean"]),
                 node("Add", ["pooled", "mean"], ["mixed"]),
                 node("MatMul", ["mixed", "head"], ["logits"]),
             ]
@@ -137,7 +140,7 @@ def text_model(
     onnx.checker.check_model(model)
     if external:
         onnx.external_data_helper.convert_model_to_external_data(
-            model, all_tensors_to_one_file=True, location=external, size_threshold=0
+            model, all_tensors_to_one_file=True, location=external, size_threshold=256
         )
         return model
     return model.SerializeToString()
@@ -149,7 +152,7 @@ def _renamed(node):
 
 
 def write_models(folder):
-    """model.onnx, splade.onnx, cross-encoder.onnx and tokenizer.json, as the examples of the documentation name them."""
+    """What the examples of the documentation name: model.onnx, splade.onnx, cross-encoder.onnx, tokenizer.json."""
     (folder / "model.onnx").write_bytes(text_model())
     (folder / "splade.onnx").write_bytes(text_model("logits"))
     (folder / "cross-encoder.onnx").write_bytes(text_model("score"))

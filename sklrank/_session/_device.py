@@ -86,7 +86,7 @@ def _start(ort, source, providers, n_threads):
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # a plan for each shape of a batch, of which there are many
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised
     # Threads that wait for work without sleeping take the cores from whatever else computes: BLAS, kernels, tokenizers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(source, options, providers=providers)

@@ -1,7 +1,6 @@
 """Models in fewer bits."""
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +67,9 @@ class Quantization:
 def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None):
     """Write a model in fewer bits, and measure what that changes.
 
-    "int8" is for CPUs: weights of matrix products are stored in 8 bits, one scale a column, and activations are scaled as
-    they come. "fp16" is for GPUs: weights and activations in half precision; inputs and outputs stay as they were.
+    What "int8" writes is for CPUs: weights of matrix products are stored in 8 bits, one scale a column, and activations
+    are scaled as they come. "fp16" is for GPUs: weights and activations in half precision; inputs and outputs stay as
+    they were.
 
     Parameters
     ----------
@@ -115,20 +115,12 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
             weight_type=quantization.QuantType.QInt8,
         )
     else:
-        onnx.save(_converter()(proto, keep_io_types=True), to)
+        converter = optional_import("onnxruntime.transformers.float16", extra="onnx")
+        onnx.save(converter.convert_float_to_float16(proto, keep_io_types=True), to)
     after = TextModel(str(to), before.tokenizer, device="cpu")
     maximum, mean, cosine = _drift(before, after, list(_SAMPLE if sample is None else sample), output)
     n_bytes_before = len(source) if isinstance(source, bytes) else os.path.getsize(source)
     return Quantization(str(to), kind, n_bytes_before, os.path.getsize(to), maximum, mean, cosine)
-
-
-def _converter():
-    """ONNX Runtime's own conversion to half precision; its package puts its folder on the path when it is imported."""
-    path = list(sys.path)
-    try:
-        return optional_import("onnxruntime.transformers.float16", extra="onnx").convert_float_to_float16
-    finally:
-        sys.path[:] = path
 
 
 def _drift(before, after, sample, output):
