@@ -82,15 +82,17 @@ class CallableRetriever(CorpusRetriever):
     QdrantRetriever : Qdrant, without a function.
     RetrieverUnion : Unites the candidates of several retrievers.
 
-    Notes ----- **Without a corpus**, `fit` does not take `X` for the documents, as other retrievers do: there is
-    nothing to index. The runs hold ids alone, which metrics, fusers and files ask no more of; filters, snippets and
-    `fields=` need the corpus.
+    Notes
+    -----
+    **Without a corpus**, `fit` does not take `X` for the documents, as other retrievers do: there is nothing to index.
+    The runs hold ids alone, which metrics, fusers and files ask no more of; filters, snippets and `fields=` need the
+    corpus.
 
     **Ties** are in the order of the corpus; without one, in the order in which `f` gave them.
 
     **Answers are kept** for the function, in the process, so that a grid search asks each query once, whatever it
     varies: clones share them, and so do the tasks of a worker. Where the engine's content changes, say
-    ``cache=0``, or ``clear_cache()`` when it did.
+    ``cache=0``, or ``clear_cache()`` when it did; a `RetrieverUnion` has a cache of its own.
 
     **Filters** apply to what `f` found; where too few of that pass, `f` is asked for twice as many, until `k` do or
     `f` has no more. A filter that the engine can apply itself is cheaper in `f`, with `query_field` for what differs

@@ -125,9 +125,11 @@ class QdrantRetriever(CorpusRetriever):
     DenseRetriever : Exact search in this process.
     RetrieverUnion : Fusion in this process, with constants and weights to tune.
 
-    Notes ----- **The embedded mode** is Qdrant's client without a server: exact, written in Python, meant for tests
-    and for trying out. It compares a query with every point, and writes to a `path` point by point, which takes
-    seconds for a hundred of them.
+    Notes
+    -----
+    **The embedded mode** is Qdrant's client without a server: exact, written in Python, meant for tests and for trying
+    out. It compares a query with every point, and writes to a `path` point by point, which takes seconds for a
+    hundred of them.
 
     **Uploading.** The collection is named for its content, so that the same vectors are uploaded once, and an upload
     that was interrupted goes on. Nothing is deleted: ``retriever.client_.delete_collection(retriever.collection_)``
@@ -171,7 +173,7 @@ class QdrantRetriever(CorpusRetriever):
         "search_params": "no_validation",
         "collection_options": [dict, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "timeout": [Interval(Real, 0, None, closed="neither")],
+        "timeout": [Interval(Integral, 1, None, closed="left")],
         "retries": [Interval(Integral, 0, None, closed="left")],
         "backoff": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
