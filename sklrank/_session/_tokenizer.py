@@ -295,7 +295,7 @@ class CallableTokenizer:
         with special tokens; or a mapping with ``"input_ids"`` and, possibly, ``"token_type_ids"``.
     """
 
-    n_tokens = None
+    n_tokens = single = None
     pad = 0
 
     def __init__(self, function):
@@ -308,8 +308,6 @@ class CallableTokenizer:
 
     def rows(self, texts, max_length, template=None):
         """Single texts as rows."""
-        if template is not None:
-            raise ValueError("marker tokens need a tokenizers.Tokenizer; a callable puts them in itself")
         return self._checked(self._function(list(texts)), len(texts), max_length)
 
     def pair_maker(self, first, second, max_length, max_first=None):

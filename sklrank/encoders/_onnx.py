@@ -1,6 +1,7 @@
 """What encoders over ONNX models have in common."""
 
 import os
+import threading
 from numbers import Integral
 from os import PathLike
 
@@ -14,6 +15,7 @@ from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
 
+_OPENING = threading.Lock()
 _BLOCK = 1024  # texts that an interrupted run with a cache_folder loses at most
 _WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache_folder", "n_jobs", "verbose"}
 
@@ -147,7 +149,9 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     def _opened(self):
         """The open model; opened anew after unpickling, and where `fit` was not called."""
         if not hasattr(self, "_model"):
-            self.fit()
+            with _OPENING:
+                if not hasattr(self, "_model"):
+                    self.fit()
         return self._model
 
     def _store(self):

@@ -181,15 +181,26 @@ class OnnxTokenEncoder(OnnxEncoder):
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3,))
         self._n_features_out = value.shape[-1]
-        self._template, self._mask, self._skipped = model.tokenizer.single, None, np.empty(0, dtype=np.int64)
+        tokens = model.tokenizer
+        if tokens.n_tokens is None:
+            needs = {
+                "marker=": self.marker is not None,
+                "special_tokens=False": not self.special_tokens,
+                "query_length=": self.role == "query" and self.query_length is not None,
+                "skip_punctuation=True": self.role == "document" and self.skip_punctuation,
+            }
+            for parameter in (name for name, needed in needs.items() if needed):
+                raise ValueError(f"{parameter} needs a tokenizers.Tokenizer; the tokens of a function are not known")
+        self._template, self._mask, self._skipped = tokens.single, None, np.empty(0, dtype=np.int64)
         if self.marker is not None:
             first, last = self._template.parts
-            marker = np.array([_token_id(model.tokenizer, (self.marker, self.marker.strip()), "for marker=")])
+            marker = np.array([_token_id(tokens, (self.marker, self.marker.strip()), "for marker=")])
             self._template = Template((np.concatenate([first, marker]), last), self._template.types)
         if self.role == "query" and self.query_length is not None:
-            self._mask = _token_id(model.tokenizer, _MASKS, "query_length=None expands no queries; to expand them")
+            self._mask = _token_id(tokens, _MASKS, "to expand queries, which query_length=None does not,")
         if self.role == "document" and self.skip_punctuation:
-            self._skipped = np.array([ids[0] for ids in model.tokenizer.encode(list(string.punctuation)) if len(ids)])
+            found = map(tokens.token_id, string.punctuation)
+            self._skipped = np.array([i for i in found if i is not None], dtype=np.int64)
 
     def _make_rows(self, texts):
         model = self._model
@@ -208,7 +219,7 @@ class OnnxTokenEncoder(OnnxEncoder):
 
     def _encode(self, texts, report):
         matrices = [None] * len(texts)
-        first, last = map(len, self._template.parts)
+        first, last = (0, 0) if self.special_tokens else map(len, self._template.parts)
         for batch in self._batches(texts, report):
             for i, (index, ids, attended) in enumerate(zip(batch.indices, batch.ids, batch.attended)):
                 kept = ~np.isin(ids, self._skipped)
@@ -233,8 +244,6 @@ class OnnxTokenEncoder(OnnxEncoder):
 
 
 def _token_id(tokenizer, tokens, what):
-    if tokenizer.n_tokens is None:
-        raise ValueError(f"{what} needs a tokenizers.Tokenizer; of a callable the tokens are not known")
     for token in tokens:
         if (found := tokenizer.token_id(token)) is not None:
             return found

@@ -1,0 +1,511 @@
+"""Encoders over ONNX models: against references on small models, against known figures on real ones."""
+
+import pickle
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx_models import VOCABULARY, embeddings, hidden_reference, text_model, tokenizer
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from tokenizers import Tokenizer
+
+from sklrank import Corpus, Qrels, Queries
+from sklrank.data import StringArray
+from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, quantize
+from sklrank.metrics import ndcg_score
+from sklrank.retrievers import DenseRetriever
+
+TEXTS = [
+    "heat transfer",
+    "",
+    "Laminar flow over a flat plate.",
+    "wing, lift!",
+    "日本 שלום عربى naïve",
+    "heat of it " * 30,
+]
+ENCODERS = {
+    "text": lambda **options: OnnxTextEncoder(text_model(), **{"tokenizer": tokenizer(), **options}),
+    "sparse": lambda **options: OnnxSparseEncoder(text_model("logits"), **{"tokenizer": tokenizer(), **options}),
+    "weights": lambda **options: OnnxSparseEncoder(text_model("weights"), **{"tokenizer": tokenizer(), **options}),
+    "document": lambda **options: OnnxTokenEncoder(text_model(), **{"tokenizer": tokenizer(), **options}),
+    "query": lambda **options: OnnxTokenEncoder(text_model(), **{"role": "query", "tokenizer": tokenizer(), **options}),
+}
+
+
+@pytest.fixture(params=ENCODERS.values(), ids=ENCODERS)
+def make(request):
+    return request.param
+
+
+def arrays(encoded):
+    """What an encoder gave, as arrays."""
+    if sparse.issparse(encoded):
+        return encoded.data, encoded.indices, encoded.indptr
+    return (encoded.values, encoded.indptr) if hasattr(encoded, "indptr") else (encoded,)
+
+
+def same(first, second, atol=0.0):
+    pairs = list(zip(arrays(first), arrays(second), strict=True))
+    return all(a.shape == b.shape and a.dtype == b.dtype and np.allclose(a, b, rtol=0, atol=atol) for a, b in pairs)
+
+
+def reference_hidden(text, max_length=512, extra=()):
+    """Tokens of one text, and what the model makes of them, one text at a time and without any batch."""
+    given = tokenizer()
+    given.enable_truncation(max_length)
+    ids = [*given.encode(text).ids, *extra]
+    return ids, hidden_reference(ids, embeddings(), len(ids) - len(extra))
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+# --- dense
+
+
+@pytest.mark.parametrize("max_length", [512, 16])
+@pytest.mark.parametrize("pooling", ["auto", "mean", "cls", "last"])
+def test_text_vectors_equal_the_reference(pooling, max_length):
+    found = ENCODERS["text"](pooling=pooling, max_length=max_length).transform(TEXTS)
+    pool = {"cls": lambda hidden: hidden[0], "last": lambda hidden: hidden[-1]}.get(pooling, lambda h: h.mean(axis=0))
+    expected = [unit(pool(reference_hidden(text, max_length)[1])) for text in TEXTS]
+    assert found.dtype == np.float32 and np.allclose(found, expected, atol=1e-6)
+
+
+def test_a_model_may_pool_itself():
+    pooled = OnnxTextEncoder(text_model("pooled"), tokenizer=tokenizer())
+    both = OnnxTextEncoder(text_model("both"), tokenizer=tokenizer())
+    named = OnnxTextEncoder(text_model("both"), tokenizer=tokenizer(), output="sentence_embedding")
+    assert same(pooled.transform(TEXTS), named.transform(TEXTS), atol=1e-6)
+    assert same(both.transform(TEXTS), ENCODERS["text"]().transform(TEXTS), atol=1e-6)
+    with pytest.raises(ValueError, match=r"needs an output of numbers in 3 dimensions; .*sentence_embedding of shape"):
+        pooled.set_params(pooling="mean").fit()
+    with pytest.raises(ValueError, match="output='vector' is none of the model's"):
+        OnnxTextEncoder(text_model(), tokenizer=tokenizer(), output="vector").fit()
+
+
+def test_prefix_dimensions_and_length_of_the_vectors():
+    make = ENCODERS["text"]
+    assert same(make(prefix="query: ").transform(["wing"]), make().transform(["query: wing"]))
+    plain = make(normalize=False).transform(TEXTS)
+    assert not np.allclose(np.linalg.norm(plain, axis=1), 1)
+    short = make(truncate_dim=3).transform(TEXTS)
+    assert np.allclose(short, unit(plain[:, :3]), atol=1e-6)
+    assert make(truncate_dim=3).fit().get_feature_names_out().tolist() == [f"onnxtextencoder{i}" for i in range(3)]
+    with pytest.raises(ValueError, match="truncate_dim=9, and the model's vectors have 8"):
+        make(truncate_dim=9).fit()
+
+
+def test_zero_vectors_stay_zero():
+    encoder = OnnxTextEncoder(text_model(vectors=np.zeros((len(VOCABULARY), 4), np.float32)), tokenizer=tokenizer())
+    assert not encoder.transform(["heat"]).any()
+
+
+# --- sparse
+
+
+def test_sparse_weights_equal_the_reference():
+    found = ENCODERS["sparse"]().transform(TEXTS)
+    assert isinstance(found, sparse.csr_array) and found.shape == (len(TEXTS), len(VOCABULARY))
+    assert found.has_canonical_format and found.data.min() > 0 and found.dtype == np.float32
+    for row, text in zip(found.toarray(), TEXTS):
+        logits = reference_hidden(text)[1] @ embeddings().T - 8
+        assert np.allclose(row, np.log1p(np.maximum(logits, 0)).max(axis=0), atol=1e-5)
+
+
+def test_weights_that_the_model_pooled_are_taken_as_they_are():
+    found = ENCODERS["weights"]().transform(TEXTS)
+    assert np.allclose(np.log1p(found.toarray()), ENCODERS["sparse"]().transform(TEXTS).toarray(), atol=1e-5)
+
+
+def test_terms_are_the_tokens():
+    names = ENCODERS["sparse"]().get_feature_names_out()
+    assert names.tolist() == VOCABULARY
+    small = [token for token in VOCABULARY if not token.startswith("##")]
+    names = OnnxSparseEncoder(text_model("logits"), tokenizer=tokenizer(small)).fit().get_feature_names_out()
+    assert names[-1] == f"term{len(VOCABULARY) - 1}"
+    with pytest.raises(ValueError, match=f"a column for each of the tokenizer's {len(VOCABULARY)} tokens; .* has 8"):
+        OnnxSparseEncoder(text_model(), tokenizer=tokenizer()).fit()
+
+
+# --- token vectors
+
+
+def test_document_tokens_equal_the_reference():
+    found = ENCODERS["document"]().transform(TEXTS)
+    punctuation = [VOCABULARY.index(c) for c in ".,!?-'"]
+    for matrix, text in zip(found, TEXTS, strict=True):
+        ids, hidden = reference_hidden(text)
+        assert np.allclose(matrix, unit(hidden[~np.isin(ids, punctuation)]), atol=1e-5)
+    whole = ENCODERS["document"](skip_punctuation=False, normalize=False).transform(TEXTS)
+    assert np.allclose(whole[3], reference_hidden(TEXTS[3])[1], atol=1e-5)
+
+
+def test_queries_are_expanded_by_masks():
+    found = ENCODERS["query"](query_length=12).transform(TEXTS)
+    for matrix, text in zip(found, TEXTS):
+        n_tokens = len(reference_hidden(text)[0])
+        extra = [VOCABULARY.index("[MASK]")] * max(12 - n_tokens, 0)
+        assert np.allclose(matrix, unit(reference_hidden(text, extra=extra)[1]), atol=1e-5)
+        assert len(matrix) == max(12, n_tokens)  # a longer one is kept whole
+    attended = ENCODERS["query"](query_length=12, attend_to_expansion=True).transform(["heat"])
+    assert not np.allclose(attended[0], found[0][:12])
+    assert [len(m) for m in ENCODERS["query"](query_length=None).transform(["heat", ""])] == [3, 2]
+
+
+def test_markers_stand_behind_the_first_token():
+    encoder = ENCODERS["query"](marker="[UNK]", query_length=None)
+    assert np.allclose(encoder.transform(["heat"]).values, unit(vectors_of("[CLS] [UNK] heat [SEP]")), atol=1e-5)
+    assert len(ENCODERS["document"](marker="[UNK]", max_length=6).transform(["heat " * 9])[0]) == 6
+
+
+def vectors_of(tokens):
+    return hidden_reference([VOCABULARY.index(token) for token in tokens.split()], embeddings())
+
+
+def test_special_tokens_may_be_left_out():
+    found = ENCODERS["query"](special_tokens=False, query_length=None).transform(["heat", "", "heat, wing"])
+    assert [len(matrix) for matrix in found] == [1, 0, 3]
+    assert np.allclose(found[0], unit(vectors_of("[CLS] heat [SEP]"))[1:2], atol=1e-5)
+
+
+def test_token_encoders_need_tokens():
+    function = lambda texts: [[2, 5, 3] for _ in texts]  # noqa: E731
+    plain = {"skip_punctuation": False, "query_length": None}
+    assert len(OnnxTokenEncoder(text_model(), tokenizer=function, **plain).transform(["x"])[0]) == 3
+    for options, message in (
+        ({"role": "query"}, "query_length= needs a tokenizers.Tokenizer"),
+        ({"marker": "[Q]", **plain}, "marker= needs a tokenizers.Tokenizer"),
+        ({}, "skip_punctuation=True needs a tokenizers.Tokenizer"),
+        ({**plain, "special_tokens": False}, "special_tokens=False needs a tokenizers.Tokenizer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            OnnxTokenEncoder(text_model(), tokenizer=function, **options).fit()
+    unmasked = tokenizer([*VOCABULARY[:4], "[NONE]", *VOCABULARY[5:]])
+    with pytest.raises(ValueError, match=r"needs a token \[MASK\] or <mask>"):
+        ENCODERS["query"](tokenizer=unmasked).fit()
+    with pytest.raises(ValueError, match=r"marker= .*needs a token \[Q\]"):
+        ENCODERS["query"](marker="[Q]").fit()
+
+
+# --- all of them
+
+
+def test_texts_do_not_see_each_other(make):
+    encoder = make().fit()
+    found = encoder.transform(TEXTS)
+    order = [3, 0, 5, 0, 2]
+    assert same(encoder.transform([TEXTS[i] for i in order]), found[order], atol=1e-6)
+    for max_tokens in (1, 40, 100_000):
+        assert same(make(max_tokens_per_batch=max_tokens).transform(TEXTS), found, atol=1e-6)
+    assert same(make(n_jobs=2).transform(TEXTS), found, atol=1e-6)
+    assert same(encoder.transform(TEXTS), found)
+
+
+def test_every_form_of_texts_is_the_same(make):
+    encoder = make()
+    found = encoder.transform(TEXTS)
+    for texts in (
+        tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, dtype=object), iter(TEXTS), Queries(TEXTS), Corpus(TEXTS),
+        StringArray.from_strings(TEXTS),
+    ):  # fmt: skip
+        assert same(encoder.transform(texts), found)
+    assert encoder.transform([]).shape[0] == 0
+    assert arrays(encoder.transform([]))[0].dtype == np.float32
+
+
+def test_what_is_no_text(make):
+    encoder = make()
+    with pytest.raises(ValueError, match="text 1 holds a lone surrogate"):
+        encoder.transform(["heat", "he\ud800at"])
+    with pytest.raises(TypeError, match="text 1 is None"):
+        encoder.transform(["heat", None])
+    with pytest.raises(ValueError, match="got one str"):
+        encoder.transform("heat")
+    with pytest.raises(ValueError, match=r"of shape \(1, 1\)"):
+        encoder.transform(np.array([["heat"]]))
+
+
+def test_hostile_texts(make):
+    texts = ["x" * 100_000, "heat " * 20_000, "\x00\ufeff\u200f", "שלום عليكم", "日本語" * 300, "🦆" * 50, " \n\t "]
+    found = make(max_length=64).transform(texts)
+    assert found.shape[0] == len(texts) and all(np.isfinite(array).all() for array in arrays(found))
+
+
+def test_pickles_and_clones_open_the_model_again(make, tmp_path):
+    encoder = make().fit()
+    found = encoder.transform(TEXTS)
+    again = pickle.loads(pickle.dumps(encoder))
+    assert not hasattr(again, "_model") and same(again.transform(TEXTS), found)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(encoder.model)
+    for model in (str(path), onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])):
+        encoder = make().set_params(model=model)
+        copy = clone(encoder)
+        assert copy.model is model and copy.tokenizer is encoder.tokenizer
+        again = pickle.loads(pickle.dumps(copy.fit()))
+        assert again.model == str(path) and same(again.transform(TEXTS), found)
+
+
+def test_fit_says_what_is_wrong_with_parameters(make):
+    for options, message in (
+        ({"max_length": 0}, "'max_length' parameter"),
+        ({"prefix": None}, "'prefix' parameter"),
+        ({"device": "tpu"}, "device is 'auto'"),
+        ({"device": "cpu", "providers": ["CPUExecutionProvider"]}, "both given"),
+        ({"max_tokens_per_batch": 0}, "'max_tokens_per_batch' parameter"),
+        ({"model": 3}, "'model' parameter"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make().set_params(**options).fit()
+    with pytest.raises(RuntimeError, match=r"cannot start.*sklrank\[onnx-gpu\]"):
+        make(device="cuda").fit()
+    assert make().fit().device_ == "cpu"
+
+
+def test_threads_may_share_an_encoder(make):
+    encoder = make()
+    found = make().transform(TEXTS)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(same(other, found, atol=1e-6) for other in pool.map(lambda _: encoder.transform(TEXTS), range(16)))
+
+
+def test_encoders_need_no_fit_and_pass_for_fitted(make):
+    assert same(FrozenEstimator(make()).transform(TEXTS), make().fit(TEXTS).transform(TEXTS))
+    assert same(make_pipeline(make()).transform(TEXTS), make().transform(TEXTS))
+
+
+# --- kept on disk
+
+
+def test_vectors_are_kept_by_content(make, tmp_path, monkeypatch):
+    encoder = make(cache_folder=tmp_path / "cache")
+    found = encoder.transform([*TEXTS, TEXTS[0]])
+    assert same(found, make().transform([*TEXTS, TEXTS[0]]), atol=1e-6)
+    encoded = []
+    run = type(encoder)._encode
+    monkeypatch.setattr(type(encoder), "_encode", lambda self, t, report: encoded.extend(t) or run(self, t, report))
+    assert same(pickle.loads(pickle.dumps(encoder)).transform([*TEXTS, TEXTS[0]]), found)
+    assert encoded == []
+    assert same(encoder.transform(["wing", *TEXTS[:2], "wing"])[1:3], found[:2])
+    assert encoded == ["wing"]
+    make(cache_folder=tmp_path / "cache", max_length=16).transform(["wing"])  # other settings, other vectors
+    assert encoded == ["wing", "wing"]
+    assert encoder.transform([]).shape[0] == 0
+    with pytest.raises(ValueError, match="a function's is not"):
+        make(cache_folder=tmp_path, tokenizer=lambda texts: [[2, 3]] * len(texts)).set_params(
+            **({"skip_punctuation": False, "query_length": None} if "role" in encoder.get_params() else {})
+        ).transform(["wing"])
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr("sklrank.encoders._onnx._BLOCK", 2)
+    encoder = OnnxTextEncoder(text_model(), tokenizer=tokenizer(), cache_folder=tmp_path)
+    run = OnnxTextEncoder._encode
+    encoded = []
+
+    def stop(self, texts, report):
+        if len(encoded) == 4:
+            raise KeyboardInterrupt
+        encoded.extend(texts)
+        return run(self, texts, report)
+
+    monkeypatch.setattr(OnnxTextEncoder, "_encode", stop)
+    with pytest.raises(KeyboardInterrupt):
+        encoder.transform(TEXTS)
+    (file,) = tmp_path.iterdir()
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT count(*) FROM encoded").fetchone() == (4,)
+    connection.close()
+    monkeypatch.setattr(OnnxTextEncoder, "_encode", run)
+    assert same(encoder.transform(TEXTS), ENCODERS["text"]().transform(TEXTS), atol=1e-6)
+
+
+# --- progress
+
+
+def test_verbose_prints_how_far_it_is(make, capsys, tmp_path):
+    encoder = make(verbose=True)
+    encoder.transform(TEXTS)
+    assert f"[{type(encoder).__name__}] encoded 6 of 6 texts" in capsys.readouterr().out
+    make(verbose=True, cache_folder=tmp_path).transform(TEXTS)
+    assert "encoded 6 of 6 texts" in capsys.readouterr().out
+    make().transform(TEXTS)
+    assert not capsys.readouterr().out
+
+
+class Counter:
+    """A callback that counts."""
+
+    def __init__(self):
+        self.begun, self.ended, self.calls = [], [], []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.begun.append((context.task_name, context.max_subtasks))
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended.append((context.task_name, context.max_subtasks))
+
+
+def test_callbacks_hear_how_far_it_is(make):
+    encoder = make(max_tokens_per_batch=1)
+    if not hasattr(encoder, "set_callbacks"):
+        return  # scikit-learn 1.8
+    counter = Counter()
+    encoder.set_callbacks(counter).transform(TEXTS)
+    assert counter.calls == ["setup", "teardown"]
+    assert counter.begun == [("encoded", 6)] + [("step", 0)] * 6
+    assert counter.ended == [("step", 0)] * 6 + [("encoded", 6)]
+    counter = Counter()
+    encoder.set_callbacks(counter).transform(TEXTS * 50)
+    assert len(counter.ended) == 101
+
+
+# --- in company
+
+
+def test_a_grid_search_in_two_processes():
+    corpus = Corpus({f"d{i}": text for i, text in enumerate(TEXTS * 3)})
+    queries = Queries({f"q{i}": text for i, text in enumerate(["heat", "flow plate", "wing", "it"] * 2)})
+    qrels = Qrels({f"q{i}": {"d0": 1, f"d{i}": 2} for i in range(8)})
+    retriever = DenseRetriever(corpus, encoder=OnnxTextEncoder(text_model(), tokenizer=tokenizer()), k=5)
+    search = GridSearchCV(retriever, {"encoder__pooling": ["mean", "cls"]}, cv=2, n_jobs=2, error_score="raise")
+    search.fit(queries, qrels)
+    assert search.best_estimator_.predict(queries).shape == (8, 18)
+
+
+def test_from_a_repository(tmp_path):
+    from test_session import SENTENCE_TRANSFORMERS, write_repository
+
+    write_repository(tmp_path, SENTENCE_TRANSFORMERS)
+    encoder = OnnxTextEncoder.from_hub(str(tmp_path), prompt="query")
+    assert (encoder.pooling, encoder.normalize, encoder.max_length, encoder.prefix) == ("cls", True, 24, "query: ")
+    expected = ENCODERS["text"](pooling="cls", max_length=24, prefix="query: ").transform(TEXTS)
+    assert same(encoder.transform(TEXTS), expected, atol=1e-6)
+    assert OnnxTextEncoder.from_hub(str(tmp_path), pooling="mean", max_length=9).get_params()["pooling"] == "mean"
+    modules = '[{"type": "models.Transformer", "path": ""}, {"type": "models.Dense", "path": "2_Dense"}]'
+    (tmp_path / "modules.json").write_text(modules)
+    with pytest.raises(ValueError, match="Transformer -> Dense, and Dense may not be in its ONNX file"):
+        OnnxTextEncoder.from_hub(str(tmp_path))
+    assert OnnxTextEncoder.from_hub(str(tmp_path), output="last_hidden_state").output == "last_hidden_state"
+    assert OnnxSparseEncoder.from_hub(str(tmp_path), max_length=5).max_length == 5
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        (
+            "config_sentence_transformers.json",
+            '{"query_prefix": "[UNK]", "document_prefix": "[MASK]", "query_length": 9, "document_length": 30,'
+            ' "do_query_expansion": true, "attend_to_expansion_tokens": true, "skiplist_words": ["!"]}',
+            {"marker": "[UNK]", "query_length": 9, "attend_to_expansion": True, "max_length": 9},
+        ),
+        (
+            "artifact.metadata",
+            '{"query_token_id": "[unused0]", "doc_token_id": "[unused1]", "query_maxlen": 32, "doc_maxlen": 180,'
+            ' "mask_punctuation": true, "attend_to_mask_tokens": false}',
+            {"marker": "[unused0]", "query_length": 32, "attend_to_expansion": False, "max_length": 32},
+        ),
+        ("config.json", "{}", {"marker": None, "query_length": 32, "max_length": 512}),
+    ],
+)
+def test_late_interaction_models_from_a_repository(tmp_path, file, content, expected):
+    from test_session import write_repository
+
+    write_repository(tmp_path, {"onnx/model.onnx": text_model(), file: content})
+    found = OnnxTokenEncoder.from_hub(str(tmp_path), role="query").get_params()
+    assert {name: found[name] for name in expected} == expected
+    found = OnnxTokenEncoder.from_hub(str(tmp_path)).get_params()
+    assert found["role"] == "document" and found["skip_punctuation"]
+
+
+# --- real models
+
+
+@pytest.fixture(scope="module")
+def abstracts(data_dir):
+    from sklrank.datasets import read_beir
+
+    return read_beir(data_dir / "scifact")
+
+
+def real(data_dir, name, kind, **options):
+    folder = data_dir / "models" / name
+    return kind(folder / "model_int8.onnx", tokenizer=folder / "tokenizer.json", max_length=256, **options)
+
+
+def test_minilm_equals_its_pipeline(data_dir, abstracts):
+    texts = [*abstracts.corpus.text()[:2].tolist(), *abstracts.queries.texts[:5], "", "שלום 日本", "word " * 400]
+    session = onnxruntime.InferenceSession(str(data_dir / "models/all-minilm-l6-v2/model_int8.onnx"))
+    plain = Tokenizer.from_file(str(data_dir / "models/all-minilm-l6-v2/tokenizer.json"))
+    plain.no_padding()
+    plain.enable_truncation(256)
+    expected = []
+    for text in texts:
+        encoding = plain.encode(text)
+        names = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+        (hidden,) = session.run(None, {name: np.array([getattr(encoding, key)]) for name, key in names.items()})
+        expected.append(unit(hidden[0].mean(axis=0)))
+    found = real(data_dir, "all-minilm-l6-v2", OnnxTextEncoder).transform(texts)
+    assert np.abs(found - np.array(expected)).max() < 1e-5
+
+
+def test_minilm_ranks_as_published_on_a_part_of_scifact(data_dir, abstracts):
+    # the judged documents of some queries, and as many others
+    queries, qrels = abstracts.queries[:20], abstracts.qrels.align(abstracts.queries)[:20]
+    rows = np.unique(np.concatenate([qrels.rows, np.arange(0, 5183, 250)]))
+    texts = abstracts.corpus.text()[rows].tolist()
+    encoder = real(data_dir, "all-minilm-l6-v2", OnnxTextEncoder).set_params(max_length=64)
+    corpus = Corpus(texts, ids=abstracts.corpus.docids(rows).tolist())
+    run = DenseRetriever(corpus, encoder=encoder).fit(queries).predict(queries)
+    assert ndcg_score(qrels.to_dict(), run.to_dict(), k=10) > 0.9
+
+
+def test_splade_expands_terms(data_dir):
+    encoder = real(data_dir, "splade-tiny", OnnxSparseEncoder)
+    weights = encoder.transform(["heat transfer in laminar flow", "", "heat transfer in laminar flow"])
+    assert weights.shape == (3, 30522)
+    assert (weights[[0]] != weights[[2]]).nnz == 0
+    terms = encoder.get_feature_names_out()[weights[[0]].indices[np.argsort(-weights[[0]].data)]]
+    assert {"heat", "transfer"} <= set(terms[:6].tolist())
+    alone = encoder.transform(["heat transfer in laminar flow"])
+    assert same(alone, weights[[0]])
+
+
+def test_tokens_of_minilm_serve_late_interaction(data_dir):
+    documents = real(data_dir, "all-minilm-l6-v2", OnnxTokenEncoder).transform(["Heat flows.", "The wing stalls."])
+    query = real(
+        data_dir, "all-minilm-l6-v2", OnnxTokenEncoder, role="query", query_length=None, special_tokens=False
+    ).transform(["heat flux"])
+    assert [len(matrix) for matrix in documents] == [4, 5] and query.n_features == 384
+    scores = [(query[0] @ matrix.T).max(axis=1).sum() for matrix in documents]
+    assert scores[0] > scores[1]
+
+
+def test_a_tokenizer_of_another_model_is_named(data_dir):
+    small = OnnxTextEncoder(text_model(), tokenizer=data_dir / "models/splade-tiny/tokenizer.json")
+    with pytest.raises(ValueError, match="the tokenizer does not belong to the model: it has 30522 tokens"):
+        small.fit()
+
+
+def test_int8_of_a_real_model_reads_one_text_at_a_time(data_dir, tmp_path):
+    encoder = real(data_dir, "cross-encoder-tiny", OnnxTextEncoder)
+    with pytest.raises(ValueError, match="makes logits of shape"):
+        encoder.set_params(pooling="cls").fit()
+    report = quantize(text_model("logits"), tmp_path / "m.onnx", tokenizer=tokenizer())
+    found = OnnxTextEncoder(report.path, tokenizer=tokenizer()).fit()
+    assert found._model.budget([found._output])[1] == 1
+    assert (found.transform(TEXTS)[2:3] == found.transform(TEXTS[2:3])).all()
