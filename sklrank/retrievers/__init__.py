@@ -7,6 +7,8 @@ from sklrank.retrievers._callable import CallableRetriever
 from sklrank.retrievers._dense import DenseRetriever
 from sklrank.retrievers._feedback import Bo1Retriever, KLRetriever, RM3Retriever
 from sklrank.retrievers._language_model import LanguageModelRetriever
+from sklrank.retrievers._late_interaction import LateInteractionRetriever
+from sklrank.retrievers._pooling import pool_tokens
 from sklrank.retrievers._qdrant import QdrantRetriever
 from sklrank.retrievers._rocchio import RocchioRetriever
 from sklrank.retrievers._sparse import SparseRetriever
@@ -22,10 +24,12 @@ __all__ = [
     "DenseRetriever",
     "KLRetriever",
     "LanguageModelRetriever",
+    "LateInteractionRetriever",
     "QdrantRetriever",
     "RM3Retriever",
     "RetrieverUnion",
     "RocchioRetriever",
     "SparseRetriever",
     "TfidfRetriever",
+    "pool_tokens",
 ]

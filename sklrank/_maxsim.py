@@ -1,0 +1,249 @@
+"""Token vectors as late interaction compares them: checked, compressed, scored on threads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklrank._kernels._maxsim import maxsim, maxsim_of_bits, panels, unpack_bytes, unpack_halves
+from sklrank._threads import over_ranges
+
+_UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
+_LONGEST = 1e18  # longest vector: no product of two, nor a sum of some, overflows
+_BLOCK = 4096  # tokens that stand in another precision at a time
+_CHUNK = 1 << 18  # numbers that are brought to float32 at a time
+_PER_THREAD = 64  # documents that are worth a thread
+_NO_CALIBRATION = np.empty(0, dtype=np.float32)
+
+
+def check_tokens(values, indptr, *, unit, name):
+    """Token vectors in single precision, finite, and of unit length where that is asked for.
+
+    Vectors of length 0 stay what they are. Nothing is copied where nothing has to change.
+
+    Parameters
+    ----------
+    values : array of shape (n_tokens, n_features)
+    indptr : ndarray of int64, shape (n_texts + 1,)
+        Which tokens are whose.
+    unit : bool
+        Whether to bring the vectors to unit length.
+    name : callable
+        Says of the number of a text what to call it in an error.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_tokens, n_features), C-contiguous
+
+    Raises
+    ------
+    ValueError
+        If there is NaN or infinity.
+    """
+    given = values
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, dtype=np.float32)
+    squares = np.empty(len(values), dtype=np.float64)
+    for block in _blocks(values):
+        doubles = values[block].astype(np.float64)
+        np.einsum("ij,ij->i", doubles, doubles, out=squares[block])
+    bad = ~np.isfinite(squares) if unit else ~(squares < _LONGEST**2)
+    if bad.any():
+        token = np.flatnonzero(bad)[0]
+        finite = np.isfinite(np.asarray(given[token])).all()
+        what = "numbers too large for single precision" if finite else "NaN or infinity"
+        raise ValueError(f"a token vector of {name(np.searchsorted(indptr, token, 'right') - 1)} holds {what}")
+    other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & (squares > 0)) if unit else ()
+    if len(other):
+        values = values.copy() if values is given or not values.flags.owndata else values
+        for rows in np.array_split(other, len(other) // _BLOCK + 1):
+            values[rows] = values[rows] / np.sqrt(squares[rows])[:, None]
+    return values
+
+
+@dataclass(frozen=True)
+class TokenIndex:
+    """Token vectors of documents, in the form in which they are scored.
+
+    Attributes
+    ----------
+    form : {"float32", "float16", "int8", "binary"}
+    codes : ndarray of shape (n_tokens, n_features) or, of bits, (n_tokens, n_words)
+        float32; float16 seen as uint16; int8; or uint64, of which each bit is whether a feature is above its mean.
+    calibration : ndarray of float32, shape (n_tokens,), (n_features,) or (0,)
+        What int8 codes are multiplied with, token by token; or the means of features.
+    indptr : ndarray of int64, shape (n_documents + 1,)
+    n_features : int
+    """
+
+    form: str
+    codes: np.ndarray
+    calibration: np.ndarray
+    indptr: np.ndarray
+    n_features: int
+
+    def __post_init__(self):
+        for name in ("codes", "calibration", "indptr"):
+            object.__setattr__(self, name, _read_only(getattr(self, name)))
+
+    @classmethod
+    def of(cls, values, indptr, form="float32"):
+        """Compress token vectors.
+
+        Parameters
+        ----------
+        values : ndarray of float32, shape (n_tokens, n_features), C-contiguous
+            From `check_tokens`.
+        indptr : ndarray of int64, shape (n_documents + 1,)
+        form : {"float32", "float16", "int8", "binary"}, default="float32"
+
+        Returns
+        -------
+        TokenIndex
+        """
+        codes, calibration = values, _NO_CALIBRATION
+        if form == "float16":
+            with np.errstate(over="ignore"):
+                codes = values.astype(np.float16)
+            if not np.isfinite(codes).all():
+                raise ValueError("token vectors hold numbers beyond 65504, the largest float16; take dtype='float32'")
+            codes = codes.view(np.uint16)
+        elif form == "int8":
+            calibration = np.empty(len(values), dtype=np.float32)
+            codes = np.empty(values.shape, dtype=np.int8)
+            for block in _blocks(values):
+                steps = np.abs(values[block]).max(axis=1, initial=0) / np.float32(127)
+                calibration[block] = steps
+                np.rint(values[block] / np.where(steps > 0, steps, 1)[:, None], out=codes[block], casting="unsafe")
+        elif form == "binary":
+            total = sum((values[block].sum(axis=0, dtype=np.float64) for block in _blocks(values)), np.zeros(1))
+            calibration = np.broadcast_to(total / max(len(values), 1), values.shape[1:]).astype(np.float32)
+            codes = np.concatenate([_pack(values[block] > calibration) for block in _blocks(values)])
+        return cls(form, codes, calibration, indptr, values.shape[1])
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def __len__(self):
+        return len(self.indptr) - 1
+
+    @property
+    def nbytes(self):
+        """Bytes of all token vectors."""
+        return self.codes.nbytes + self.calibration.nbytes
+
+    def score_all(self, queries, q_indptr, rows, weights=None, n_jobs=None):
+        """Score documents for each of the queries.
+
+        Parameters
+        ----------
+        queries : ndarray of float32, shape (n_query_tokens, n_features), C-contiguous
+            From `check_tokens`.
+        q_indptr : ndarray of int64, shape (n_queries + 1,)
+        rows : ndarray of int64, shape (n_rows,)
+            The documents, none of them without tokens.
+        weights : ndarray of float32, shape (n_query_tokens,), default=None
+            What the maximum of each query token counts; ``None``: 1.
+        n_jobs : int, default=None
+            Threads.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_queries)
+        """
+        scores = np.empty((len(rows), len(q_indptr) - 1), dtype=np.float32)
+        weights = np.ones(len(queries), dtype=np.float32) if weights is None else weights
+        queries = self._packed(queries)
+
+        def work(start, stop):
+            self._score(rows[start:stop], queries, q_indptr, weights, scores[start:stop])
+
+        over_ranges(work, len(rows), n_jobs, per_thread=_PER_THREAD)
+        return scores
+
+    def score_pairs(self, queries, q_indptr, bounds, rows, weights=None, n_jobs=None):
+        """Score the candidates of each query.
+
+        Parameters
+        ----------
+        queries, q_indptr, weights, n_jobs
+            As in `score_all`.
+        bounds : ndarray of int64, shape (n_queries + 1,)
+            Query ``i`` has the candidates ``rows[bounds[i]:bounds[i + 1]]``.
+        rows : ndarray of int64, shape (n_pairs,)
+            Documents, none of them without tokens.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_pairs,)
+        """
+        scores = np.empty((len(rows), 1), dtype=np.float32)
+        weights = np.ones(len(queries), dtype=np.float32) if weights is None else weights
+
+        def work(start, stop):
+            first, last = np.searchsorted(bounds, [start, stop - 1], side="right") - 1
+            for q in range(first, last + 1):
+                pairs = slice(max(start, bounds[q]), min(stop, bounds[q + 1]))
+                tokens = slice(q_indptr[q], q_indptr[q + 1])
+                span = np.array([0, tokens.stop - tokens.start])
+                self._score(rows[pairs], self._packed(queries[tokens]), span, weights[tokens], scores[pairs])
+
+        if len(rows):
+            over_ranges(work, len(rows), n_jobs, per_thread=_PER_THREAD)
+        return scores[:, 0]
+
+    def _packed(self, queries):
+        """Tokens of queries as the kernel reads them."""
+        if self.form == "binary":
+            return np.ascontiguousarray(_pack(queries > self.calibration).T)
+        return panels(queries)
+
+    def _score(self, rows, queries, q_indptr, weights, scores):
+        """Write scores of `rows`, shape (n_rows, n_queries)."""
+        rows, queries, q_indptr, weights = map(_read_only, (rows, queries, q_indptr, weights))
+        if self.form == "float32":
+            maxsim(self.codes, self.indptr, rows, queries, q_indptr, weights, scores)
+        elif self.form == "binary":
+            maxsim_of_bits(self.codes, self.indptr, rows, queries, q_indptr, weights, self.n_features, scores)
+        else:
+            for start, stop, values, indptr in self._unpacked(rows):
+                own = np.arange(stop - start)
+                maxsim(*map(_read_only, (values, indptr, own)), queries, q_indptr, weights, scores[start:stop])
+
+    def _unpacked(self, rows):
+        """Tokens of documents as float32, a few documents at a time, in an array that is written again and again."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        ends = np.cumsum(lengths)
+        goal = max(_CHUNK // max(self.n_features, 1), 1)
+        bounds = [0]
+        while bounds[-1] < len(rows):
+            done = ends[bounds[-1]] - lengths[bounds[-1]]
+            bounds.append(max(int(np.searchsorted(ends, done + goal, side="right")), bounds[-1] + 1))
+        sizes = np.diff(np.concatenate([[0], ends])[bounds])
+        room = np.empty((sizes.max(initial=0), self.n_features), dtype=np.float32)
+        for start, stop in zip(bounds[:-1], bounds[1:]):
+            if self.form == "int8":
+                unpack_bytes(self.codes, self.calibration, self.indptr, rows[start:stop], room)
+            else:
+                unpack_halves(self.codes, self.indptr, rows[start:stop], room)
+            yield start, stop, room, np.concatenate([[0], np.cumsum(lengths[start:stop])])
+
+
+def _read_only(array):
+    """A view that cannot be written: memory maps cannot, and a kernel is compiled anew for what can."""
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def _blocks(values):
+    """Slices of a few tokens each; at least one."""
+    return [slice(start, start + _BLOCK) for start in range(0, max(len(values), 1), _BLOCK)]
+
+
+def _pack(bits):
+    """Bits of features, shape (n_tokens, n_features), as uint64 words, the last filled up with 0."""
+    packed = np.packbits(bits, axis=1)
+    filled = np.zeros((len(bits), -(-bits.shape[1] // 64) * 8), dtype=np.uint8)
+    filled[:, : packed.shape[1]] = packed
+    return filled.view(np.uint64)

@@ -1,0 +1,384 @@
+"""Late interaction: search by the vectors of tokens."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+
+from sklrank._maxsim import TokenIndex, check_tokens
+from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
+from sklrank.base import Retriever, estimator_key
+from sklrank.data import Corpus, Queries, TokenVectors
+from sklrank.data._order import rank
+from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
+from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._dense import DenseRetriever
+from sklrank.retrievers._encoding import encode_corpus, encode_queries
+from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers._pooling import pool_tokens
+
+_RESCORE = {"float32": 0, "float16": 0, "int8": 4, "binary": 10}
+_CELLS = 1 << 24  # scores that stand in memory at a time
+
+
+class LateInteractionRetriever(CorpusRetriever):
+    r"""Rank documents by how well their tokens match those of the query (ColBERT's MaxSim).
+
+    Documents and queries are matrices, one vector a token. Each token of the query is compared with all tokens of the
+    document, and the best similarities are added:
+
+    .. math:: \sum_{q} \max_{d} \langle q, d \rangle
+
+    Without a `retriever` all documents are scored, exactly. With one, only the candidates that it finds are.
+
+    Parameters
+    ----------
+    corpus : Corpus or whatever one is made from, default=None
+        The documents: texts, which `encoder` turns into token vectors, or `TokenVectors`. ``None``: what `fit` gets as
+        `X`.
+    encoder : transformer, default=None
+        Turns texts into `TokenVectors`; cloned and fitted on the documents, a `FrozenEstimator` only used. What it makes
+        of the corpus is kept there. ``None``: documents and queries are token vectors.
+    query_encoder : transformer, default=None
+        The encoder of queries where it is another one.
+    metric : {"cosine", "dot"}, default="cosine"
+        The similarity of two tokens. The cosine with a vector of zeros is 0.
+    retriever : retriever or MuveraEncoder, default=None
+        What finds the candidates: a retriever over the same documents, cloned and fitted, which gets the corpus where it
+        has none; or an encoder of token vectors as one vector, by whose inner products all documents are searched.
+        ``None``: all documents are candidates.
+    n_candidates : int, default=1000
+        How many candidates the `retriever` is asked for; no ranking is longer. Of a pipeline, or any other object that
+        cannot be asked, the first so many are taken.
+    pool_factor : int, default=None
+        Leave one token of so many in each document, see `pool_tokens`. ``None``: all.
+    dtype : {"float32", "float16", "int8", "binary"}, default="float32"
+        Form of the documents' tokens that the search reads: in single or half precision, in a byte a feature with a scale
+        for each token, or in one bit a feature, which says whether it is above its mean.
+    rescore : float, default=None
+        How many documents are scored again from the float32 vectors, in multiples of `k`; 0: none, and the float32 vectors
+        are not kept. ``None``: 4 for ``"int8"``, 10 for ``"binary"``, else 0.
+    k : int, default=100
+        How many documents to return for each query.
+    field : str or sequence of str, default=None
+        Columns of the corpus that hold the texts or, without an encoder, the token vectors. ``None``: title and text.
+    filter : mask, list of ids, or one of these per query, default=None
+        The documents that may be found.
+    filter_field : str, default=None
+        Column of the queries that holds a filter for each.
+    n_jobs : int, default=None
+        Threads; the ranking does not depend on it.
+
+    Attributes
+    ----------
+    corpus_ : Corpus
+        The documents.
+    retriever_ : retriever or None
+        What finds the candidates, fitted.
+    n_tokens_ : int
+        Number of token vectors of all documents, after pooling.
+    bytes_per_token_ : float
+        Bytes that the search reads of each.
+
+    See Also
+    --------
+    DenseRetriever : One vector a document.
+    pool_tokens : Fewer token vectors.
+    sklrank.encoders.MuveraEncoder : One vector instead of a matrix.
+
+    Notes
+    -----
+    A document without tokens is no candidate, and a query without tokens finds nothing. Similarities are added feature by
+    feature, whatever is scored at the same time, so that equal documents have equal scores, ties are ordered by row, and
+    neither `n_jobs` nor the number of queries changes a bit of a ranking.
+
+    `k`, `n_candidates`, `dtype` and `rescore` may be changed after `fit`.
+
+    References
+    ----------
+    O. Khattab and M. Zaharia, ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over
+    BERT, SIGIR 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank.data import TokenVectors
+    >>> from sklrank.retrievers import LateInteractionRetriever
+    >>> heat, flow, cold = np.eye(3)
+    >>> documents = TokenVectors.from_list([np.stack([heat, flow, heat]), np.stack([cold, flow]), heat[None]])
+    >>> retriever = LateInteractionRetriever(k=2).fit(documents)
+    >>> retriever.predict([np.stack([heat, flow]), cold[None]]).docids
+    [['0', '1'], ['1', '0']]
+    """
+
+    _stage = "late_interaction"
+
+    _parameter_constraints: dict = {
+        **CorpusRetriever._parameter_constraints,
+        "encoder": [HasMethods(["fit", "transform"]), None],
+        "query_encoder": [HasMethods(["fit", "transform"]), None],
+        "metric": [StrOptions({"cosine", "dot"})],
+        "retriever": [HasMethods(["fit", "transform"]), None],
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "pool_factor": [Interval(Integral, 1, None, closed="left"), None],
+        "dtype": [StrOptions(set(_RESCORE))],
+        "rescore": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        corpus=None,
+        *,
+        encoder=None,
+        query_encoder=None,
+        metric="cosine",
+        retriever=None,
+        n_candidates=1000,
+        pool_factor=None,
+        dtype="float32",
+        rescore=None,
+        k=100,
+        field=None,
+        filter=None,
+        filter_field=None,
+        n_jobs=None,
+    ):
+        self.corpus = corpus
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.metric = metric
+        self.retriever = retriever
+        self.n_candidates = n_candidates
+        self.pool_factor = pool_factor
+        self.dtype = dtype
+        self.rescore = rescore
+        self.k = k
+        self.field = field
+        self.filter = filter
+        self.filter_field = filter_field
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Encode the corpus, where there is an encoder, pool and compress its tokens, and fit the first stage.
+
+        Parameters
+        ----------
+        X : Queries, list of str, TokenVectors, or list of matrices of shape (n_tokens, n_features)
+            The queries. Without a `corpus`, the documents.
+        y : Qrels or list of dict, default=None
+            Judgments; for a `retriever` that learns from them.
+
+        Returns
+        -------
+        self
+        """
+        self._set_corpus(self._check_documents(X), y)
+        self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder)
+        _check_type(self.encoded_.output)
+        self._key = ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
+        index = self._index(self.dtype)
+        self.n_tokens_ = int(index.indptr[-1])
+        if self.retriever is None:
+            self.retriever_ = None
+        elif isinstance(self.retriever, MuveraEncoder):
+            self.retriever_ = self._fit_muvera()
+        else:
+            self.retriever_ = clone(self.retriever)
+            if self.retriever_.get_params(deep=False).get("corpus", self) is None:
+                self.retriever_.set_params(corpus=self.corpus_)
+            self.retriever_.fit(X, y)
+        return self
+
+    def _check_documents(self, X):
+        return as_token_vectors(X) if self.corpus is None and self.encoder is None and not _is_named(X) else X
+
+    # --- the index
+    def _index(self, dtype):
+        """The tokens of the documents in a form, made once however many estimators ask."""
+        changed = dtype != "float32" or self.pool_factor is not None
+        return self.corpus_.cached((*self._key, dtype), lambda: self._make_index(dtype), persist=changed)
+
+    def _make_index(self, dtype):
+        if dtype != "float32" and self._rescore() > 0:
+            whole = self._index("float32")
+            return TokenIndex.of(whole.codes, whole.indptr, dtype)
+        tokens = self.encoded_.output
+        if self.pool_factor is not None:
+            tokens = pool_tokens(tokens, self.pool_factor, n_jobs=self.n_jobs)
+        values = check_tokens(
+            tokens.values,
+            tokens.indptr,
+            unit=self.metric == "cosine",
+            name=lambda row: f"document {self.corpus_.ids[int(row)]!r}",
+        )
+        return TokenIndex.of(values, tokens.indptr, dtype)
+
+    def _rescore(self):
+        return _RESCORE[self.dtype] if self.rescore is None else self.rescore
+
+    def _fit_muvera(self):
+        """A search by the fixed-dimensional encodings of the documents."""
+        key = (*self._key, estimator_key(self.retriever))
+
+        def make():
+            index = self._index("float32")
+            tokens = TokenVectors(index.codes, index.indptr)
+            encoder = clone(self.retriever).fit(tokens)
+            return encoder, encoder._encode(tokens, "document")
+
+        self._encoder, vectors = self.corpus_.cached(key, make, persist=True)
+        corpus = self.corpus_.cached((*key, "corpus"), lambda: Corpus(vectors, ids=self.corpus_.ids.tolist()))
+        return DenseRetriever(corpus, metric="dot", n_jobs=self.n_jobs).fit(None)
+
+    @property
+    def bytes_per_token_(self):
+        """Bytes that the search reads of each token of a document."""
+        self._check_call(self.k)
+        return self._index(self.dtype).nbytes / max(self.n_tokens_, 1)
+
+    # --- the search
+    def _search(self, X, k, filter=None):
+        self._check_call(k)
+        queries, tokens = self._query_tokens(X)
+        filter = self._chosen_filter(filter, queries)
+        rescore = self._rescore()
+        first = max(k, math.ceil(rescore * k))
+        if self.retriever_ is None:
+            bounds, rows, scores = self._scan(self._index(self.dtype), tokens, first, filter)
+        else:
+            bounds, rows = self._candidates(X, queries, tokens, filter)
+            bounds, rows, scores = self._score(self._index(self.dtype), tokens, bounds, rows, first)
+        if rescore > 0:
+            bounds, rows, scores = self._score(self._index("float32"), tokens, bounds, rows, k)
+        return self._run(bounds, rows, scores, queries, k)
+
+    def _check_call(self, k):
+        check_fitted(self, "n_tokens_")
+        super()._check_call(k)
+        if self.dtype not in _RESCORE or type(self.n_candidates) is not int or self.n_candidates < 1:
+            self._validate_params()
+        if self.rescore is not None and not (isinstance(self.rescore, Real) and self.rescore >= 0):
+            self._validate_params()
+
+    def _query_tokens(self, X):
+        if self.encoder is None and not isinstance(X, Queries):
+            X = as_token_vectors(X)
+        queries, tokens = encode_queries(X, self.encoded_)
+        _check_type(tokens)
+        needed = self.encoded_.output.n_features
+        if tokens.n_features != needed:
+            raise ValueError(
+                f"token vectors of queries have {tokens.n_features} features, those of the documents {needed}: both come "
+                "from one encoder, or from two that were trained together"
+            )
+        unit = self.metric == "cosine"
+        values = check_tokens(tokens.values, tokens.indptr, unit=unit, name=lambda i: f"query {queries.ids[i]!r}")
+        return queries, TokenVectors(values, tokens.indptr)
+
+    def _scan(self, index, tokens, k, filter):
+        """The k best of all documents."""
+        found = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))] * len(tokens)
+        has_tokens, asks = np.diff(index.indptr) > 0, np.diff(tokens.indptr) > 0
+        for start, stop, masks, mask_of in resolve_filter(filter, len(tokens), self.corpus_):
+            mask_of = mask_of if len(mask_of) else np.full(stop - start, -1)
+            for mask in np.unique(mask_of):
+                rows = np.flatnonzero(has_tokens if mask < 0 else has_tokens & (masks[mask] > 0))
+                asked = start + np.flatnonzero((mask_of == mask) & asks[start:stop])
+                step = max(_CELLS // max(len(rows), 1), 1)
+                for own in (asked[i : i + step] for i in range(0, len(asked), step)):
+                    some = tokens[own]
+                    scores = index.score_all(some.values, some.indptr, rows, n_jobs=self.n_jobs)
+                    for q, of_query in zip(own.tolist(), np.ascontiguousarray(scores.T)):
+                        best = _best(of_query, k)
+                        found[q] = rows[best], of_query[best]
+        bounds = np.concatenate([[0], np.cumsum([len(rows) for rows, _ in found])]).astype(np.int64)
+        rows, scores = (np.concatenate(parts) for parts in zip(*found)) if found else (np.empty(0), np.empty(0))
+        return bounds, rows.astype(np.int64), scores.astype(np.float32)
+
+    def _candidates(self, X, queries, tokens, filter):
+        """What the first stage finds, but for documents and queries without tokens."""
+        if isinstance(self.retriever, MuveraEncoder):
+            run = self.retriever_._search(self._encoder._encode(tokens, "query"), self.n_candidates, filter)
+        elif isinstance(self.retriever_, CorpusRetriever):
+            run = self.retriever_._search(X, self.n_candidates, filter)
+        elif isinstance(self.retriever_, Retriever) or filter is None:
+            run = self.retriever_.transform(X) if filter is None else self.retriever_.transform(X, filter=filter)
+        else:
+            raise ValueError(
+                f"a filter cannot be handed to {type(self.retriever_).__name__}: set it on the retriever inside"
+            )
+        bounds, rows = run.indptr, run.rows
+        if run.documents is not self.corpus_ and not isinstance(self.retriever, MuveraEncoder):
+            rows = self.corpus_.rows(run.flat_docids)
+        owners = np.repeat(np.arange(len(tokens)), np.diff(bounds))
+        kept = (np.diff(self._index(self.dtype).indptr)[rows] > 0) & (np.diff(tokens.indptr)[owners] > 0)
+        if run.has_order:
+            kept &= np.arange(len(rows)) - bounds[owners] < self.n_candidates
+        return np.searchsorted(owners[kept], np.arange(len(tokens) + 1)), rows[kept]
+
+    def _score(self, index, tokens, bounds, rows, k):
+        """The k best of some candidates of each query."""
+        scores = index.score_pairs(tokens.values, tokens.indptr, bounds, rows, n_jobs=self.n_jobs)
+        order = rank(bounds, scores, ties=rows)
+        if order is not None:
+            rows, scores = rows[order], scores[order]
+        kept = np.arange(len(rows)) - np.repeat(bounds[:-1], np.diff(bounds)) < k
+        lengths = np.minimum(np.diff(bounds), k)
+        return np.concatenate([[0], np.cumsum(lengths)]), rows[kept], scores[kept]
+
+    def recall_against_exact(self, X, k=None):
+        """Share of the exact ranking that is found with this `retriever`, `dtype` and `rescore`.
+
+        Parameters
+        ----------
+        X : Queries, list of str, TokenVectors, or list of matrices of shape (n_tokens, n_features)
+            The queries; no judgments are needed.
+        k : int, default=None
+            The cutoff; ``None``: the parameter `k`.
+
+        Returns
+        -------
+        float
+            Mean over the queries that find anything.
+        """
+        k = self.k if k is None else k
+        found = self._search(X, k, self.filter)
+        _, tokens = self._query_tokens(X)
+        bounds, rows, _ = self._scan(self._index("float32"), tokens, k, self._chosen_filter(None, found.queries))
+        exact = [rows[i:j] for i, j in zip(bounds[:-1], bounds[1:])]
+        shares = [len(np.intersect1d(a.rows, b)) / len(b) for a, b in zip(found, exact) if len(b)]
+        return float(np.mean(shares)) if shares else np.nan
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "n_tokens_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.sparse = False
+        return tags
+
+
+def _is_named(X):
+    """Whether `X` brings its own names and columns."""
+    return isinstance(X, (Corpus, Queries))
+
+
+def _check_type(tokens):
+    if not isinstance(tokens, TokenVectors):
+        raise TypeError(
+            f"needed are TokenVectors, one matrix a text, got {type(tokens).__name__}; one dense vector a text is for "
+            "DenseRetriever"
+        )
+
+
+def _best(scores, k):
+    """Positions of the k best scores, best first, of equal ones the first first."""
+    if k < len(scores):
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        kept = np.flatnonzero(scores >= least)
+    else:
+        kept = np.arange(len(scores))
+    return kept[np.argsort(-scores[kept], kind="stable")][:k]
