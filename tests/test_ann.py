@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.decomposition import TruncatedSVD
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklrank import Corpus, Queries
 from sklrank.metrics import get_scorer
-from sklrank.retrievers import AnnRetriever
+from sklrank.retrievers import AnnRetriever, DenseRetriever
 from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_usearch import UsearchIndex
-from sklrank.retrievers._dense import DenseRetriever
 
 RNG = np.random.default_rng(0)
 # Few neighbours and little effort, so that something is missed.
@@ -148,9 +147,9 @@ hostile = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1.0, 1e-38, 1e15, -1e15, 3.0, 1
 )
 def test_hostile_vectors(vectors, k, metric, dtype, data):
     vectors = np.array(vectors, dtype=np.float32)
-    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(vectors), max_size=len(vectors))))
+    drawn = np.array(data.draw(st.lists(st.booleans(), min_size=len(vectors), max_size=len(vectors))))
     retriever = AnnRetriever(metric=metric, dtype=dtype, k=k, expansion_search=1, connectivity=2).fit(vectors)
-    for mask in (np.ones(len(vectors), dtype=bool), mask):
+    for mask in (np.ones(len(vectors), dtype=bool), drawn):
         found = retriever._rank(retriever.vectors_, k, mask, force_walk(retriever))
         exact = retriever._rank(retriever.vectors_, k, mask, retriever._scan)
         assert np.isfinite(found[1][np.arange(found[1].shape[1]) < found[2][:, None]]).all()

@@ -1,7 +1,39 @@
 """The best of the candidates that an approximate index proposes."""
 
-from sklrank._kernels._dense import _exact
-from sklrank._kernels._jit import kernel
+import numpy as np
+
+from sklrank._kernels._jit import kernel, part
+
+
+@part
+def _score(query, vectors, row, euclidean, terms):
+    """The score of a document, as `_dense` has it to the last bit: one order of additions, rounded once.
+
+    The terms come first and are added up afterwards, because only a loop without a sum is vectorized.
+    """
+    n = np.uint64(query.size)
+    if euclidean:
+        for j in range(n):
+            difference = query[j] - np.float64(vectors[row, j])
+            terms[j] = difference * difference
+    else:
+        for j in range(n):
+            terms[j] = query[j] * np.float64(vectors[row, j])
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    for x in range(n >> np.uint64(3)):
+        j = np.uint64(x) << np.uint64(3)
+        s0 += terms[j]
+        s1 += terms[j + np.uint64(1)]
+        s2 += terms[j + np.uint64(2)]
+        s3 += terms[j + np.uint64(3)]
+        s4 += terms[j + np.uint64(4)]
+        s5 += terms[j + np.uint64(5)]
+        s6 += terms[j + np.uint64(6)]
+        s7 += terms[j + np.uint64(7)]
+    for j in range(n & ~np.uint64(7), n):
+        s0 += terms[j]
+    total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    return np.float32(-np.sqrt(total) if euclidean else total) + np.float32(0.0)  # which makes 0.0 of -0.0
 
 
 @kernel
@@ -10,24 +42,29 @@ def rank_candidates(vectors, queries, candidates, euclidean, rows, scores, count
 
     Parameters
     ----------
-    vectors : float32 (n_documents, n_features)
-    queries : float32 (n_queries, n_features)
-    candidates : int64 (n_queries, n_candidates)
-        Documents, none twice in a row; negative ones are no documents.
+    vectors : ndarray of shape (n_documents, d), dtype=float32
+    queries : ndarray of shape (n_queries, d), dtype=float32
+    candidates : ndarray of shape (n_queries, n_candidates), dtype=int64
+        Documents, none of a query twice; negative ones are no documents.
     euclidean : bool
-        Minus the distance, instead of the dot product.
-    rows, scores : int64, float32 (n_queries, k)
-        The best, in order.
-    counts : int64 (n_queries,)
-        How many of them there are.
+        Whether scores are minus the distances, rather than dot products.
+    rows : ndarray of shape (n_queries, k), dtype=int64
+    scores : ndarray of shape (n_queries, k), dtype=float32
+        The best documents in order, and their scores.
+    counts : ndarray of shape (n_queries,), dtype=int64
+        How many there are.
+    start, stop : int
     """
     k = rows.shape[1]
+    query, terms = np.empty(queries.shape[1]), np.empty(queries.shape[1])
     for i in range(start, stop):
+        for j in range(query.size):
+            query[j] = queries[i, j]
         n = 0
         for row in candidates[i]:
             if row < 0:
                 continue
-            score = _exact(queries, i, vectors, row, euclidean)
+            score = _score(query, vectors, row, euclidean, terms)
             # Candidates come nearly in order, so that a new one seldom moves far.
             place = n
             while place > 0 and scores[i, place - 1] <= score:
