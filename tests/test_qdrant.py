@@ -543,6 +543,9 @@ def test_clones_share_the_client(filled):
     with pytest.raises(NotFittedError):
         copy.predict(np.zeros((1, 2)))
     assert copy.fit([]).client_ is filled
+    corpus = Corpus({"x": "", "y": "", "z": ""})
+    union = RetrieverUnion([("qdrant", retriever.set_params(corpus=corpus))]).fit([])
+    assert union.transform(np.zeros((2, 2))).docids == [["x", "y", "z"]] * 2
 
 
 def test_pickles_connect_again(filled, monkeypatch):
