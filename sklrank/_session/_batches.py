@@ -1,11 +1,10 @@
 """Texts of like length, run together."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-
-_CHUNK = 1 << 16  # characters that are tokenized at a time, one chunk ahead of the model
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Batch:
     outputs: list
 
 
-def chunks(sizes, n_characters=_CHUNK):
+def chunks(sizes, n_characters):
     """Indices of texts of like size, the longest first, in lists of so many characters.
 
     The longest come first, so that what does not fit the memory fails at once, and no buffer grows twice.
@@ -39,7 +38,7 @@ def chunks(sizes, n_characters=_CHUNK):
     ----------
     sizes : sequence of int
         Length of each text in characters, which goes with that in tokens.
-    n_characters : int, default=65536
+    n_characters : int
 
     Yields
     ------
@@ -112,3 +111,32 @@ def prefetched(make, items):
             item = next(items, None)
             ahead = None if item is None else pool.submit(make, item)
         yield made
+
+
+def in_threads(function, items, n_threads):
+    """Each item with ``function(item)``, in order, worked on in threads.
+
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+        Taken as they are needed.
+    n_threads : int
+
+    Yields
+    ------
+    tuple of (item, result)
+    """
+    if n_threads <= 1:
+        for item in items:
+            yield item, function(item)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append((item, pool.submit(function, item)))
+            if len(waiting) > n_threads:  # one is ready to start as soon as a thread is free
+                item, future = waiting.popleft()
+                yield item, future.result()
+        for item, future in waiting:
+            yield item, future.result()

@@ -26,7 +26,7 @@ def check_device(device, providers):
         raise ValueError(f"device={device!r} and providers={providers!r} were both given; give one of them")
 
 
-def open_session(source, device="auto", providers=None, n_threads=1):
+def open_session(source, device="auto", providers=None):
     """Open a model where it was asked for.
 
     Parameters
@@ -37,8 +37,6 @@ def open_session(source, device="auto", providers=None, n_threads=1):
         "auto", "cpu", "cuda" or "cuda:1". "auto" takes CUDA where ONNX Runtime has it and it starts.
     providers : list, default=None
         ONNX Runtime's providers, in the place of `device`.
-    n_threads : int, default=1
-        Threads within an operator on the CPU.
 
     Returns
     -------
@@ -54,11 +52,11 @@ def open_session(source, device="auto", providers=None, n_threads=1):
     check_device(device, providers)
     ort = optional_import("onnxruntime", extra="onnx")
     if providers is not None:
-        session = _start(ort, source, list(providers), n_threads)
+        session = _start(ort, source, list(providers))
         return session, device_of(session)
     if device == "auto" and CUDA in ort.get_available_providers() or device.startswith("cuda"):
         number = int(device.partition(":")[2] or 0)
-        session = _start_cuda(ort, source, number, n_threads)
+        session = _start_cuda(ort, source, number)
         if session is not None:
             return session, device_of(session)
         problem = cuda_problem(ort, number)
@@ -67,7 +65,7 @@ def open_session(source, device="auto", providers=None, n_threads=1):
         if problem not in _WARNED:
             _WARNED.add(problem)
             warnings.warn(f"models run on the CPU, for CUDA does not start: {problem}", RuntimeWarning, stacklevel=2)
-    return _start(ort, source, [CPU], n_threads), "cpu"
+    return _start(ort, source, [CPU]), "cpu"
 
 
 def device_of(session):
@@ -81,18 +79,15 @@ def device_of(session):
     return provider.removesuffix("ExecutionProvider").lower()
 
 
-def _start(ort, source, providers, n_threads):
+def _start(ort, source, providers):
     options = ort.SessionOptions()
-    options.intra_op_num_threads = n_threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # threads are for batches, not for operators
     options.enable_mem_pattern = False  # a plan for each shape of a batch, of which there are many
     options.log_severity_level = 4  # what goes wrong is raised
-    # Threads that wait for work without sleeping take the cores from whatever else computes: BLAS, kernels, tokenizers.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(source, options, providers=providers)
 
 
-def _start_cuda(ort, source, number, n_threads):
+def _start_cuda(ort, source, number):
     """A session on CUDA, or None where it does not start."""
     if CUDA not in ort.get_available_providers():
         return None
@@ -107,7 +102,7 @@ def _start_cuda(ort, source, number, n_threads):
         with contextlib.redirect_stdout(io.StringIO()):
             if hasattr(ort, "preload_dlls"):
                 ort.preload_dlls()  # CUDA and cuDNN from the registry's packages
-            session = _start(ort, source, [(CUDA, options), CPU], n_threads)
+            session = _start(ort, source, [(CUDA, options), CPU])
     finally:
         ort.set_default_logger_severity(2)
     session.disable_fallback()

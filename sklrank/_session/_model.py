@@ -8,7 +8,7 @@ from collections import OrderedDict
 import numpy as np
 from joblib import effective_n_jobs
 
-from sklrank._session._batches import Batch, chunks, plan, prefetched
+from sklrank._session._batches import Batch, chunks, in_threads, plan, prefetched
 from sklrank._session._device import device_of, open_session
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
@@ -24,8 +24,9 @@ _ROLES = {
 }
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)"}
-_CPU_TOKENS = 1024  # of a batch; more do not fit the cache together with the weights
+_CPU_TOKENS = 256  # of a batch: enough to use each weight many times, and what is made of them stays in the cache
 _CUDA_TOKENS = 1 << 15
+_CHARACTERS = 1 << 16  # that are tokenized at a time, one chunk ahead of the model
 _OUTPUT_BYTES = 1 << 26  # of a batch, on the CPU
 _N_HELD = 2  # sessions kept open though nobody holds them, between two tasks of a search
 
@@ -49,18 +50,18 @@ class OpenSession:
         Name → (type, shape), where a dimension is an int or the name of a free one.
     """
 
-    def __init__(self, source, device, providers, n_threads):
+    def __init__(self, source, device, providers):
         self.description = source.describe()
         if source.session is not None:
             self.session, self.device = source.session, device_of(source.session)
         else:
-            self.session, self.device = _opened(source, device, providers, n_threads)
+            self.session, self.device = _opened(source, device, providers)
         self.depends_on_batch = source.depends_on_batch()
         self.inputs = {node.name: (node.type, node.shape) for node in self.session.get_inputs()}
         self.outputs = {node.name: (node.type, node.shape) for node in self.session.get_outputs()}
 
     @classmethod
-    def of(cls, source, device="auto", providers=None, n_jobs=None):
+    def of(cls, source, device="auto", providers=None):
         """The session of a source, opened where it is not open yet.
 
         Parameters
@@ -68,19 +69,16 @@ class OpenSession:
         source : Source
         device, providers : str, list
             See `open_session`.
-        n_jobs : int, default=None
-            Threads, as in joblib.
 
         Returns
         -------
         OpenSession
         """
-        n_threads = effective_n_jobs(n_jobs)
-        key = (os.getpid(), source.key, device, repr(providers), n_threads)  # a forked child cannot use its parent's
+        key = (os.getpid(), source.key, device, repr(providers))  # a forked child cannot use its parent's
         with _LOCK:
             opened = _OPEN.get(key)
             if opened is None:
-                opened = _OPEN[key] = cls(source, device, providers, n_threads)
+                opened = _OPEN[key] = cls(source, device, providers)
             if source.session is None:
                 _HELD[key] = opened
                 _HELD.move_to_end(key)
@@ -97,9 +95,9 @@ class OpenSession:
         return f"{self.description} takes {words(self.inputs)} and gives {words(self.outputs)}"
 
 
-def _opened(source, device, providers, n_threads):
+def _opened(source, device, providers):
     try:
-        return open_session(source.value, device, providers, n_threads)
+        return open_session(source.value, device, providers)
     except (ImportError, RuntimeError, ValueError) as error:
         if type(error).__module__.startswith("onnxruntime") or "ONNXRuntimeError" in str(error):
             raise _unreadable(source, error) from error
@@ -136,7 +134,7 @@ class TextModel:
     providers : list, default=None
         ONNX Runtime's providers, in the place of `device`.
     n_jobs : int, default=None
-        Threads, as in joblib.
+        Threads on the CPU, each with batches of its own; as in joblib.
     max_length : int, default=512
         Most tokens of a row, special ones included.
 
@@ -151,8 +149,9 @@ class TextModel:
     def __init__(self, model, tokenizer=None, *, device="auto", providers=None, n_jobs=None, max_length=512):
         self.source = Source(model)
         self.tokenizer = open_tokenizer(tokenizer, self.source.path)
-        self.open = OpenSession.of(self.source, device, providers, n_jobs)
+        self.open = OpenSession.of(self.source, device, providers)
         self.device = self.open.device
+        self.n_threads = effective_n_jobs(n_jobs)
         self.inputs = self._checked_inputs()
         self.n_rows, self.n_columns = self._fixed_shape()
         self.max_length = max_length if self.n_columns is None else min(max_length, self.n_columns)
@@ -231,27 +230,41 @@ class TextModel:
         Batch
         """
         max_tokens, max_rows = self.budget(outputs, max_tokens)
-        multiple = 16 if self.device.startswith("cuda") else 1  # each new shape is planned anew
-        n_characters = max(1 << 16, 32 * max_tokens if self.device.startswith("cuda") else 0)
+        on_cuda = self.device.startswith("cuda")
+        multiple = 16 if on_cuda else 1  # each new shape is planned anew
+        n_characters = max(_CHARACTERS, 32 * max_tokens if on_cuda else 0)
+
+        def jobs():
+            for chunk, rows in prefetched(lambda chunk: (chunk, make_rows(chunk)), chunks(sizes, n_characters)):
+                self._fill_empty(rows)
+                for positions in plan(list(map(len, rows.ids)), max_tokens, max_rows, multiple):
+                    yield chunk, rows, positions
+
+        def run(job):
+            _, rows, positions = job
+            return self._run(rows, positions, outputs, multiple)
+
         done = 0
-        for chunk, rows in prefetched(lambda chunk: (chunk, make_rows(chunk)), chunks(sizes, n_characters)):
-            for i, ids in enumerate(rows.ids):
-                if not len(ids):  # no special tokens, no text: the model reads a token of padding
-                    rows.ids[i], rows.attended[i] = np.array([self.tokenizer.pad]), 1
-                    if rows.types is not None:
-                        rows.types[i] = np.zeros(1, dtype=np.int64)
-            lengths = [len(ids) for ids in rows.ids]
-            for positions in plan(lengths, max_tokens, max_rows, multiple):
-                values = self._run(rows, positions, outputs, multiple)
-                done += len(positions)
-                yield Batch(
-                    [chunk[i] for i in positions],
-                    [rows.ids[i] for i in positions],
-                    [rows.attended[i] for i in positions],
-                    values,
-                )
-                if report is not None:
-                    report(done)
+        for (chunk, rows, positions), values in in_threads(
+            run, jobs(), 1 if on_cuda else min(self.n_threads, len(sizes))
+        ):
+            yield Batch(
+                [chunk[i] for i in positions],
+                [rows.ids[i] for i in positions],
+                [rows.attended[i] for i in positions],
+                values,
+            )
+            done += len(positions)
+            if report is not None:
+                report(done)
+
+    def _fill_empty(self, rows):
+        """Give rows without any token, neither special ones nor text, one of padding to read."""
+        for i, ids in enumerate(rows.ids):
+            if not len(ids):
+                rows.ids[i], rows.attended[i] = np.array([self.tokenizer.pad]), 1
+                if rows.types is not None:
+                    rows.types[i] = np.zeros(1, dtype=np.int64)
 
     def pair_batches(self, first, second, outputs, *, max_first=None, max_tokens=None, report=None):
         """Run the model over pairs of texts, batch by batch.
