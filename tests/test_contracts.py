@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import sklrank.retrievers
+from sklrank.data import TokenVectors
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import (
     BM25Retriever,
@@ -22,7 +23,15 @@ from sklrank.retrievers import (
 )
 
 HASHED = HashingVectorizer(n_features=64, alternate_sign=False)
-ENCODERS = {"SparseRetriever": HASHED}  # for texts; the others take one dense vector
+
+
+def word_vectors(texts):
+    """A matrix for each text, a row for each word."""
+    return TokenVectors.from_list([HASHED.transform(["", *text.split()]).toarray()[1:] for text in texts])
+
+
+# for texts; the others take one dense vector
+ENCODERS = {"LateInteractionRetriever": FunctionTransformer(word_vectors), "SparseRetriever": HASHED}
 DENSE = make_pipeline(HASHED, FunctionTransformer(methodcaller("toarray"), accept_sparse=True))
 
 

@@ -1,8 +1,9 @@
-"""Late interaction against the sum of maxima in double precision, maxsim-cpu, SciPy's clustering, and MUVERA as printed."""
+"""Late interaction against sums of maxima in double precision, maxsim-cpu, SciPy's clustering, MUVERA as printed."""
 
 import pickle
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import maxsim_cpu
 import numpy as np
@@ -298,8 +299,8 @@ def test_filters_are_exact(data):
 # --- first stages
 
 TEXTS = [
-    "heat flows from warm to cold", "cold rests", "the boundary layer", "heat of the flow", "a wing in a slipstream", "",
-    "laminar flow over a plate", "heat", "warm air", "flow of heat in metal",
+    "heat flows from warm to cold", "cold rests", "the boundary layer", "heat of the flow", "a wing in a slipstream",
+    "", "laminar flow over a plate", "heat", "warm air", "flow of heat in metal",
 ]  # fmt: skip
 
 
@@ -317,9 +318,7 @@ WORDS = FunctionTransformer(word_vectors)
 
 def test_texts_go_through_the_encoder():
     run = LateInteractionRetriever(Corpus(TEXTS), encoder=WORDS, k=3).fit([]).predict(["heat flow", "", "warm"])
-    assert run.docids[0][0] == "3" and set(run.docids[0][1:]) == {"9", "7"} or run.docids[0][0] in "39"
-    assert run.docids[1] == []
-    assert run.docids[2][0] in "08" and run.docids[2][1] in "08"
+    assert run.docids[0][:2] == ["3", "9"] and run.docids[1] == [] and run.docids[2][:2] == ["0", "8"]
     assert run.name == "late_interaction"
     assert run[2].scores[0] == pytest.approx(1, abs=1e-6)
 
@@ -379,22 +378,17 @@ def test_parameters_of_the_first_stage_are_parameters():
 
 def muvera(document, query, planes, projections, n_bits, n_repetitions):
     """The inner product of a query's and a document's encoding, read from the paper (Section 2)."""
-    total = 0.0
-    for r in range(n_repetitions):
-        normals = planes[:, r * n_bits : (r + 1) * n_bits]
-        width = projections.shape[1] // n_repetitions
+
+    def cell(vector, r):
+        return tuple(int(side > 0) for side in vector @ planes[:, r * n_bits : (r + 1) * n_bits])
+
+    total, width = 0.0, projections.shape[1] // n_repetitions
+    for r, corner in product(range(n_repetitions), product((0, 1), repeat=n_bits)):
         project = projections[:, r * width : (r + 1) * width]
-
-        def cell(vector):
-            return tuple(bool(side > 0) for side in vector @ normals)
-
-        for corner in np.ndindex((2,) * n_bits):
-            corner = tuple(map(bool, corner))
-            of_query = sum((q @ project for q in query if cell(q) == corner), np.zeros(width))
-            inside = [p for p in document if cell(p) == corner]
-            if not inside:
-                inside = [min(document, key=lambda p: sum(a != b for a, b in zip(cell(p), corner)))]
-            total += of_query @ np.mean([p @ project for p in inside], axis=0)
+        of_query = sum((q @ project for q in query if cell(q, r) == corner), np.zeros(width))
+        differences = [sum(a != b for a, b in zip(cell(p, r), corner)) for p in document]
+        inside = [p @ project for p, n in zip(document, differences) if n == 0]
+        total += of_query @ np.mean(inside or [document[np.argmin(differences)] @ project], axis=0)
     return total
 
 
@@ -424,10 +418,10 @@ def test_encodings_approximate_late_interaction():
     for n_bits, n_repetitions in ((1, 1), (3, 5), (6, 40)):
         encoder = MuveraEncoder(n_bits, n_repetitions=n_repetitions, n_components=None).fit(documents)
         of_queries = clone(encoder).set_params(role="query").fit(queries).transform(queries)
-        product = of_queries @ encoder.transform(documents).T / np.diff(queries.indptr)[:, None]
-        agreement.append(np.corrcoef(product.ravel(), exact.ravel())[0, 1])
+        approximate = of_queries @ encoder.transform(documents).T / np.diff(queries.indptr)[:, None]
+        agreement.append(np.corrcoef(approximate.ravel(), exact.ravel())[0, 1])
     assert agreement[0] < agreement[1] < agreement[2] and agreement[2] > 0.8
-    assert_array_equal(product.argmax(axis=1), np.arange(60))
+    assert_array_equal(approximate.argmax(axis=1), np.arange(60))
 
 
 def test_encodings_are_a_first_stage(data):
@@ -554,7 +548,8 @@ def test_kmeans_pooling_puts_each_token_to_its_nearest_mean():
 def test_sequential_pooling_takes_neighbours():
     text = unit(np.random.default_rng(7).standard_normal((7, 3)))
     pooled = pool_tokens(TokenVectors.from_list([text]), 3, method="sequential")[0]
-    assert_allclose(pooled, unit(np.stack([text[:3].mean(axis=0), text[3:5].mean(axis=0), text[5:].mean(axis=0)])), atol=1e-6)
+    means = [text[start:stop].mean(axis=0) for start, stop in ((0, 3), (3, 5), (5, 7))]
+    assert_allclose(pooled, unit(np.stack(means)), atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["hierarchical", "kmeans"])
@@ -601,14 +596,10 @@ def test_queries_may_bring_texts_and_vectors():
 def test_eight_threads_at_once(data):
     documents, queries = data
     corpus = Corpus(documents)
-    run = LateInteractionRetriever(corpus).fit(queries).predict(queries)
 
-    def ask(dtype):
-        return LateInteractionRetriever(Corpus(documents), pool_factor=2, dtype=dtype, retriever=MuveraEncoder(2)).fit(
-            queries
-        ).predict(queries)
+    def ask(_):
+        retriever = LateInteractionRetriever(corpus, pool_factor=2, dtype="int8", retriever=MuveraEncoder(2))
+        return retriever.fit(queries).predict(queries)
 
     with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(ask, ["float32"] * 8))
-    assert len({other.scores.tobytes() for other in runs}) == 1
-    assert len(run) == len(runs[0])
+        assert len({run.scores.tobytes() for run in pool.map(ask, range(16))}) == 1

@@ -27,7 +27,7 @@ from sklrank._kernels._jit import kernel
 
 _HOST = get_host_cpu_features()
 _LANES = 16 if _HOST.get("avx512f") else 8 if _HOST.get("avx") else 4  # float32 in a vector; affects speed only
-_ROWS = 6  # tokens of a tile: 12 sums, which AVX2 with its 16 registers has room for, and which hide the adders' latency
+_ROWS = 6  # tokens of a tile: its 12 sums fit into 16 registers, and are enough to hide how long an addition takes
 PANEL = 2 * _LANES  # query tokens of a tile
 _AHEAD = 4 * _ROWS  # how many tokens before they are needed they are asked for
 

@@ -1,8 +1,8 @@
 """Fixed-dimensional encodings: one vector for a matrix of token vectors.
 
-Random hyperplanes cut the space into 2 ** n_bits cells, a repetition anew each. Tokens that are alike fall into the
-same cell, mostly. A query's tokens are summed cell by cell, a document's averaged, so that the inner product adds, for each
-token of the query, its similarity to the document's tokens near by: about the largest one.
+Random hyperplanes cut the space into 2 ** n_bits cells, anew in each repetition. Tokens that are alike mostly fall into
+the same cell. A query's tokens are summed cell by cell, a document's averaged, so that the inner product adds, for
+each token of the query, its similarity to the document's tokens near by: about the largest one.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ def fill_cells(sides, projected, n_bits, is_query, out):
         What the tokens become in each repetition.
     n_bits : int
     is_query : bool
-        Whether cells hold sums; else they hold means, and empty ones the token whose cell differs by the fewest bits, the
-        first of several.
+        Whether cells hold sums; else they hold means, and empty ones the token whose cell differs by the fewest
+        bits, the first of several.
     out : ndarray of shape (n_repetitions, 2 ** n_bits, n_components), dtype=float32
         All 0 before.
     """

@@ -16,8 +16,8 @@ from sklrank.data import TokenVectors
 class MuveraEncoder(TransformerMixin, BaseEstimator):
     r"""Encode matrices of token vectors as one vector each, whose inner products approximate late interaction.
 
-    Random hyperplanes cut the space into :math:`2^b` cells. In each cell the tokens of a query are summed, and those of a
-    document averaged, after a random projection to few dimensions; a cell without a token of the document takes the
+    Random hyperplanes cut the space into :math:`2^b` cells. In each cell the tokens of a query are summed, and those of
+    a document averaged, after a random projection to few dimensions; a cell without a token of the document takes the
     token whose cell is nearest. All cells of several independent repetitions stand one after the other. The inner
     product of a query's vector and a document's then approximates
 
@@ -56,9 +56,9 @@ class MuveraEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The vectors have ``n_repetitions * 2 ** n_bits * n_components`` features: 2 560 by default, 10 kB. More of anything is
-    more exact. The paper divides the sum by the number of query tokens, which changes no ranking; here it is the sum. Of
-    tokens that are equally near to an empty cell it takes any, this the first.
+    The vectors have ``n_repetitions * 2 ** n_bits * n_components`` features: 2 560 by default, 10 kB. More of anything
+    is more exact. The paper divides the sum by the number of query tokens, which changes no ranking; here it is the
+    sum. Of tokens that are equally near to an empty cell the paper takes any, this the first.
 
     References
     ----------

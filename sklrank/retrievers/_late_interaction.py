@@ -1,6 +1,7 @@
 """Late interaction: search by the vectors of tokens."""
 
 import math
+from functools import cached_property
 from numbers import Integral, Real
 
 import numpy as np
@@ -38,15 +39,15 @@ class LateInteractionRetriever(CorpusRetriever):
         The documents: texts, which `encoder` turns into token vectors, or `TokenVectors`. ``None``: what `fit` gets as
         `X`.
     encoder : transformer, default=None
-        Turns texts into `TokenVectors`; cloned and fitted on the documents, a `FrozenEstimator` only used. What it makes
-        of the corpus is kept there. ``None``: documents and queries are token vectors.
+        Turns texts into `TokenVectors`; cloned and fitted on the documents, a `FrozenEstimator` only used. What it
+        makes of the corpus is kept there. ``None``: documents and queries are token vectors.
     query_encoder : transformer, default=None
         The encoder of queries where it is another one.
     metric : {"cosine", "dot"}, default="cosine"
         The similarity of two tokens. The cosine with a vector of zeros is 0.
     retriever : retriever or MuveraEncoder, default=None
-        What finds the candidates: a retriever over the same documents, cloned and fitted, which gets the corpus where it
-        has none; or an encoder of token vectors as one vector, by whose inner products all documents are searched.
+        What finds the candidates: a retriever over the same documents, cloned and fitted, which gets the corpus where
+        it has none; or an encoder of token vectors as one vector, by whose inner products all documents are searched.
         ``None``: all documents are candidates.
     n_candidates : int, default=1000
         How many candidates the `retriever` is asked for; no ranking is longer. Of a pipeline, or any other object that
@@ -54,11 +55,11 @@ class LateInteractionRetriever(CorpusRetriever):
     pool_factor : int, default=None
         Leave one token of so many in each document, see `pool_tokens`. ``None``: all.
     dtype : {"float32", "float16", "int8", "binary"}, default="float32"
-        Form of the documents' tokens that the search reads: in single or half precision, in a byte a feature with a scale
-        for each token, or in one bit a feature, which says whether it is above its mean.
+        Form of the documents' tokens that the search reads: in single or half precision, in a byte a feature with a
+        scale for each token, or in one bit a feature, which says whether it is above its mean.
     rescore : float, default=None
-        How many documents are scored again from the float32 vectors, in multiples of `k`; 0: none, and the float32 vectors
-        are not kept. ``None``: 4 for ``"int8"``, 10 for ``"binary"``, else 0.
+        How many documents are scored again from the float32 vectors, in multiples of `k`; 0: none, and the float32
+        vectors are not kept. ``None``: 4 for ``"int8"``, 10 for ``"binary"``, else 0.
     k : int, default=100
         How many documents to return for each query.
     field : str or sequence of str, default=None
@@ -89,9 +90,9 @@ class LateInteractionRetriever(CorpusRetriever):
 
     Notes
     -----
-    A document without tokens is no candidate, and a query without tokens finds nothing. Similarities are added feature by
-    feature, whatever is scored at the same time, so that equal documents have equal scores, ties are ordered by row, and
-    neither `n_jobs` nor the number of queries changes a bit of a ranking.
+    A document without tokens is no candidate, and a query without tokens finds nothing. Similarities are added feature
+    by feature, whatever is scored at the same time, so that equal documents have equal scores, ties are ordered by row,
+    and neither `n_jobs` nor the number of queries changes a bit of a ranking.
 
     `k`, `n_candidates`, `dtype` and `rescore` may be changed after `fit`.
 
@@ -177,7 +178,7 @@ class LateInteractionRetriever(CorpusRetriever):
         self._set_corpus(self._check_documents(X), y)
         self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder)
         _check_type(self.encoded_.output)
-        self._key = ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
+        self.__dict__.pop("_key", None)
         index = self._index(self.dtype)
         self.n_tokens_ = int(index.indptr[-1])
         if self.retriever is None:
@@ -195,6 +196,16 @@ class LateInteractionRetriever(CorpusRetriever):
         return as_token_vectors(X) if self.corpus is None and self.encoder is None and not _is_named(X) else X
 
     # --- the index
+    @cached_property
+    def _key(self):
+        """What the tokens depend on beside the corpus."""
+        return ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_key", None)  # which may hold the code of a function
+        return state
+
     def _index(self, dtype):
         """The tokens of the documents in a form, made once however many estimators ask."""
         changed = dtype != "float32" or self.pool_factor is not None
@@ -270,8 +281,8 @@ class LateInteractionRetriever(CorpusRetriever):
         needed = self.encoded_.output.n_features
         if tokens.n_features != needed:
             raise ValueError(
-                f"token vectors of queries have {tokens.n_features} features, those of the documents {needed}: both come "
-                "from one encoder, or from two that were trained together"
+                f"token vectors of queries have {tokens.n_features} features, those of the documents {needed}: both "
+                "come from one encoder, or from two that were trained together"
             )
         unit = self.metric == "cosine"
         values = check_tokens(tokens.values, tokens.indptr, unit=unit, name=lambda i: f"query {queries.ids[i]!r}")

@@ -49,8 +49,8 @@ def pool_tokens(tokens, factor, *, method="hierarchical", n_jobs=None):
 
     Notes
     -----
-    Tokens are compared by their direction. Means start at tokens that lie at even distances in the text, so that nothing
-    here is random. Where the tokens of a group cancel each other, the first of them stands for the group.
+    Tokens are compared by their direction. Means start at tokens that lie at even distances in the text, so that
+    nothing here is random. Where the tokens of a group cancel each other, the first of them stands for the group.
 
     References
     ----------
