@@ -25,7 +25,8 @@ def call_with_retries(call, *, retries, backoff, pause_of):
     backoff : float
         Seconds to wait before the first of them.
     pause_of : callable
-        Takes the exception; returns the least number of seconds to wait, or None where another try is no use.
+        Takes the exception; returns the least number of seconds to wait, or None where another try is no use. Where
+        that is more than a minute, there is none either.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def call_with_retries(call, *, retries, backoff, pause_of):
             return call()
         except Exception as error:
             pause = pause_of(error)
-            if pause is None:
+            if pause is None or pause > _LONGEST_WAIT:
                 raise
             if done == retries:
                 if retries:

@@ -271,8 +271,12 @@ def test_a_filter_asks_on_until_enough_pass():
     assert retriever.predict(["heat"], filter=["d40", "d3", "d49"]).docids == [["d3", "d40", "d49"]]
     assert sorted(k for _, k in engine.asked) == [4, 8, 16, 32, 50]
     assert retriever.predict(["heat", "heat"], filter=[["d40"], None]).docids == [["d40"], ["d0", "d1", "d2", "d3"]]
+    engine.asked.clear()
+    assert retriever.set_params(k=5).predict(["heat"], filter=["d1", "d7", "d2"]).docids == [["d1", "d2", "d7"]]
+    assert list(engine.asked) == [("heat", 5), ("heat", 10)]  # no more can come
     mask = np.zeros(50, dtype=bool)
     mask[:6] = True
+    retriever.set_params(k=4)
     engine.asked.clear()
     retriever.clear_cache()
     assert retriever.predict(["heat"], filter=mask).docids == [["d0", "d1", "d2", "d3"]]
@@ -494,6 +498,9 @@ def test_waits_double(monkeypatch):
     waits.clear()
     with pytest.raises(OSError, match="down"):
         call_with_retries(failing_call, retries=1, backoff=0.5, pause_of=lambda error: 7.0)
+    assert waits == [7.0]
+    with pytest.raises(OSError, match="down"):  # and does not sleep for an hour
+        call_with_retries(failing_call, retries=1, backoff=0.5, pause_of=lambda error: 3600.0)
     assert waits == [7.0]
 
 

@@ -255,9 +255,10 @@ class CallableRetriever(CorpusRetriever):
         while len(left):
             unmet = []
             for i, (ids, scores) in zip(left.tolist(), self._ask(asked, positions[left], depth)):
-                kept = slice(None) if masks[i] is None else masks[i][self._rows(ids)]
+                kept = np.ones(len(ids), dtype=bool) if masks[i] is None else masks[i][self._rows(ids)]
                 found[i] = ids[kept], scores[kept]
-                if len(found[i][0]) < k and len(ids) >= depth and depth < len(self.corpus_):
+                wanted = k if masks[i] is None else min(k, masks[i].sum())
+                if kept.sum() < wanted and len(ids) >= depth and depth < len(self.corpus_):
                     unmet.append(i)
             left, depth = np.array(unmet, dtype=np.int64), min(2 * depth, len(self.corpus_))
         return found

@@ -12,7 +12,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
-from sklrank._optional import optional_import
 from sklrank._retry import call_with_retries
 from sklrank._threads import over_ranges
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, is_matrix_like
@@ -31,7 +30,6 @@ from sklrank.retrievers._qdrant_store import (
     Requests,
     Vector,
     address,
-    as_given,
     connect,
     explained,
     kind,
@@ -380,8 +378,6 @@ class QdrantRetriever(CorpusRetriever):
 
     def _upload(self, client):
         """The collection of the corpus, made where it is not there yet."""
-        models = optional_import("qdrant_client.models", extra="qdrant")
-        n, batch_size = len(self.corpus_), self.batch_size
         outputs = {
             name: _prepared(one.output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
             for name, one in self.encoded_.items()
@@ -396,47 +392,18 @@ class QdrantRetriever(CorpusRetriever):
         if _ID in payload:
             raise ValueError(f"payload names the column {_ID!r}, which is the key of the documents' ids")
         content = joblib.hash((outputs, payload, vectors, self.corpus_.ids, self.collection_options))
-        name = f"sklrank-{content}"
-
-        def create():
-            if not client.collection_exists(name):
-                client.create_collection(
-                    name,
-                    vectors_config={
-                        vector: models.VectorParams(
-                            size=of.size,
-                            distance=models.Distance(of.distance),
-                            multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
-                            if of.kind == "multi"
-                            else None,
-                        )
-                        for vector, of in vectors.items()
-                        if of.kind != "sparse"
-                    },
-                    sparse_vectors_config={
-                        vector: models.SparseVectorParams() for vector, of in vectors.items() if of.kind == "sparse"
-                    },
-                    **(self.collection_options or {}),
-                )
-
-        self._send(client, create)
-        there = self._send(client, lambda: client.count(name, exact=True)).count
-        report = self._reporter("uploaded")
-        for start in range(there // batch_size * batch_size if there < n else n, n, batch_size):
-            stop = min(start + batch_size, n)
-            values = {key: column[start:stop].tolist() for key, column in payload.items()}
-            given = {vector: as_given(output[start:stop], models) for vector, output in outputs.items()}
-            points = [
-                models.PointStruct(
-                    id=start + i,
-                    vector={vector: one[i] for vector, one in given.items() if one[i] is not None},
-                    payload={_ID: docid, **{key: of[i] for key, of in values.items() if of[i] == of[i]}},
-                )
-                for i, docid in enumerate(self.corpus_.docids(np.arange(start, stop)).tolist())
-            ]
-            self._send(client, lambda points=points: client.upsert(name, points=points, wait=True))
+        there = Collection(client, f"sklrank-{content}", vectors)
+        self._send(client, lambda: there.create(**(self.collection_options or {})))
+        n, size, report = len(self.corpus_), self.batch_size, self._reporter("uploaded")
+        n_there = self._send(client, lambda: client.count(there.name, exact=True)).count
+        for start in range(n_there // size * size, n, size) if n_there < n else ():
+            stop = min(start + size, n)
+            docids = self.corpus_.docids(np.arange(start, stop)).tolist()
+            columns = {_ID: docids, **{name: column[start:stop].tolist() for name, column in payload.items()}}
+            points = there.points(start, {name: output[start:stop] for name, output in outputs.items()}, columns)
+            self._send(client, lambda points=points: client.upsert(there.name, points=points, wait=True))
             report(stop, n)
-        return Collection(client, name, vectors)
+        return there
 
     # --- search
     def _search(self, X, k, filter=None):

@@ -39,6 +39,37 @@ class Collection:
     name: str
     vectors: dict
 
+    def create(self, **options):
+        """Make it, where it is not there yet."""
+        if self.client.collection_exists(self.name):
+            return
+        models = optional_import("qdrant_client.models", extra="qdrant")
+        largest = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+        dense = {
+            name: models.VectorParams(
+                size=of.size,
+                distance=models.Distance(of.distance),
+                multivector_config=largest if of.kind == "multi" else None,
+            )
+            for name, of in self.vectors.items()
+            if of.kind != "sparse"
+        }
+        weights = {name: models.SparseVectorParams() for name, of in self.vectors.items() if of.kind == "sparse"}
+        self.client.create_collection(self.name, vectors_config=dense, sparse_vectors_config=weights, **options)
+
+    def points(self, start, outputs, columns):
+        """Points numbered from `start`, of vectors by name; their payload are `columns`, without what is NaN."""
+        models = optional_import("qdrant_client.models", extra="qdrant")
+        given = {name: as_given(output, models) for name, output in outputs.items()}
+        return [
+            models.PointStruct(
+                id=start + i,
+                vector={name: of[i] for name, of in given.items() if of[i] is not None},
+                payload={name: of[i] for name, of in columns.items() if of[i] == of[i]},
+            )
+            for i in range(len(next(iter(columns.values()))))
+        ]
+
 
 class Requests:
     """Makes the requests of queries, sends them, and reads what comes back."""
