@@ -250,17 +250,22 @@ def describe(indptr, scores, out):
     for q in range(len(indptr) - 1):
         n = 0
         low, high = np.inf, -np.inf
+        lowest, highest = 1.0, 0.0  # where all are infinite
         for e in range(indptr[q], indptr[q + 1]):
             s = scores[e]
             if s == s:
                 n += 1
                 if -np.inf < s < np.inf:
                     low, high = min(low, s), max(high, s)
+                elif s > 0:
+                    highest = 1.0
+                else:
+                    lowest = 0.0
         if n == 0:
             out[q] = 0.0
             continue
-        if low > high:  # all are infinite
-            low, high = 0.0, 1.0
+        if low > high:
+            low, high = lowest, highest
         half = low * 0.5
         span = high * 0.5 - half
         per_span = 1.0 / span if span > 1e-300 else 0.0
