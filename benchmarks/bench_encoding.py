@@ -1,0 +1,104 @@
+"""Encoding texts with an ONNX model, on one thread: all-MiniLM-L6-v2 over documents and queries of SciFact.
+
+The peer is fastembed with the same model file, the same tokenizer and the same maximum length, at its defaults (batches of
+256 in the order of arrival) and at the batch size that suits it best; the vectors are compared first. What is not
+`session.run`, tokenizing included, is measured as CPU time; padding is a count.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from fastembed import TextEmbedding
+from fastembed.common.model_description import ModelSource, PoolingType
+
+from benchmarks._harness import Row, interleave, require, seconds
+from sklrank.datasets import read_beir
+from sklrank.encoders import OnnxTextEncoder
+
+MAX_LENGTH = 256
+
+
+def run(quick=False):
+    """Yield the lines of the table."""
+    data = os.environ.get("SKLRANK_TEST_DATA")
+    if not data:
+        raise SystemExit("this needs SciFact and MiniLM: set SKLRANK_TEST_DATA to the folder of the test data")
+    scifact = read_beir(Path(data) / "scifact")
+    model = Path(data) / "models" / "all-minilm-l6-v2"
+    documents = scifact.corpus.text()[:: 80 if quick else 10].tolist()
+    encoder = OnnxTextEncoder(
+        model / "model_int8.onnx", tokenizer=model / "tokenizer.json", max_length=MAX_LENGTH
+    ).fit()
+    with tempfile.TemporaryDirectory() as folder:
+        peer = fastembed_encoder(model, Path(folder))
+        for what, texts in (("documents", documents), ("queries", scifact.queries.texts)):
+            yield from against_fastembed(f"{len(texts)} {what}", encoder, peer, texts, rounds=1 if quick else 3)
+    yield from overhead(encoder, documents)
+    yield from kept(encoder, documents)
+
+
+def fastembed_encoder(model, folder):
+    """fastembed over the same files; those that it asks for beside them are made here."""
+    shutil.copy(model / "model_int8.onnx", folder / "model.onnx")
+    shutil.copy(model / "tokenizer.json", folder)
+    (folder / "config.json").write_text(json.dumps({"pad_token_id": 0}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": MAX_LENGTH, "pad_token": "[PAD]"}))
+    (folder / "special_tokens_map.json").write_text("{}")
+    TextEmbedding.add_custom_model(
+        "minilm", PoolingType.MEAN, True, ModelSource(hf="none"), 384, model_file="model.onnx"
+    )
+    return TextEmbedding("minilm", specific_model_path=str(folder), threads=1)
+
+
+def against_fastembed(what, encoder, peer, texts, rounds):
+    """The same vectors, then the time for them."""
+    expected = np.array(list(peer.embed(texts)))
+    require(np.abs(encoder.transform(texts) - expected).max() < 1e-4, f"vectors of {what}")
+    contenders = {"sklrank": lambda: encoder.transform(texts)}
+    for size in (256, 8):
+        contenders[f"fastembed, batches of {size}"] = lambda size=size: list(peer.embed(texts, batch_size=size))
+    times = interleave(contenders, rounds=rounds, warm_up=False)
+    ours = times.pop("sklrank")
+    for name, theirs in times.items():
+        floor = 1.3 if "256" in name else None
+        yield Row(f"encode {what}", seconds(ours), name, seconds(theirs), theirs / ours, floor=floor)
+
+
+def overhead(encoder, texts):
+    """What goes on beside the model, and how much of what it reads is padding."""
+    opened = encoder._opened().open
+    session, within, padded = opened.session, 0.0, 0
+
+    class Timed:
+        def run(self, outputs, feeds):
+            nonlocal within, padded
+            padded += feeds["input_ids"].size
+            start = time.thread_time()
+            try:
+                return session.run(outputs, feeds)
+            finally:
+                within += time.thread_time() - start
+
+    opened.session = Timed()
+    start = time.process_time()
+    encoder.transform(texts)
+    share = 100 * (1 - within / (time.process_time() - start))
+    opened.session = session
+    yield Row("share of the time outside session.run", f"{share:.1f} %", value=share, limit=10, unit="%")
+    real = sum(map(len, encoder._opened().tokenizer.rows(texts, MAX_LENGTH).ids))
+    yield Row("tokens read over real tokens", f"{padded / real:.3f}", value=padded / real, limit=1.08)
+
+
+def kept(encoder, texts):
+    """Vectors that an earlier run left in a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        cached = OnnxTextEncoder(**{**encoder.get_params(), "cache_folder": folder})
+        vectors = cached.transform(texts)
+        times = interleave({"read": lambda: cached.transform(texts)}, rounds=5)
+        require((cached.transform(texts) == vectors).all(), "vectors from the folder")
+        yield Row(f"read {len(texts)} from cache_folder", seconds(times["read"]))
