@@ -697,7 +697,7 @@ def test_help_imports_nothing_heavy():
     assert not heavy & set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("command", ["demo", "evaluate", "search", "tune", "warmup"])
+@pytest.mark.parametrize("command", ["demo", "evaluate", "fuse", "search", "tune", "warmup"])
 def test_every_command_explains_itself(capsys, command):
     status, out, _ = call(capsys, command, "--help")
     assert status == 0 and out.startswith(f"usage: sklrank {command}") and len(out.splitlines()) > 10

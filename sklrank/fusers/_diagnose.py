@@ -258,7 +258,7 @@ class DiagnosisDisplay:
         DiagnosisDisplay
         """
         pyplot = optional_import("matplotlib.pyplot", extra="plot")
-        ax = pyplot.subplots()[1] if ax is None else ax
+        ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
         places = np.arange(len(self.combinations))[::-1]
         sizes = [len(names) for names in self.combinations]
         color = ["0.7" if size == 0 else f"C{size - 1}" for size in sizes]
