@@ -23,6 +23,7 @@ from numba.extending import intrinsic, overload
 from sklrank._kernels._jit import kernel, part
 
 _CHUNK = 64  # scores looked at together, one bit of a word each
+_LANES = 16  # sums that are added up side by side
 _SPARE = 512  # pending documents beyond those needed; more make rarer and looser cuts
 
 
@@ -76,18 +77,24 @@ def _lowest(bits):
     return (bits & -bits).bit_length() - 1
 
 
+def _load(context, builder, kind, array, place, vector):
+    """Load as many neighbours as a vector has, from the given place of a matrix on."""
+    array = context.make_array(kind)(context, builder, array)
+    shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
+    first = cgutils.get_item_pointer2(context, builder, array.data, shape, strides, kind.layout, place)
+    return builder.load(builder.bitcast(first, vector.as_pointer()), align=4)
+
+
 @intrinsic
 def _at_least_compiled(typing_context, scores, q, start, theta):
     """One comparison of vectors, which LLVM does not make of the loop."""
 
     def generate(context, builder, signature, arguments):
-        array = context.make_array(scores)(context, builder, arguments[0])
-        shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
-        first = cgutils.get_item_pointer2(context, builder, array.data, shape, strides, scores.layout, arguments[1:3])
-        floats, zero = ir.VectorType(ir.FloatType(), _CHUNK), ir.IntType(32)(0)
-        given = builder.load(builder.bitcast(first, floats.as_pointer()), align=4)
-        least = builder.insert_element(floats(ir.Undefined), arguments[3], zero)
-        least = builder.shuffle_vector(least, floats(ir.Undefined), ir.VectorType(ir.IntType(32), _CHUNK)([0] * _CHUNK))
+        floats = ir.VectorType(ir.FloatType(), _CHUNK)
+        given = _load(context, builder, scores, arguments[0], arguments[1:3], floats)
+        least = builder.insert_element(floats(ir.Undefined), arguments[3], ir.IntType(32)(0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), _CHUNK), [0] * _CHUNK)
+        least = builder.shuffle_vector(least, floats(ir.Undefined), everywhere)
         return builder.bitcast(builder.fcmp_ordered(">=", given, least), ir.IntType(_CHUNK))
 
     return types.uint64(scores, types.intp, types.intp, types.float32), generate
@@ -164,36 +171,95 @@ def _partition(keys, n, k):
     return smallest
 
 
+def _sum_products(queries, q, vectors, d, n):
+    """Sum of the products of the first n dimensions, a multiple of `_LANES`, by lanes that are added in the end."""
+    lanes = np.zeros(_LANES)
+    for j in range(0, n, _LANES):
+        lanes += queries[q, j : j + _LANES].astype(np.float64) * vectors[d, j : j + _LANES]
+    return _fold(lanes)
+
+
+def _sum_squares(queries, q, vectors, d, n):
+    """Sum of the squared differences, likewise."""
+    lanes = np.zeros(_LANES)
+    for j in range(0, n, _LANES):
+        lanes += (queries[q, j : j + _LANES].astype(np.float64) - vectors[d, j : j + _LANES]) ** 2
+    return _fold(lanes)
+
+
+def _fold(lanes):
+    while len(lanes) > 1:
+        lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
+    return lanes[0]
+
+
+def _lanes_compiled(term):
+    """The sum of ``term(builder, x, y)``, as instructions on vectors, which LLVM does not make of the loop."""
+
+    def generate(context, builder, signature, arguments):
+        (queries, q, vectors, d, n), integer = arguments, ir.IntType(64)
+        floats, doubles = ir.VectorType(ir.FloatType(), _LANES), ir.VectorType(ir.DoubleType(), _LANES)
+        total = cgutils.alloca_once_value(builder, doubles([0.0] * _LANES))
+        with cgutils.for_range_slice(builder, integer(0), n, integer(_LANES), intp=integer) as (j, _):
+            x, y = (
+                builder.fpext(_load(context, builder, kind, array, (row, j), floats), doubles)
+                for kind, array, row in ((signature.args[0], queries, q), (signature.args[2], vectors, d))
+            )
+            builder.store(builder.fadd(builder.load(total), term(builder, x, y)), total)
+        lanes, n_lanes = builder.load(total), _LANES
+        while n_lanes > 1:
+            n_lanes //= 2
+            halves = (
+                builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), list(places)))
+                for places in (range(n_lanes), range(n_lanes, 2 * n_lanes))
+            )
+            lanes = builder.fadd(*halves)
+        return builder.extract_element(lanes, ir.IntType(32)(0))
+
+    return generate
+
+
+@intrinsic
+def _sum_products_compiled(typing_context, queries, q, vectors, d, n):
+    term = _lanes_compiled(lambda builder, x, y: builder.fmul(x, y))
+    return types.float64(queries, types.intp, vectors, types.intp, types.intp), term
+
+
+@intrinsic
+def _sum_squares_compiled(typing_context, queries, q, vectors, d, n):
+    def term(builder, x, y):
+        difference = builder.fsub(x, y)
+        return builder.fmul(difference, difference)
+
+    return types.float64(queries, types.intp, vectors, types.intp, types.intp), _lanes_compiled(term)
+
+
+@overload(_sum_products)
+def _(queries, q, vectors, d, n):
+    return lambda queries, q, vectors, d, n: _sum_products_compiled(queries, q, vectors, d, n)
+
+
+@overload(_sum_squares)
+def _(queries, q, vectors, d, n):
+    return lambda queries, q, vectors, d, n: _sum_squares_compiled(queries, q, vectors, d, n)
+
+
 @kernel
 def _exact(queries, q, vectors, d, euclidean):
     """The score of document d, added up in double precision, in an order that depends on the dimension alone."""
     n = queries.shape[1]
-    whole = n - n % 4
-    s0 = s1 = s2 = s3 = 0.0
+    whole = n - n % _LANES
     if euclidean:
-        for j in range(0, whole, 4):
-            x0 = np.float64(queries[q, j]) - np.float64(vectors[d, j])
-            x1 = np.float64(queries[q, j + 1]) - np.float64(vectors[d, j + 1])
-            x2 = np.float64(queries[q, j + 2]) - np.float64(vectors[d, j + 2])
-            x3 = np.float64(queries[q, j + 3]) - np.float64(vectors[d, j + 3])
-            s0 += x0 * x0
-            s1 += x1 * x1
-            s2 += x2 * x2
-            s3 += x3 * x3
+        total = _sum_squares(queries, q, vectors, d, whole)
         for j in range(whole, n):
-            x0 = np.float64(queries[q, j]) - np.float64(vectors[d, j])
-            s0 += x0 * x0
-        s0 = -np.sqrt((s0 + s1) + (s2 + s3))
+            x = np.float64(queries[q, j]) - np.float64(vectors[d, j])
+            total += x * x
+        total = -np.sqrt(total)
     else:
-        for j in range(0, whole, 4):
-            s0 += np.float64(queries[q, j]) * np.float64(vectors[d, j])
-            s1 += np.float64(queries[q, j + 1]) * np.float64(vectors[d, j + 1])
-            s2 += np.float64(queries[q, j + 2]) * np.float64(vectors[d, j + 2])
-            s3 += np.float64(queries[q, j + 3]) * np.float64(vectors[d, j + 3])
+        total = _sum_products(queries, q, vectors, d, whole)
         for j in range(whole, n):
-            s0 += np.float64(queries[q, j]) * np.float64(vectors[d, j])
-        s0 = (s0 + s1) + (s2 + s3)
-    return np.float32(s0) + np.float32(0.0)  # which makes 0.0 of -0.0
+            total += np.float64(queries[q, j]) * np.float64(vectors[d, j])
+    return np.float32(total) + np.float32(0.0)  # which makes 0.0 of -0.0
 
 
 @kernel

@@ -1,10 +1,12 @@
-"""Products of queries with vectors of few bits, as exact integers."""
+"""Products of queries with vectors of few bits, as exact integers; wider numbers of narrow ones."""
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
 from sklrank._kernels._jit import kernel
+
+_TWO_112 = np.float32(2.0**112)
 
 
 def _popcount(word):
@@ -36,12 +38,31 @@ def dot_int8(queries, codes, out):
         No dot product is beyond 2 ** 24, so that it is exact as a float32, too.
     out : ndarray of shape (n_queries, n_documents), dtype=float32
     """
-    for d in range(codes.shape[0]):
-        for q in range(queries.shape[0]):
-            total = np.int32(0)
-            for j in range(codes.shape[1]):
-                total += np.int32(np.int32(codes[d, j]) * np.int32(queries[q, j]))
-            out[q, d] = total
+    n = np.uint64(codes.shape[1])  # unsigned numbers of 32 bits are what vectorizes
+    for q in range(np.uint64(queries.shape[0])):
+        for d in range(np.uint64(codes.shape[0])):
+            total = np.uint32(0)
+            for j in range(n):
+                total = np.uint32(total + np.uint32(np.int32(codes[d, j]) * np.int32(queries[q, j])))
+            out[q, d] = np.int32(total)
+
+
+@kernel
+def widen(codes, out):
+    """Half precision to single precision, which NumPy is slow at.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n, d), dtype=uint16
+        Bits of finite numbers in half precision.
+    out : ndarray of shape (n, d), dtype=float32
+    """
+    for i in range(np.uint64(codes.shape[0])):
+        for j in range(np.uint64(codes.shape[1])):
+            bits = np.uint32(codes[i, j])
+            # The exponents count from 15 and 127.
+            size = np.float32(np.uint32((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32) * _TWO_112)
+            out[i, j] = -size if bits & np.uint32(0x8000) else size
 
 
 @kernel

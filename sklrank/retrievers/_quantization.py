@@ -4,7 +4,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from sklrank._kernels._dense import finish, select, workspace
-from sklrank._kernels._quantized import agree_binary, dot_int8
+from sklrank._kernels._quantized import agree_binary, dot_int8, widen
 from sklrank._kernels._search import decode
 from sklrank._threads import one_blas_thread, over_ranges
 
@@ -14,7 +14,7 @@ _EXACT = 2.0**24  # integers up to here are exact in float32
 _FEW = 4  # queries, for which int8 products are faster than float32 ones, conversion included
 _CELLS = 1 << 22  # scores computed at a time
 _WIDEST = 1 << 18  # documents that one product takes
-_CONVERTED = 1 << 21  # components of documents that are converted at a time
+_CONVERTED = 1 << 19  # components of documents that are converted at a time
 _PANEL = 1 << 22  # pending documents that are kept at a time
 _ROWS = 1 << 13  # documents that are read at a time while codes are made
 _NARROW = 4  # a filter that all queries share, and that leaves one document in so many, is searched by itself
@@ -102,7 +102,8 @@ class FloatCodes:
         """Compute scores of the documents `where`, a slice or rows."""
         block = self.stored[where]
         if block.dtype == np.float16:
-            block = block.astype(np.float32)
+            codes, block = block.view(np.uint16), np.empty(block.shape, dtype=np.float32)
+            widen(codes, block)
         np.matmul(operand, block.T, out=out)
         if self.halves is not None:
             out -= self.halves[where]
@@ -191,6 +192,10 @@ class Int8Codes:
 class BinaryCodes:
     """Vectors in one bit a dimension: whether it is above its mean over all documents.
 
+    The bits of a query are taken at half the mean. The dot product with a document less the mean orders documents as
+    that with the document does, which speaks for 0; but then, where the mean is large, queries have equal bits.
+    Half keeps most, on collections of either kind.
+
     Parameters
     ----------
     vectors : ndarray of shape (n_documents, d), dtype=float32
@@ -200,15 +205,9 @@ class BinaryCodes:
     is_exact = False
 
     def __init__(self, vectors, metric):
-        self.means = sum(block.sum(axis=0) for _, block in _blocks(vectors)) / len(vectors)
-        self.stored = _frozen(np.concatenate([self._pack(block) for _, block in _blocks(vectors)]))
-
-    def _pack(self, vectors):
-        """Bits of vectors, in words."""
-        bits = np.packbits(vectors > self.means, axis=1)
-        padded = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
-        padded[:, : bits.shape[1]] = bits
-        return padded.view(np.uint64)
+        means = sum(block.sum(axis=0) for _, block in _blocks(vectors)) / len(vectors)
+        self._origin = means / 2
+        self.stored = _frozen(np.concatenate([_pack(block > means) for _, block in _blocks(vectors)]))
 
     @property
     def bytes_per_vector(self):
@@ -217,7 +216,7 @@ class BinaryCodes:
 
     def prepare(self, queries):
         """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
-        return self._pack(queries), np.zeros(len(queries))
+        return _pack(queries > self._origin), np.zeros(len(queries))
 
     def converts(self, n_queries):
         """Whether `fill` copies what it reads."""
@@ -226,6 +225,14 @@ class BinaryCodes:
     def fill(self, operand, where, out):
         """Compute scores of the documents `where`, a slice or rows."""
         agree_binary(operand, self.stored[where], out)
+
+
+def _pack(bits):
+    """Rows of bits in words of 64."""
+    packed = np.packbits(bits, axis=1)
+    padded = np.zeros((len(bits), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return padded.view(np.uint64)
 
 
 def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_jobs):
