@@ -57,6 +57,7 @@ class QdrantRetriever(CorpusRetriever):
         Makes vectors of texts: an array, a CSR matrix, or `TokenVectors`; cloned and fitted on the corpus, but for a
         `FrozenEstimator`. A list has several for a hybrid query, by the name of the vector in the collection; a str
         among them names a column of corpus and queries that holds vectors. ``None``: documents and queries are vectors.
+        A search reaches into one encoder by name (``encoder__…``), not into those of a list.
     query_encoder : transformer or dict of str to transformer, default=None
         The encoder of queries; of several by name. ``None``: the same.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
