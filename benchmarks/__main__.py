@@ -14,7 +14,19 @@ from pathlib import Path
 
 from benchmarks._harness import COLUMNS
 
-PARTS = ["retrieval", "encoding", "ann", "tokenizer", "indexing", "evaluate", "grid_search", "fusion", "hybrid", "maxsim", "startup"]
+PARTS = [
+    "retrieval",
+    "encoding",
+    "ann",
+    "tokenizer",
+    "indexing",
+    "evaluate",
+    "grid_search",
+    "fusion",
+    "hybrid",
+    "maxsim",
+    "startup",
+]
 TABLES = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 

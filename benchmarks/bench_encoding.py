@@ -1,7 +1,7 @@
 """Encoding texts with an ONNX model, on one thread: all-MiniLM-L6-v2 over documents and queries of SciFact.
 
-The peer is fastembed with the same model file, the same tokenizer and the same maximum length, at its defaults (batches of
-256 in the order of arrival) and at the batch size that suits it best; the vectors are compared first. What is not
+The peer is fastembed with the same model file, the same tokenizer and the same maximum length, at its defaults (batches
+of 256 in the order of arrival) and at a batch size that suits it better; the vectors are compared first. What is not
 `session.run`, tokenizing included, is measured as CPU time; padding is a count.
 """
 

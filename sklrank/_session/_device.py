@@ -73,9 +73,8 @@ def device_of(session):
     provider = session.get_providers()[0]
     if provider == CPU:
         return "cpu"
-    options = session.get_provider_options().get(provider, {})
-    if "device_id" in options:
-        return f"cuda:{options['device_id']}" if provider in (CUDA, "TensorrtExecutionProvider") else provider
+    if provider in (CUDA, "TensorrtExecutionProvider"):
+        return f"cuda:{session.get_provider_options().get(provider, {}).get('device_id', 0)}"
     return provider.removesuffix("ExecutionProvider").lower()
 
 

@@ -196,7 +196,7 @@ class TextModel:
         """Raise ValueError where the tokenizer has tokens that the model does not know."""
         if self.tokenizer.n_tokens is None or self.device != "cpu":  # elsewhere such tokens read whatever is there
             return
-        last = self.tokenizer.n_tokens - 1
+        last = self.tokenizer.n_own - 1
         feeds = self._feeds([np.array([last])], None, [1])
         options = _quiet()
         try:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from copy import copy
 from numbers import Integral
 from os import PathLike
 
@@ -225,12 +226,14 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_clone__(self):
         # Open sessions and tokenizers are shared, not copied.
-        return type(self)(
-            **{
-                name: value if name in ("model", "tokenizer") else clone(value, safe=False)
-                for name, value in self.get_params(deep=False).items()
-            }
-        )
+        parameters = self.get_params(deep=False)
+        shared = {name: parameters.pop(name) for name in ("model", "tokenizer")}
+        other = type(self)(**shared, **{name: clone(value, safe=False) for name, value in parameters.items()})
+        # What scikit-learn's own clone carries over beside the parameters.
+        for name in ("_metadata_request", "_sklearn_output_config", "_skl_callbacks"):
+            if name in vars(self):
+                setattr(other, name, copy(vars(self)[name]))
+        return other
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

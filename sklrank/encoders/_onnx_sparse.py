@@ -116,17 +116,18 @@ class OnnxSparseEncoder(OnnxEncoder):
         terms : ndarray of str objects, shape (n_terms,)
             The tokens of the tokenizer; columns beyond them are "term123" and so on.
         """
-        tokens = self._opened().tokenizer.tokens()[: self._n_features_out]
+        tokenizer = self._opened().tokenizer
+        tokens = [] if tokenizer.n_tokens is None else tokenizer.tokens()[: self._n_features_out]
         tokens += [f"term{i}" for i in range(len(tokens), self._n_features_out)]
         return np.array(tokens, dtype=object)
 
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3, 2))
         self._n_features_out = value.shape[-1]
-        n_tokens = model.tokenizer.n_tokens
-        if n_tokens is not None and n_tokens > self._n_features_out:
+        n_terms = getattr(model.tokenizer, "n_own", 0)
+        if n_terms > self._n_features_out:
             raise ValueError(
-                f"weights of terms have a column for each of the tokenizer's {n_tokens} tokens; {self._output} has "
+                f"weights of terms have a column for each of the tokenizer's {n_terms} tokens; {self._output} has "
                 f"{self._n_features_out}. {model.open.signature()}"
             )
 
