@@ -134,6 +134,17 @@ class FusionExplanation:
     systems : list of dict
         For each system: ``system``, ``rank`` and ``score`` in its own list, the ``normalized`` score where the method
         looks at scores, and the ``contribution`` to the fused score; None where the system did not find the document.
+
+    Examples
+    --------
+    >>> from sklrank import Run
+    >>> from sklrank.fusers import explain, fuse
+    >>> fused = fuse({"bm25": Run({"q": ["a", "b"]}), "dense": Run({"q": ["b"]})}, "rrf", rank_constant=9)
+    >>> explanation = explain(fused, "q", "a")
+    >>> explanation.rank, explanation.score
+    (2, 0.1)
+    >>> [(system["system"], system["contribution"]) for system in explanation.systems]
+    [('bm25', 0.1), ('dense', None)]
     """
 
     qid: str
