@@ -17,6 +17,7 @@ from benchmarks._harness import COLUMNS
 PARTS = [
     "retrieval",
     "encoding",
+    "dense",
     "ann",
     "tokenizer",
     "indexing",
