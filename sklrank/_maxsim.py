@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklrank._kernels._maxsim import maxsim, maxsim_of_bits, panels, unpack_bytes, unpack_halves
+from sklrank._kernels._maxsim import maxsim, maxsim_of_bits, maxsim_of_bytes, maxsim_of_halves, panels
 from sklrank._threads import over_ranges
 
 _UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
 _LONGEST = 1e18  # longest vector: no product of two, nor a sum of some, overflows
 _BLOCK = 4096  # tokens that stand in another precision at a time
-_CHUNK = 1 << 18  # numbers that are brought to float32 at a time
 _PER_THREAD = 64  # documents that are worth a thread
 _NO_CALIBRATION = np.empty(0, dtype=np.float32)
 
@@ -200,33 +199,16 @@ class TokenIndex:
 
     def _score(self, rows, queries, q_indptr, weights, scores):
         """Write scores of `rows`, shape (n_rows, n_queries)."""
-        rows, queries, q_indptr, weights = map(_read_only, (rows, queries, q_indptr, weights))
+        documents = self.indptr, _read_only(rows)
+        queries = tuple(map(_read_only, (queries, q_indptr, weights)))
         if self.form == "float32":
-            maxsim(self.codes, self.indptr, rows, queries, q_indptr, weights, scores)
-        elif self.form == "binary":
-            maxsim_of_bits(self.codes, self.indptr, rows, queries, q_indptr, weights, self.n_features, scores)
+            maxsim(self.codes, *documents, *queries, scores)
+        elif self.form == "float16":
+            maxsim_of_halves(self.codes, *documents, *queries, scores)
+        elif self.form == "int8":
+            maxsim_of_bytes(self.codes, self.calibration, *documents, *queries, scores)
         else:
-            for start, stop, values, indptr in self._unpacked(rows):
-                own = np.arange(stop - start)
-                maxsim(*map(_read_only, (values, indptr, own)), queries, q_indptr, weights, scores[start:stop])
-
-    def _unpacked(self, rows):
-        """Tokens of documents as float32, a few documents at a time, in an array that is written again and again."""
-        lengths = self.indptr[rows + 1] - self.indptr[rows]
-        ends = np.cumsum(lengths)
-        goal = max(_CHUNK // max(self.n_features, 1), 1)
-        bounds = [0]
-        while bounds[-1] < len(rows):
-            done = ends[bounds[-1]] - lengths[bounds[-1]]
-            bounds.append(max(int(np.searchsorted(ends, done + goal, side="right")), bounds[-1] + 1))
-        sizes = np.diff(np.concatenate([[0], ends])[bounds])
-        room = np.empty((sizes.max(initial=0), self.n_features), dtype=np.float32)
-        for start, stop in zip(bounds[:-1], bounds[1:]):
-            if self.form == "int8":
-                unpack_bytes(self.codes, self.calibration, self.indptr, rows[start:stop], room)
-            else:
-                unpack_halves(self.codes, self.indptr, rows[start:stop], room)
-            yield start, stop, room, np.concatenate([[0], np.cumsum(lengths[start:stop])])
+            maxsim_of_bits(self.codes, *documents, *queries, self.n_features, scores)
 
 
 def _read_only(array):

@@ -142,13 +142,10 @@ def test_compressed_tokens_score_as_what_they_stand_for(form, d):
 
 def test_half_precision_is_unpacked_exactly():
     halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    halves = halves[np.isfinite(halves)].astype(np.float32).reshape(-1, 32)
-    indptr = np.arange(len(halves) + 1)
-    index = TokenIndex.of(halves, indptr, "float16")
-    (_, _, values, _), *_ = index._unpacked(np.arange(64))
-    assert_array_equal(values[:64], halves[:64])
-    scores = index.score_all(np.ones((1, 32), dtype=np.float32), np.array([0, 1]), np.arange(len(halves)))
-    assert_allclose(scores[:, 0], halves.sum(axis=1, dtype=float), rtol=1e-5, atol=1e-30)
+    halves = halves[np.isfinite(halves)].astype(np.float32)[:, None]
+    index = TokenIndex.of(halves, np.arange(len(halves) + 1), "float16")
+    scores = index.score_all(np.ones((1, 1), dtype=np.float32), np.array([0, 1]), np.arange(len(halves)))
+    assert_array_equal(scores, halves)
 
 
 def test_weights_of_query_tokens():

@@ -23,7 +23,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sklrank._kernels._jit import kernel
+from sklrank._kernels._jit import kernel, part
 
 _HOST = get_host_cpu_features()
 _LANES = 16 if _HOST.get("avx512f") else 8 if _HOST.get("avx") else 4  # float32 in a vector; affects speed only
@@ -102,6 +102,23 @@ def _raise_maxima(typing_context, tokens, start, end, ahead, queries, panel, max
     return types.void(tokens, int64, int64, int64, queries, int64, maxima), generate
 
 
+@part
+def _score(tokens, begin, end, beyond, queries, q_indptr, weights, maxima, scores):
+    """Score one document, from `begin` to `end` in `tokens`, for all queries; the next is `beyond` tokens farther on."""
+    maxima[:] = -np.inf
+    for panel in range(queries.shape[0]):
+        for t in range(begin, end, _ROWS):
+            ahead = t + _AHEAD
+            if ahead >= end:
+                ahead += beyond
+            _raise_maxima(tokens, t, end, ahead, queries, panel, maxima)
+    for q in range(q_indptr.size - 1):
+        score = 0.0
+        for j in range(q_indptr[q], q_indptr[q + 1]):
+            score += weights[j] * maxima[j]
+        scores[q] = score
+
+
 @kernel
 def maxsim(tokens, indptr, rows, queries, q_indptr, weights, scores):
     """Score documents for queries.
@@ -123,21 +140,54 @@ def maxsim(tokens, indptr, rows, queries, q_indptr, weights, scores):
     """
     maxima = np.empty(queries.shape[0] * PANEL, dtype=np.float32)
     for i in range(rows.size):
-        begin = indptr[rows[i]]
         end = indptr[rows[i] + 1]
-        beyond = indptr[rows[min(i + 1, rows.size - 1)]] - end  # from here to the next document
-        maxima[:] = -np.inf
-        for panel in range(queries.shape[0]):
-            for t in range(begin, end, _ROWS):
-                ahead = t + _AHEAD
-                if ahead >= end:
-                    ahead += beyond
-                _raise_maxima(tokens, t, end, ahead, queries, panel, maxima)
-        for q in range(q_indptr.size - 1):
-            score = 0.0
-            for j in range(q_indptr[q], q_indptr[q + 1]):
-                score += weights[j] * maxima[j]
-            scores[i, q] = score
+        beyond = indptr[rows[min(i + 1, rows.size - 1)]] - end
+        _score(tokens, indptr[rows[i]], end, beyond, queries, q_indptr, weights, maxima, scores[i])
+
+
+@kernel
+def _longest(indptr, rows):
+    """The largest number of tokens."""
+    n = np.int64(0)
+    for i in range(rows.size):
+        n = max(n, indptr[rows[i] + 1] - indptr[rows[i]])
+    return n
+
+
+@kernel
+def maxsim_of_bytes(codes, scales, indptr, rows, queries, q_indptr, weights, scores):
+    """`maxsim` of tokens that are stored as int8, each with a float32 to multiply it with."""
+    maxima = np.empty(queries.shape[0] * PANEL, dtype=np.float32)
+    room = np.empty((_longest(indptr, rows), codes.shape[1]), dtype=np.float32)
+    for i in range(rows.size):
+        begin = indptr[rows[i]]
+        n = indptr[rows[i] + 1] - begin
+        for t in range(n):
+            scale = scales[begin + t]
+            for j in range(codes.shape[1]):
+                room[t, j] = scale * np.float32(codes[begin + t, j])
+        _score(room, 0, n, 0, queries, q_indptr, weights, maxima, scores[i])
+
+
+@kernel
+def maxsim_of_halves(codes, indptr, rows, queries, q_indptr, weights, scores):
+    """`maxsim` of tokens that are stored as float16, finite ones seen as uint16."""
+    maxima = np.empty(queries.shape[0] * PANEL, dtype=np.float32)
+    room = np.empty((_longest(indptr, rows), codes.shape[1]), dtype=np.float32)
+    numbers = room.reshape(-1)
+    bits = numbers.view(np.uint32)
+    for i in range(rows.size):
+        begin = indptr[rows[i]]
+        n = indptr[rows[i] + 1] - begin
+        halves = codes[begin : begin + n].reshape(-1)
+        # The exponent of a float16 counts from 15, that of a float32 from 127: shifted into place, the number is
+        # 2 ** 112 times too small, also where it is subnormal.
+        for x in range(halves.size):
+            half = np.uint32(halves[x])
+            bits[x] = (half & np.uint32(0x7FFF)) << np.uint32(13) | (half & np.uint32(0x8000)) << np.uint32(16)
+        for x in range(halves.size):
+            numbers[x] *= np.float32(2.0**112)
+        _score(room, 0, n, 0, queries, q_indptr, weights, maxima, scores[i])
 
 
 def panels(queries):
@@ -203,33 +253,3 @@ def maxsim_of_bits(codes, indptr, rows, queries, q_indptr, weights, n_features, 
             for j in range(q_indptr[q], q_indptr[q + 1]):
                 score += weights[j] * (1.0 - 2.0 * nearest[j] / n_features)
             scores[i, q] = score
-
-
-@kernel
-def unpack_bytes(codes, scales, indptr, rows, values):
-    """Write the tokens of documents that are stored as int8, with a scale each, to `values`, one after the other."""
-    n = 0
-    for i in range(rows.size):
-        for t in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            scale = scales[t]
-            for j in range(codes.shape[1]):
-                values[n, j] = scale * np.float32(codes[t, j])
-            n += 1
-
-
-@kernel
-def unpack_halves(codes, indptr, rows, values):
-    """Write the tokens of documents that are stored as float16, finite ones seen as uint16, to `values`."""
-    bits = np.empty(codes.shape[1], dtype=np.uint32)
-    floats = bits.view(np.float32)
-    n = 0
-    for i in range(rows.size):
-        for t in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            # The exponent of a float16 counts from 15, that of a float32 from 127: shifted into place, the
-            # number is 2 ** 112 times too small, also where it is subnormal.
-            for j in range(codes.shape[1]):
-                code = np.uint32(codes[t, j])
-                bits[j] = (code & np.uint32(0x7FFF)) << np.uint32(13) | (code & np.uint32(0x8000)) << np.uint32(16)
-            for j in range(codes.shape[1]):
-                values[n, j] = floats[j] * np.float32(2.0**112)
-            n += 1
