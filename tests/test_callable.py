@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from contracts import retriever_contracts
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
@@ -143,6 +145,28 @@ def test_integers_are_ids():
 def test_rankings_are_ordered_and_cut():
     unordered = [[("a", 1.0), ("b", 3.0), ("c", 2.0)]]
     assert returning(unordered).set_params(k=2).predict(["x"]).docids == [["b", "c"]]
+
+
+SCORES = st.floats(allow_nan=False) | st.integers(-2, 2)
+ANSWERS = st.lists(st.dictionaries(st.sampled_from([*DOCUMENTS, "", "ä 日"]), SCORES), max_size=4)
+
+
+@given(ANSWERS, st.integers(1, 8), st.booleans(), st.sampled_from(["dict", "pairs", "lists", "arrays"]))
+def test_whatever_is_returned_is_ranked(answers, k, higher_is_better, form):
+    ids = [*DOCUMENTS, "", "ä 日"]
+    engine = Engine({}, form)
+    f = lambda queries, k: [engine.form_of(list(answers[int(query)].items())) for query in queries]  # noqa: E731
+    options = {"k": k, "higher_is_better": higher_is_better, "batch_size": 2, "cache": 0}
+    run = (
+        CallableRetriever(f, Corpus([""] * len(ids), ids=ids), **options)
+        .fit([])
+        .predict([str(i) for i in range(len(answers))])
+    )
+    sign = 1 if higher_is_better else -1
+    for answer, docids, one in zip(answers, run.docids, run):
+        expected = sorted(answer, key=lambda docid: (-sign * answer[docid], ids.index(docid)))[:k]
+        assert docids == expected
+        assert one.scores.tolist() == [sign * answer[docid] for docid in expected]
 
 
 def test_distances_become_scores():

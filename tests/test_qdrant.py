@@ -10,6 +10,9 @@ from operator import methodcaller
 import numpy as np
 import pytest
 from contracts import TEXTS, retriever_contracts, same
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from qdrant_client import QdrantClient, models
 from qdrant_stub import running_stub
 from scipy import sparse
@@ -139,6 +142,25 @@ def test_ties_go_to_the_lower_row_at_the_cutoff_too():
     assert full.tolist() == np.argsort(-ties, kind="stable").tolist()
     for k in (1, 2, 7, 59, 60, 61, 119):
         assert retriever.set_params(k=k).predict(query).rows.tolist() == full[:k].tolist()
+
+
+SMALL = st.integers(-2, 2).map(float)  # whose products are exact, and tie
+
+
+@settings(max_examples=30)
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=SMALL),
+    arrays(np.float32, st.tuples(st.integers(0, 3), st.just(3)), elements=SMALL),
+    st.integers(1, 14),
+    st.sampled_from(["dense", "sparse"]),
+)
+def test_rankings_are_exact(documents, queries, k, kind):
+    scores = queries @ documents.T
+    if kind == "sparse":
+        scores[(queries != 0).astype(int) @ (documents != 0).T == 0] = -np.inf
+        documents, queries = sparse.csr_array(documents), sparse.csr_array(queries)
+    run = QdrantRetriever(Corpus(documents), metric="dot", k=k).fit([]).predict(Queries(queries))
+    check_scores(run, scores, k)
 
 
 def test_zero_vectors_score_zero():
