@@ -464,6 +464,21 @@ def test_minilm_equals_its_pipeline(data_dir, abstracts):
     assert np.abs(found - np.array(expected)).max() < 1e-5
 
 
+def test_fifty_texts_are_encoded_as_by_fastembed(data_dir, abstracts):
+    from record_fastembed import N_FEATURES, RECORD, recorded_texts
+
+    texts, recorded = recorded_texts(abstracts), np.load(RECORD)
+    dense = real(data_dir, "all-minilm-l6-v2", OnnxTextEncoder).transform(texts)
+    assert dense.shape == (50, 384) and np.abs(dense - recorded["dense"]).max() < 1e-4
+    late = {"role": "query", "marker": "[unused0]", "normalize": False}
+    queries = real(data_dir, "all-minilm-l6-v2", OnnxTokenEncoder, **late).transform(texts[:8])
+    documents = real(data_dir, "all-minilm-l6-v2", OnnxTokenEncoder, marker="[unused1]").transform(texts[-4:])
+    for found, name in ((queries, "query"), (documents, "document")):
+        assert np.diff(found.indptr).tolist() == recorded[f"{name}_lengths"].tolist()
+    assert np.abs(queries.values[:, :N_FEATURES] - recorded["queries"]).max() < 1e-4
+    assert np.abs(documents.values[:, :N_FEATURES] - recorded["documents"]).max() < 1e-4
+
+
 def test_minilm_ranks_as_published_on_a_part_of_scifact(data_dir, abstracts):
     # the judged documents of some queries, and as many others
     queries, qrels = abstracts.queries[:20], abstracts.qrels.align(abstracts.queries)[:20]
