@@ -65,13 +65,13 @@ class DocumentIds:
         documents : DocumentIds
         rows : ndarray of int64
         """
-        table = dict.fromkeys(docids.tolist())
-        strings = StringArray.from_strings(list(table), what="document id")
-        for row, docid in enumerate(table):
-            table[docid] = row
-        rows = np.fromiter(map(table.__getitem__, docids), dtype=np.int64, count=len(docids))
-        ids = Ids(strings, len(strings))
-        ids._table = table
+        docids = docids.tolist()
+        names = list(dict.fromkeys(docids))
+        ids = Ids(StringArray.from_strings(names, what="document id"), len(names))
+        ids._objects = np.empty(len(names), dtype=object)
+        ids._objects[:] = names
+        ids._table = dict(zip(names, range(len(names))))
+        rows = np.fromiter(map(ids._table.__getitem__, docids), dtype=np.int64, count=len(docids))
         return cls(ids), rows
 
     @property
