@@ -106,7 +106,7 @@ def measure_quality(name):
         if len(names) == 2:
             grid = {
                 "fuser__norm": ["zmuv", "min-max", "dbsf"],
-                "fuser__weights": simplex_grid(names, 0.1)[1:-1],  # both have a say
+                "fuser__weights": simplex_grid(names, 0.25)[1:-1],  # both have a say
             }
             fuser = ScoreFuser("weighted")
             search = GridSearchCV(pipeline(corpus, names, fuser), grid, scoring=get_scorer("ndcg@10"), cv=5)
