@@ -1,7 +1,7 @@
 """Records what fastembed makes of fifty texts with MiniLM, which test_onnx_encoders.py compares with.
 
-Dense vectors, and token vectors in ColBERT's way. Run with fastembed installed, ``python tests/record_fastembed.py DATA``
-with the folder of the test data; recorded with fastembed 0.9.1. Its ColBERT pipeline gives a model no token types that
+Dense vectors, and token vectors in ColBERT's way. Run ``python tests/record_fastembed.py DATA`` with fastembed installed
+and the folder of the test data; recorded with fastembed 0.9.1. Its ColBERT pipeline gives a model no token types that
 fit its own marker tokens, so that they are made within the model.
 """
 
