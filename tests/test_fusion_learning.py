@@ -2,6 +2,8 @@
 
 import json
 import math
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +255,33 @@ def test_empty_lists_and_systems_that_find_nothing():
     for method in METHODS:
         fused = ProbabilisticFuser(method).fit_transform(union_of(runs), [{"x": 1}, {"x": 1}])
         assert fused.docids == [["x"], []]
+
+
+@pytest.mark.parametrize("method", [*METHODS, "mixed"])
+def test_learned_fusers_keep_the_contracts_of_estimators(method):
+    candidates = union_of(RANX["runs"])
+    y = Qrels(RANX["qrels"]).align(candidates.queries)
+    fuser = ProbabilisticFuser(method, n_segments=4, window=2).fit(candidates, y)
+    fused = fuser.predict(candidates)
+    assert fused.columns == candidates.columns and fused.has_order and fused.qids.tolist() == candidates.qids.tolist()
+    again = pickle.loads(pickle.dumps(fuser))
+    swapped = union_of({name: RANX["runs"][name] for name in "cab"})
+    for other in (
+        fuser.transform(candidates),
+        again.transform(candidates),
+        clone(fuser).fit_transform(candidates, y),
+        clone(fuser).fit_transform(candidates, [RANX["qrels"][q] for q in candidates.qids]),
+        np.concatenate([fuser.predict(candidates[i : i + 1]) for i in range(len(candidates))]),
+    ):
+        assert other.docids == fused.docids and other.scores.tobytes() == fused.scores.tobytes()
+    other = clone(fuser).set_params(weights=getattr(fuser, "weights_", "learn")).fit(swapped, y).transform(swapped)
+    assert fused_scores(other) == fused_scores(fused)  # to the last bit; without a corpus, rows are as they come
+    chosen = np.array([3, 0, 3])
+    assert fuser.predict(candidates[chosen]).docids == fused[chosen].docids
+    assert fuser.set_params(k=3).predict(candidates).docids == [docids[:3] for docids in fused.docids]
+    with ThreadPoolExecutor(4) as pool:
+        for other in pool.map(lambda _: again.predict(candidates), range(8)):
+            assert other.docids == fused.docids
 
 
 # --- weights

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklrank._validation import Interval, StrOptions
 from sklrank.fusers._base import Fuser, check_weights
-from sklrank.fusers._normalize import NORMS, normalize
+from sklrank.fusers._normalize import NORMS, Lists, normalize
 from sklrank.fusers._weights import judge, learn_weights
 
 _SEGFUSE = np.array([0, *(10 * 2**i - 5 for i in range(10))])  # bounds of the segments
@@ -166,7 +166,7 @@ class ProbabilisticFuser(Fuser):
         scores = normalize(run, names, self.norm).values
 
         def score(weights):
-            fused = _sum(_mix(scores, np.array([weights[name] for name in names])))
+            fused = _sum(run, _mix(scores, np.array([weights[name] for name in names])))
             return np.where(np.isnan(fused), -np.inf, fused)
 
         self.weights_, _ = learn_weights(score, names, run, y, metric=self.metric)
@@ -192,7 +192,7 @@ class ProbabilisticFuser(Fuser):
         return np.log(shares / np.maximum(1 - shares, _LEAST))
 
     def _fuse(self, run, names):
-        return _sum(self._add(run, names)[1])
+        return _sum(run, self._add(run, names)[1])
 
     def _contributions(self, run):
         """Normalized scores, where the method looks at them, and what each column adds, as in `WeightedFuser`."""
@@ -316,6 +316,8 @@ def _mix(scores, weights):
     return scores * weights[:, None] * np.sqrt((~np.isnan(scores)).sum(axis=0))
 
 
-def _sum(contributions):
-    """Sum over the columns; NaN where none has the candidate."""
-    return np.where(np.isnan(contributions).all(axis=0), np.nan, np.nansum(contributions, axis=0))
+def _sum(run, added):
+    """Sum over the columns, whatever their order, to the last bit; NaN where none has the candidate."""
+    totals, counts, _ = Lists(run.indptr, added, np.full((len(added), len(run)), np.nan)).add(np.ones(len(added)))
+    totals[counts == 0] = np.nan
+    return totals

@@ -142,11 +142,14 @@ class _Measured:
         scores = np.ascontiguousarray(scores, dtype=np.float64)
         place_hits(self.run.indptr, self.rows, scores, judged.hit_indptr, self.hit_places, positions)
         order = np.lexsort((positions, self.hit_queries))
-        order = order[scores[self.hit_places[order]] > -np.inf]
-        hit_indptr = bounds(np.bincount(self.hit_queries[order], minlength=len(judged)))
-        n_left = np.bincount(self.queries[scores > -np.inf], minlength=len(judged))
+        hit_indptr, n_ranked = judged.hit_indptr, judged.n_retrieved
+        kept = scores > -np.inf
+        if not kept.all():
+            order = order[kept[self.hit_places[order]]]
+            hit_indptr = bounds(np.bincount(self.hit_queries[order], minlength=len(judged)))
+            n_ranked = np.bincount(self.queries[kept], minlength=len(judged))
         ranked = Judged(
-            judged.qids, judged.indptr, judged.grades, judged.in_run, n_left, hit_indptr, positions[order],
+            judged.qids, judged.indptr, judged.grades, judged.in_run, n_ranked, hit_indptr, positions[order],
             judged.hit_entries[order], judged.topics,
         )  # fmt: skip
         values, counted = self.metric.values(ranked)
