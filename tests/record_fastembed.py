@@ -1,6 +1,6 @@
 """Records what fastembed makes of fifty texts with MiniLM, which test_onnx_encoders.py compares with.
 
-Dense vectors, and token vectors in ColBERT's way. Run ``python tests/record_fastembed.py DATA`` with fastembed installed
+Dense vectors, and token vectors in ColBERT's way. Run ``python tests/record_fastembed.py DATA``, with fastembed at hand
 and the folder of the test data; recorded with fastembed 0.9.1. Its ColBERT pipeline gives a model no token types that
 fit its own marker tokens, so that they are made within the model.
 """

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from tokenizers import Tokenizer
 
 from sklrank import Corpus, Qrels, Queries
+from sklrank.base import estimator_key
 from sklrank.data import StringArray
 from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, quantize
 from sklrank.metrics import ndcg_score
@@ -253,6 +254,15 @@ def test_pickles_and_clones_open_the_model_again(make, tmp_path):
         assert copy.model is model and copy.tokenizer is encoder.tokenizer and not hasattr(copy, "_model")
         again = pickle.loads(pickle.dumps(copy.fit()))
         assert again.model == str(path) and same(again.transform(TEXTS), found)
+
+
+def test_a_file_that_changed_is_another_encoder(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(text_model())
+    key = estimator_key(OnnxTextEncoder(str(path)))
+    assert estimator_key(OnnxTextEncoder(str(path))) == key
+    path.write_bytes(text_model("both"))
+    assert estimator_key(OnnxTextEncoder(str(path))) != key
 
 
 def test_fit_says_what_is_wrong_with_parameters(make):

@@ -77,8 +77,8 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
     Notes
     -----
     `fit` opens the model and learns nothing, and `transform` of an unfitted encoder does so, too. A pickle holds the
-    path or the bytes of the model, which is opened anew on the other side. Within a process, encoders with the same
-    model and the same threads share one session.
+    path or the bytes of the model, which is opened anew on the other side. Within a process, encoders of the same
+    model on the same device share one session; the last two stay open.
 
     Examples
     --------
