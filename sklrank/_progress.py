@@ -6,7 +6,7 @@ from contextlib import contextmanager
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn 1.8
-    CallbackSupportMixin, with_callbacks = object, lambda method: method
+    CallbackSupportMixin, with_callbacks = type("CallbackSupportMixin", (), {}), lambda method: method
 
 __all__ = ["CallbackSupportMixin", "progress", "with_callbacks"]
 

@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
+from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._retry import call_with_retries
 from sklrank._threads import over_ranges
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, is_matrix_like
@@ -42,7 +43,7 @@ _ID = "docid"  # payload key of the document's id in collections that are made h
 _VECTOR = "vector"  # name of the vector where there is one
 
 
-class QdrantRetriever(CorpusRetriever):
+class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
     """Search vectors in Qdrant: embedded, or a server.
 
     The corpus is uploaded to a collection of its own, once; or a `collection` that exists is searched. Documents have a
@@ -99,7 +100,7 @@ class QdrantRetriever(CorpusRetriever):
     backoff : float, default=0.5
         Seconds to wait before the first further try; twice as long before each one after that.
     verbose : bool, default=False
-        Whether to print how far encoding and upload are.
+        Whether to print how far the upload is; scikit-learn's callbacks hear of it, too.
     filter : mask, list of ids, or one of these per query, default=None
         Documents that may be found.
     filter_field : str, default=None
@@ -257,7 +258,7 @@ class QdrantRetriever(CorpusRetriever):
         parts = self._parts()
         if self.collection is None:
             self.encoded_ = {
-                name: encode_corpus(self.corpus_, encoder, field, query_encoder, report=self._reporter("encoded"))
+                name: encode_corpus(self.corpus_, encoder, field, query_encoder)
                 for name, encoder, query_encoder, field in parts
             }
             if self.encoder is None:
@@ -307,13 +308,6 @@ class QdrantRetriever(CorpusRetriever):
             return X
         return validate_data(self, X, reset=True, accept_sparse="csr", dtype=[np.float32, np.float64])
 
-    def _reporter(self, done_what):
-        def report(done, total):
-            if self.verbose:
-                print(f"[QdrantRetriever] {done_what} {done} of {total} documents")
-
-        return report
-
     # --- where the vectors are
     def _at_hand(self):
         """The collection; found or uploaded again after unpickling."""
@@ -323,6 +317,7 @@ class QdrantRetriever(CorpusRetriever):
             found = self._found = self._find_or_upload()
         return found
 
+    @with_callbacks
     def _find_or_upload(self):
         where = self.url or (self.path and os.path.realpath(self.path)) or self.client
         if self.collection is not None:
@@ -395,15 +390,19 @@ class QdrantRetriever(CorpusRetriever):
         content = joblib.hash((outputs, payload, vectors, self.corpus_.ids, self.collection_options))
         there = Collection(client, f"sklrank-{content}", vectors)
         self._send(client, lambda: there.create(**(self.collection_options or {})))
-        n, size, report = len(self.corpus_), self.batch_size, self._reporter("uploaded")
+        n, size = len(self.corpus_), self.batch_size
         n_there = self._send(client, lambda: client.count(there.name, exact=True)).count
-        for start in range(n_there // size * size, n, size) if n_there < n else ():
-            stop = min(start + size, n)
-            docids = self.corpus_.docids(np.arange(start, stop)).tolist()
-            columns = {_ID: docids, **{name: column[start:stop].tolist() for name, column in payload.items()}}
-            points = there.points(start, {name: output[start:stop] for name, output in outputs.items()}, columns)
-            self._send(client, lambda points=points: client.upsert(there.name, points=points, wait=True))
-            report(stop, n)
+        if n_there == n:
+            return there
+        with progress(self, "uploaded", n, verbose=self.verbose, what="documents") as report:
+            for start in range(n_there // size * size, n, size):
+                stop = min(start + size, n)
+                docids = self.corpus_.docids(np.arange(start, stop)).tolist()
+                columns = {_ID: docids, **{name: column[start:stop].tolist() for name, column in payload.items()}}
+                points = there.points(start, {name: output[start:stop] for name, output in outputs.items()}, columns)
+                self._send(client, lambda points=points: client.upsert(there.name, points=points, wait=True))
+                if report is not None:
+                    report(stop)
         return there
 
     # --- search
