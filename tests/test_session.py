@@ -143,9 +143,11 @@ def test_exports_differ_and_results_do_not(options):
     assert found[0].dtype == np.float32
 
 
-def test_a_model_without_a_mask_reads_one_length_at_a_time():
+def test_a_model_without_a_mask_reads_no_padding():
     model = TextModel(text_model(mask=False), tokenizer())
-    assert same(hidden(model, TEXTS, max_tokens=1), hidden(TextModel(text_model(), tokenizer()), TEXTS))
+    expected = hidden(TextModel(text_model(), tokenizer()), TEXTS)
+    assert same(hidden(model, TEXTS), expected)
+    assert same(hidden(model, TEXTS, max_tokens=1000), expected)
 
 
 def test_a_fixed_length_bounds_the_text():

@@ -23,7 +23,6 @@ _ROLES = {
     "position_ids": "positions",
 }
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-_FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)"}
 _CPU_TOKENS = 256  # of a batch: enough to use each weight many times, and what is made of them stays in the cache
 _CUDA_TOKENS = 1 << 15
 _CHARACTERS = 1 << 16  # that are tokenized at a time, one chunk ahead of the model
@@ -198,9 +197,8 @@ class TextModel:
             return
         last = self.tokenizer.n_own - 1
         feeds = self._feeds([np.array([last])], None, [1])
-        options = _quiet()
         try:
-            self.open.session.run(list(self.open.outputs)[:1], feeds, options)
+            self.open.session.run(list(self.open.outputs)[:1], feeds)
         except Exception as error:
             if "out of data bounds" in str(error):
                 raise ValueError(
@@ -231,7 +229,7 @@ class TextModel:
         """
         max_tokens, max_rows = self.budget(outputs, max_tokens)
         on_cuda = self.device.startswith("cuda")
-        multiple = 16 if on_cuda else 1  # each new shape is planned anew
+        multiple = 16 if on_cuda and "mask" in self.inputs else 1  # each new shape is planned anew
         n_characters = max(_CHARACTERS, 32 * max_tokens if on_cuda else 0)
 
         def jobs():
@@ -307,6 +305,8 @@ class TextModel:
         max_tokens : int
         max_rows : int
         """
+        if "mask" not in self.inputs:  # padding would be read as text
+            return max_tokens or _CPU_TOKENS, 1
         if self.n_rows is not None:
             return max_tokens or _CPU_TOKENS, self.n_rows
         if max_tokens is not None:
@@ -392,11 +392,3 @@ def run_bound(session, feeds, outputs, kind, number):
 
 def _single_precision(array):
     return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
-
-
-def _quiet():
-    from onnxruntime import RunOptions
-
-    options = RunOptions()
-    options.log_severity_level = 4
-    return options
