@@ -59,13 +59,17 @@ def as_dicts(rows, scores):
     return {f"q{q}": dict(zip(one, values)) for q, (one, values) in enumerate(zip(ids, scores.tolist()))}
 
 
-def ranx_server(connection, shape):
+def ranx_server(connection):
     """Fuse with ranx whenever asked; its first calls compile."""
     import ranx
 
     warnings.simplefilter("ignore")
-    runs = [ranx.Run(as_dicts(*one)) for one in make(*shape)]
-    while (name := connection.recv()) is not None:
+    known = {}
+    while (asked := connection.recv()) is not None:
+        name, shape = asked
+        if shape not in known:
+            known[shape] = [ranx.Run(as_dicts(*one)) for one in make(*shape)]
+        runs = known[shape]
         _, method, norm, params = FUSERS[name]
         start = time.process_time()
         fused = ranx.fuse(runs, norm=norm, method=method, params=params)
@@ -92,62 +96,65 @@ def close(fused, expected):
     )
 
 
+def as_candidates(shape):
+    """The same as runs over a corpus, and united."""
+    corpus = Corpus([""] * 100_000, ids=[f"d{d}" for d in range(100_000)])
+    queries = {f"q{q}": "" for q in range(shape[0])}
+    runs = {name: Run.from_arrays(*one, corpus=corpus, queries=queries) for name, one in zip("abc", make(*shape))}
+    return runs, Run.union(runs)
+
+
 def run(quick=False):
     """Yield the lines of the table."""
-    shape = (200, 100) if quick else (5000, 100)
-    names = QUICK if quick else list(FUSERS)
     context = multiprocessing.get_context("spawn")
     connection, other = context.Pipe()
-    process = context.Process(target=ranx_server, args=(other, shape), daemon=True)
+    process = context.Process(target=ranx_server, args=(other,), daemon=True)
     process.start()
+    rounds = 3 if quick else 5
+    few, many = (100, 100), (200 if quick else 5000, 100)
+    few = few if quick else (1000, 100)
+    known = {shape: as_candidates(shape) for shape in (few, many)}
 
-    arrays = list(make(*shape))
-    dicts = [as_dicts(*one) for one in arrays]
-    corpus = Corpus([""] * 100_000, ids=[f"d{d}" for d in range(100_000)])
-    queries = dict.fromkeys(dicts[0], "")
-    runs = [Run.from_arrays(*one, corpus=corpus, queries=queries) for one in arrays]
-    candidates = Run.union(dict(zip("abc", runs)))
-    weights = dict(zip("abc", WEIGHTS))
-    size = f"3 × {shape[0]} queries × {shape[1]} documents"
-
-    def from_dicts():
-        return fuse({name: Run(one, score_dtype="float64") for name, one in zip("abc", dicts)}, "rrf").to_dict()
-
-    for name in names:
+    for name in QUICK if quick else FUSERS:
         fuser, _, _, params = FUSERS[name]
-        fuser = fuser.set_params(weights=weights) if "weights" in params else fuser
+        fuser = fuser.set_params(weights=dict(zip("abc", WEIGHTS))) if "weights" in params else fuser
+        shape = many if name == "RRF" else few
+        candidates = known[shape][1]
         ranx_times = []
 
         def ranx():
-            connection.send(name)
+            connection.send((name, shape))
             elapsed, values = connection.recv()
             ranx_times.append(elapsed)
             return values
 
         fused = fuser.transform(candidates)
         for qid, expected in ranx().items():
-            got = fused[[int(qid[1:])]].to_dict()[qid]
-            require(close(got, expected), f"{name}, {qid}")
+            require(close(fused[[int(qid[1:])]].to_dict()[qid], expected), f"{name}, {qid}")
         ranx_times.clear()
-        contenders = {"sklrank": lambda: fuser.transform(candidates), "ranx": ranx}
-        times = interleave(contenders, rounds=3 if quick else 5)
-        times["ranx"] = statistics.median(ranx_times[1:])
-        ratio = times["ranx"] / times["sklrank"]
-        what = f"{name}, {size}, from arrays"
+        times = interleave({"sklrank": lambda: fuser.transform(candidates), "ranx": ranx}, rounds=rounds)
+        theirs = statistics.median(ranx_times[1:])
         yield Row(
-            what, seconds(times["sklrank"]), "ranx", seconds(times["ranx"]), ratio, floor=60 if name == "RRF" else 20
-        )
+            f"{name}, 3 × {shape[0]} queries × {shape[1]} documents", seconds(times["sklrank"]), "ranx",
+            seconds(theirs), theirs / times["sklrank"], floor=60 if name == "RRF" else 20,
+        )  # fmt: skip
         if name == "RRF":
             figure = times["sklrank"] * 1e9 / len(candidates.rows)
-            yield Row("RRF, a million candidates, from arrays", f"{figure:.3g} ms", value=figure, limit=25, unit="ms")
+            yield Row("RRF, a million candidates", f"{figure:.3g} ms", value=figure, limit=25, unit="ms")
     connection.send(None)
     process.join()
 
+    size = f"3 × {many[0]} queries × {many[1]} documents"
+    dicts = [as_dicts(*one) for one in make(*many)]
+
+    def from_dicts():
+        return fuse({name: Run(one, score_dtype="float64") for name, one in zip("abc", dicts)}, "rrf").to_dict()
+
     expected = plain_rrf(dicts)
     require(all(close(one, expected[qid]) for qid, one in from_dicts().items()), "RRF from dicts")
-    times = interleave({"sklrank": from_dicts, "Python": lambda: plain_rrf(dicts)}, rounds=3 if quick else 5)
+    times = interleave({"sklrank": from_dicts, "Python": lambda: plain_rrf(dicts)}, rounds=rounds)
     ratio = times["Python"] / times["sklrank"]
     what = f"RRF, {size}, from dicts to a dict"
     yield Row(what, seconds(times["sklrank"]), "plain Python", seconds(times["Python"]), ratio, floor=2)
-    times = interleave({"union": lambda: Run.union(dict(zip("abc", runs)))}, rounds=3 if quick else 5)
-    yield Row(f"union of 3 runs, {size}", seconds(times["union"]))
+    times = interleave({"union": lambda: Run.union(known[many][0])}, rounds=rounds)
+    yield Row(f"union of {size}", seconds(times["union"]))

@@ -22,7 +22,7 @@ RANKS = {
     "rrf": {"k": 10}, "isr": {}, "log_isr": {}, "logn_isr": {"sigma": 0.05}, "rbc": {"phi": 0.8}, "bordafuse": {},
     "w_bordafuse": {"weights": WEIGHTS},
 }  # fmt: skip
-MAJORITIES = {"condorcet": {}, "w_condorcet": {"weights": WEIGHTS}}
+MAJORITIES = {"condorcet": {}, "w_condorcet": {"weights": [0.6, 0.25, 0.15]}}  # without ties
 
 
 def make_runs():
