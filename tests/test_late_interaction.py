@@ -359,9 +359,13 @@ def test_filters_reach_the_first_stage():
     corpus, queries = Corpus(TEXTS), ["heat flow", "warm cold"]
     retriever = LateInteractionRetriever(corpus, encoder=WORDS, retriever=BM25Retriever(), n_candidates=1).fit(queries)
     assert retriever.predict(queries, filter=["7", "1"]).docids == [["7"], ["1"]]
-    retriever = LateInteractionRetriever(corpus, encoder=WORDS, retriever=make_pipeline(BM25Retriever(corpus)))
-    with pytest.raises(ValueError, match="set it on the retriever inside"):
-        retriever.fit(queries).predict(queries, filter=["7"])
+    union = RetrieverUnion([("bm25", BM25Retriever(corpus))])
+    retriever = LateInteractionRetriever(corpus, encoder=WORDS, retriever=union, filter=["7", "1"]).fit(queries)
+    assert retriever.predict(queries).docids == [["7"], ["1"]]
+    for first in (make_pipeline(BM25Retriever(corpus)), BM25Retriever(Corpus(TEXTS[::-1]))):
+        retriever = LateInteractionRetriever(corpus, encoder=WORDS, retriever=first).fit(queries)
+        with pytest.raises(ValueError, match="set it on the retriever inside"):
+            retriever.predict(queries, filter=["7"])
 
 
 def test_parameters_of_the_first_stage_are_parameters():
@@ -473,7 +477,9 @@ def test_rescored_documents_have_exact_scores(data):
         assert all(own[row] == score for one, own in zip(run, scores) for row, score in zip(one.rows, one.scores))
     corpus = Corpus(documents)
     retriever = LateInteractionRetriever(corpus, dtype="int8", rescore=0, k=7).fit(queries)
-    assert (*retriever._key, "float32") not in corpus._cache._entries
+    for first in (None, MuveraEncoder(1, n_repetitions=2)):
+        retriever.set_params(retriever=first).fit(queries)
+        assert (*retriever._key, "float32") not in corpus._cache._entries
     assert retriever.recall_against_exact(queries) > 0.95
 
 

@@ -104,7 +104,7 @@ def _raise_maxima(typing_context, tokens, start, end, ahead, queries, panel, max
 
 @part
 def _score(tokens, begin, end, beyond, queries, q_indptr, weights, maxima, scores):
-    """Score one document, from `begin` to `end` in `tokens`, for all queries; the next is `beyond` tokens farther on."""
+    """Score the document from `begin` to `end` in `tokens` for all queries; the next is `beyond` tokens farther on."""
     maxima[:] = -np.inf
     for panel in range(queries.shape[0]):
         for t in range(begin, end, _ROWS):

@@ -18,6 +18,7 @@ from sklrank.retrievers._dense import DenseRetriever
 from sklrank.retrievers._encoding import encode_corpus, encode_queries
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._pooling import pool_tokens
+from sklrank.retrievers._union import RetrieverUnion
 
 _RESCORE = {"float32": 0, "float16": 0, "int8": 4, "binary": 10}
 _CELLS = 1 << 24  # scores that stand in memory at a time
@@ -212,8 +213,8 @@ class LateInteractionRetriever(CorpusRetriever):
         return self.corpus_.cached((*self._key, dtype), lambda: self._make_index(dtype), persist=changed)
 
     def _make_index(self, dtype):
-        if dtype != "float32" and self._rescore() > 0:
-            whole = self._index("float32")
+        if dtype != "float32":
+            whole = self._whole()
             return TokenIndex.of(whole.codes, whole.indptr, dtype)
         tokens = self.encoded_.output
         if self.pool_factor is not None:
@@ -224,7 +225,12 @@ class LateInteractionRetriever(CorpusRetriever):
             unit=self.metric == "cosine",
             name=lambda row: f"document {self.corpus_.ids[int(row)]!r}",
         )
-        return TokenIndex.of(values, tokens.indptr, dtype)
+        return TokenIndex.of(values, tokens.indptr)
+
+    def _whole(self):
+        """The tokens in float32, which are kept where a search needs them."""
+        needed = self.dtype == "float32" or self._rescore() > 0
+        return self._index("float32") if needed else self._make_index("float32")
 
     def _rescore(self):
         return _RESCORE[self.dtype] if self.rescore is None else self.rescore
@@ -234,8 +240,8 @@ class LateInteractionRetriever(CorpusRetriever):
         key = (*self._key, estimator_key(self.retriever))
 
         def make():
-            index = self._index("float32")
-            tokens = TokenVectors(index.codes, index.indptr)
+            whole = self._whole()
+            tokens = TokenVectors(whole.codes, whole.indptr)
             encoder = clone(self.retriever).fit(tokens)
             return encoder, encoder._encode(tokens, "document")
 
@@ -312,14 +318,15 @@ class LateInteractionRetriever(CorpusRetriever):
         """What the first stage finds, but for documents and queries without tokens."""
         if isinstance(self.retriever, MuveraEncoder):
             run = self.retriever_._search(self._encoder._encode(tokens, "query"), self.n_candidates, filter)
+        elif filter is not None and not self._takes_filters():
+            raise ValueError(
+                f"a filter cannot be handed to {type(self.retriever_).__name__}, which is not over this corpus or does "
+                "not say so: set it on the retriever inside"
+            )
         elif isinstance(self.retriever_, CorpusRetriever):
             run = self.retriever_._search(X, self.n_candidates, filter)
-        elif isinstance(self.retriever_, Retriever) or filter is None:
-            run = self.retriever_.transform(X) if filter is None else self.retriever_.transform(X, filter=filter)
         else:
-            raise ValueError(
-                f"a filter cannot be handed to {type(self.retriever_).__name__}: set it on the retriever inside"
-            )
+            run = self.retriever_.transform(X) if filter is None else self.retriever_.transform(X, filter=filter)
         bounds, rows = run.indptr, run.rows
         if run.documents is not self.corpus_ and not isinstance(self.retriever, MuveraEncoder):
             rows = self.corpus_.rows(run.flat_docids)
@@ -328,6 +335,13 @@ class LateInteractionRetriever(CorpusRetriever):
         if run.has_order:
             kept &= np.arange(len(rows)) - bounds[owners] < self.n_candidates
         return np.searchsorted(owners[kept], np.arange(len(tokens) + 1)), rows[kept]
+
+    def _takes_filters(self):
+        """Whether the first stage has the documents of this corpus, and takes filters."""
+        inside = (
+            self.retriever_.retrievers_ if isinstance(self.retriever_, RetrieverUnion) else [(None, self.retriever_)]
+        )
+        return all(isinstance(one, Retriever) and getattr(one, "corpus_", None) is self.corpus_ for _, one in inside)
 
     def _score(self, index, tokens, bounds, rows, k):
         """The k best of some candidates of each query."""
@@ -355,7 +369,7 @@ class LateInteractionRetriever(CorpusRetriever):
             Mean over the queries that find anything.
         """
         k = self.k if k is None else k
-        found = self._search(X, k, self.filter)
+        found = self._search(X, k)
         _, tokens = self._query_tokens(X)
         bounds, rows, _ = self._scan(self._index("float32"), tokens, k, self._chosen_filter(None, found.queries))
         exact = [rows[i:j] for i, j in zip(bounds[:-1], bounds[1:])]
