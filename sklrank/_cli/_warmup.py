@@ -85,11 +85,14 @@ def exercise():
     from sklearn.feature_extraction.text import CountVectorizer
 
     from sklrank import Qrels
+    from sklrank._kernels._candidates import rank_candidates, settle_ties
     from sklrank.datasets import load_scifact
     from sklrank.encoders import TermVectorizer
     from sklrank.metrics import alpha_ndcg_score, compare, evaluate
     from sklrank.metrics._names import MEASURES
     from sklrank.retrievers import BM25FRetriever, BM25Retriever, LanguageModelRetriever, TfidfRetriever
+    from sklrank.retrievers._ann import ranking_arrays
+    from sklrank.retrievers._quantization import _frozen
 
     data = load_scifact()
     queries, qrels = data.queries[:20], data.qrels[:20]
@@ -114,6 +117,12 @@ def exercise():
 
     large = sparse.csr_array(np.random.default_rng(0).integers(1, 5, size=(1 << 16, 2)))  # pruning begins above 2 ** 15
     BM25Retriever(k=10).fit(large).predict(large[:1])
+
+    # What proposes candidates to AnnRetriever is in extras; that it ranks them is not.
+    candidates, vectors = np.zeros((2, 1), dtype=np.int64), _frozen(np.eye(2, dtype=np.float32))
+    found = ranking_arrays(2, 1)
+    rank_candidates(vectors, vectors, candidates, False, *found, 0, 2)
+    settle_ties(vectors, vectors, np.zeros((2, 1), dtype=np.float32), np.zeros(2), False, *found, 0, 2)
 
     names = [name for name in MEASURES if name != "alpha_ndcg"]
     for rankings in (run, run.to_dict()):

@@ -1,13 +1,15 @@
 """Approximate search over dense vectors."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import joblib
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
-from sklrank._kernels._candidates import rank_candidates
+from sklrank._kernels._candidates import rank_candidates, settle_ties
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
 from sklrank.retrievers._ann_faiss import FaissIndex
@@ -21,14 +23,15 @@ _BACKENDS = {"usearch": UsearchIndex, "faiss": FaissIndex}
 # by one is faster, and exact.
 _LOOKS = 16
 _CELLS = 1 << 22  # candidates that stand in memory at a time
+_FEW = 16  # queries, which are not worth a thread
 _GENEROUS = 8  # candidates for each document asked for, while the number of lists is tuned
 
 
 class AnnRetriever(VectorRetriever):
     """Rank documents by the similarity of vectors, looking at a part of them only.
 
-    An index of the vectors, by usearch or faiss, proposes candidates; they are scored exactly, as `DenseRetriever`
-    scores them. What may be missed is a document, never its score or its place among those found.
+    An index of the vectors, by usearch or faiss, proposes candidates; these are ranked by their exact scores, as
+    `DenseRetriever` ranks them. A document may be missed, but those found are in the right order.
 
     Parameters
     ----------
@@ -92,6 +95,10 @@ class AnnRetriever(VectorRetriever):
     large. Else the index is asked for more candidates, as many as the filter thins them out. A query that comes out
     with fewer than `k` documents although there are more, such as one in a part of the graph that nothing leads to, is
     answered exactly: never fewer documents are found than asked for and admitted.
+
+    Candidates are scored from the float32 vectors in double precision, to the last bit as by `DenseRetriever`. Of a graph
+    of usearch in float32, whose own distances are right to single precision, only those are that rounding could have
+    in the wrong order.
 
     The graph depends on the order in which vectors enter. Without a `random_state`, that is the order of the corpus,
     and which of several threads comes first, so that the index is reproducible with ``n_jobs=None`` only. With one,
@@ -262,14 +269,14 @@ class AnnRetriever(VectorRetriever):
     def _rank(self, vectors, k, filter, find):
         """Rows and scores of what `find` finds for each query, and how many; what stands behind is not set."""
         k = min(k, len(self.corpus_))
-        rows, scores, counts = _arrays(len(vectors), k)
+        rows, scores, counts = ranking_arrays(len(vectors), k)
         for start, stop, masks, mask_of in resolve_filter(filter, len(vectors), self.corpus_):
             for mask, asked in _by_mask(masks, mask_of, start, stop):
                 if len(vectors[asked]) and (mask is None or mask.any()):
                     rows[asked], scores[asked], counts[asked] = find(vectors[asked], k, mask)
         return rows, scores, counts
 
-    def _nearest(self, queries, k, mask):
+    def _nearest(self, queries, k, mask, exactly=False):
         """The nearest documents to each query that the index proposes; all of them, where these are few."""
         n = len(self.vectors_)
         admitted = n if mask is None else np.count_nonzero(mask)
@@ -277,32 +284,38 @@ class AnnRetriever(VectorRetriever):
         breadth = max(wanted, self.expansion_search)
         if admitted * admitted <= _LOOKS * n * breadth:
             return self._scan(queries, k, mask)
-        rows, scores, counts = self._walk(queries, k, breadth, mask, n / admitted)
+        rows, scores, counts = self._walk(queries, k, breadth, mask, n / admitted, exactly)
         short = np.flatnonzero(counts < wanted)
         if len(short):
             rows[short], scores[short], counts[short] = self._scan(queries[short], k, mask)
         return rows, scores, counts
 
-    def _walk(self, queries, k, breadth, mask, thinned):
-        """The best candidates of the index; one in `thinned` passes the mask."""
+    def _walk(self, queries, k, breadth, mask, thinned, exactly):
+        """The best candidates of the index, of which one in `thinned` passes the mask."""
         count = k if self.index_.is_exact else breadth
         breadth = math.ceil(breadth * thinned)
         sieve = None if mask is None or self.index_.filters else mask.astype(bool)
         if sieve is not None:
             mask, count = None, math.ceil(count * thinned)
-        found = _arrays(len(queries), k)
+        n_threads = 1 if len(queries) <= _FEW else effective_n_jobs(self.n_jobs)
+        found = ranking_arrays(len(queries), k)
         step = max(1, _CELLS // count)
         for start in range(0, len(queries), step):
-            inside = slice(start, start + step)
-            candidates = self.index_.search(
-                queries[inside], count, expansion=breadth, nprobe=self.nprobe, n_jobs=self.n_jobs, mask=mask
+            own = queries[start : start + step]
+            rows, scores, counts = (array[start : start + step] for array in found)
+            candidates, distances = self.index_.search(
+                own, count, expansion=breadth, nprobe=self.nprobe, n_threads=n_threads, mask=mask
             )
+            if distances is not None and sieve is None and not exactly:
+                rows[:] = candidates
+                self._settle(own, distances, rows, scores, counts)
+                continue
             if sieve is not None:
                 candidates[~sieve[candidates]] = -1
-            self._settle(queries[inside], candidates, *(array[inside] for array in found))
+            self._score(own, candidates, rows, scores, counts)
         return found
 
-    def _settle(self, queries, candidates, rows, scores, counts):
+    def _score(self, queries, candidates, rows, scores, counts):
         """Score candidates, and write down the best."""
         vectors, queries, euclidean = _frozen(self.vectors_), _frozen(queries), self.metric == "euclidean"
 
@@ -311,14 +324,29 @@ class AnnRetriever(VectorRetriever):
 
         over_ranges(work, len(queries), self.n_jobs)
 
+    def _settle(self, queries, distances, rows, scores, counts):
+        """Make scores of distances in single precision, and bring into order what these do not tell apart."""
+        counts[:] = np.count_nonzero(rows >= 0, axis=1)
+        # The rounding of the sum, of either metric, and of 1 minus it.
+        slacks = 2 * self._codes().prepare(queries)[1] + 2.0**-22
+        vectors, queries, euclidean = _frozen(self.vectors_), _frozen(queries), self.metric == "euclidean"
+
+        def work(start, stop):
+            settle_ties(vectors, queries, distances, slacks, euclidean, rows, scores, counts, start, stop)
+
+        over_ranges(work, len(queries), self.n_jobs)
+
+    def _codes(self):
+        """What exact search reads; that of DenseRetriever."""
+        key = ("codes", "float32", self.metric, None, *self._vectors_key)
+        return self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric))
+
     def _scan(self, queries, k, mask):
         """The nearest documents to each query, exactly."""
-        key = ("codes", "float32", self.metric, None, *self._vectors_key)  # as those of DenseRetriever
-        codes = self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric))
         masks = np.empty((0, len(self.vectors_)), dtype=np.uint8) if mask is None else mask[None, :]
         mask_of = np.zeros(0 if mask is None else len(queries), dtype=np.int64)
-        bounds, *found = search(codes, self.vectors_, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
-        rows, scores, counts = _arrays(len(queries), k)
+        bounds, *found = search(self._codes(), self.vectors_, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
+        rows, scores, counts = ranking_arrays(len(queries), k)
         counts[:] = np.diff(bounds)
         inside = np.arange(k) < counts[:, None]
         rows[inside], scores[inside] = found
@@ -354,7 +382,7 @@ class AnnRetriever(VectorRetriever):
         # A grid search asks for the same queries under each setting.
         key = ("nearest", self._vectors_key, self.metric, k, joblib.hash((vectors, filter)))
         floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
-        _, scores, counts = self._rank(vectors, k, filter, self._nearest)
+        _, scores, counts = self._rank(vectors, k, filter, partial(self._nearest, exactly=True))
         found = (np.arange(scores.shape[1]) < counts[:, None]) & (scores >= floors[:, None])
         asked = sizes > 0
         if not asked.any():
@@ -430,7 +458,7 @@ def _least(first, last, reaches):
     return high
 
 
-def _arrays(n_queries, k):
+def ranking_arrays(n_queries, k):
     """Room for rows, scores and counts of what queries find."""
     shape = n_queries, k
     return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32), np.zeros(n_queries, dtype=np.int64)

@@ -53,16 +53,16 @@ class FaissIndex:
             index.add(vectors)
         return cls(index, factory)
 
-    def search(self, queries, count, *, expansion, nprobe, n_jobs, mask=None):
-        """Candidates of each query, best first; -1 where there are no more."""
+    def search(self, queries, count, *, expansion, nprobe, n_threads, mask=None):
+        """Candidates of each query, best first, -1 where there are no more; and None for their distances."""
         faiss = optional_import("faiss", extra="faiss")
         chosen = None
         if mask is not None:
             bits = np.packbits(mask, bitorder="little")
             chosen = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
         parameters = _parameters(faiss, self.index, max(expansion, count), nprobe, chosen)
-        with _on(faiss, effective_n_jobs(n_jobs)):
-            return self.index.search(queries, count, params=parameters)[1]
+        with _on(faiss, n_threads):
+            return self.index.search(queries, count, params=parameters)[1], None
 
     def save(self, path):
         """Write the index in faiss's own format."""

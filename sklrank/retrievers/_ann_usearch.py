@@ -88,6 +88,9 @@ class UsearchIndex:
 
     def _view(self, expansion):
         """What usearch searches, opened for this breadth."""
+        view = self._views.get(expansion)
+        if view is not None:
+            return view
         with self._lock:
             if expansion not in self._views:
                 view = self._open(expansion_search=expansion)
@@ -97,8 +100,8 @@ class UsearchIndex:
                 self._views[expansion] = view
             return self._views[expansion]
 
-    def search(self, queries, count, *, expansion, nprobe, n_jobs, mask=None):
-        """Candidates of each query, best first; -1 where there are no more.
+    def search(self, queries, count, *, expansion, nprobe, n_threads, mask=None):
+        """Candidates of each query, best first.
 
         Parameters
         ----------
@@ -110,22 +113,27 @@ class UsearchIndex:
             How many the walk keeps, at least `count`.
         nprobe, mask
             Of no meaning here.
-        n_jobs : int or None
-            Threads.
+        n_threads : int
+            Threads that share the queries.
 
         Returns
         -------
-        ndarray of int64, shape (n_queries, count)
+        candidates : ndarray of int64, shape (n_queries, count)
+            Rows; -1 where there are no more.
+        distances : ndarray of float32, shape (n_queries, count), or None
+            Ascending: 1 minus the dot product, or the square of the distance; where vectors are held as they are.
         """
-        matches = self._view(expansion).search(self._asked(queries), count, threads=effective_n_jobs(n_jobs))
+        matches = self._view(expansion).search(self._asked(queries), count, threads=n_threads)
         if len(queries) == 1:  # then usearch gives one ranking, cut to its length
             candidates = np.full((1, count), -1, dtype=np.int64)
             candidates[0, : len(matches.keys)] = matches.keys
-            return candidates
-        candidates = matches.keys.view(np.int64)
-        if matches.counts.min(initial=count) < count:
-            candidates[np.arange(count) >= matches.counts[:, None]] = -1
-        return candidates
+            distances = np.zeros((1, count), dtype=np.float32)
+            distances[0, : len(matches.keys)] = matches.distances
+        else:
+            candidates, distances = matches.keys.view(np.int64), matches.distances
+            if matches.counts.min(initial=count) < count:
+                candidates[np.arange(count) >= matches.counts[:, None]] = -1
+        return candidates, distances if self.is_exact else None
 
     def save(self, path):
         """Write the graph in usearch's own format."""
