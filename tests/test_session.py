@@ -150,6 +150,16 @@ def test_a_model_without_a_mask_reads_no_padding():
     assert same(hidden(model, TEXTS, max_tokens=1000), expected)
 
 
+def test_a_length_must_leave_room_for_text():
+    with pytest.raises(ValueError, match="max_length=2 leaves no room for text beside 2 special tokens"):
+        TextModel(text_model(), tokenizer(), max_length=2)
+    assert [len(vectors) for vectors in hidden(TextModel(text_model(), tokenizer(), max_length=3), TEXTS)] == [
+        3,
+        2,
+        *[3] * 4,
+    ]
+
+
 def test_a_fixed_length_bounds_the_text():
     model = TextModel(text_model(shape=(1, 8)), tokenizer(), max_length=512)
     assert model.max_length == 8
@@ -404,10 +414,11 @@ def test_the_tokenizer_beside_the_model_is_found(tmp_path):
 
 def test_a_vocabulary_is_a_tokenizer_by_choice_only(tmp_path):
     path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(VOCABULARY), encoding="utf-8")
+    path.write_bytes("\r\n".join([*VOCABULARY, "\x85", ""]).encode())
     with pytest.raises(ValueError, match="wordpiece_tokenizer"):
         TextModel(text_model(), path)
     found = wordpiece_tokenizer(path)
+    assert found.get_vocab_size() == len(VOCABULARY) + 1
     assert found.encode("Heat flöws!").tokens == ["[CLS]", "heat", "flows", "!", "[SEP]"]
     assert wordpiece_tokenizer(path, lowercase=False).encode("Heat").tokens == ["[CLS]", "[UNK]", "[SEP]"]
     assert found.encode("a", "wing").type_ids == [0, 0, 0, 1, 1]

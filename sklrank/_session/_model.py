@@ -154,6 +154,9 @@ class TextModel:
         self.inputs = self._checked_inputs()
         self.n_rows, self.n_columns = self._fixed_shape()
         self.max_length = max_length if self.n_columns is None else min(max_length, self.n_columns)
+        n_special = 0 if self.tokenizer.single is None else self.tokenizer.single.n_special
+        if self.max_length <= n_special:
+            raise ValueError(f"max_length={self.max_length} leaves no room for text beside {n_special} special tokens")
 
     def _checked_inputs(self):
         """Role → (name, dtype) of the inputs, which must be those of a model over texts."""

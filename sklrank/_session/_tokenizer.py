@@ -153,7 +153,8 @@ def wordpiece_tokenizer(vocab, *, lowercase=True, strip_accents=None, unknown="[
     """
     tokenizers = optional_import("tokenizers", extra="onnx")
     if isinstance(vocab, (str, Path)):
-        vocab = Path(vocab).read_text(encoding="utf-8").splitlines()
+        # Not splitlines, which splits tokens such as "\x85".
+        vocab = [line.rstrip("\r") for line in Path(vocab).read_text(encoding="utf-8").rstrip("\n").split("\n")]
     table = {token: i for i, token in enumerate(vocab)}
     missing = [token for token in (unknown, "[CLS]", "[SEP]") if token not in table]
     if missing:
@@ -187,7 +188,6 @@ class FastTokenizer:
     """
 
     def __init__(self, tokenizer):
-        self.file_max_length = (tokenizer.truncation or {}).get("max_length")
         padding = tokenizer.padding
         tokenizer.no_padding()
         tokenizer.no_truncation()
