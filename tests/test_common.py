@@ -9,6 +9,7 @@ from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import check_array_api_input, parametrize_with_checks
 
 import sklrank.encoders
+import sklrank.fusers
 import sklrank.retrievers
 
 
@@ -25,7 +26,7 @@ FEEDBACK = [
 ]
 ESTIMATORS = FEEDBACK + [
     value()
-    for room in (sklrank.encoders, sklrank.retrievers)
+    for room in (sklrank.encoders, sklrank.fusers, sklrank.retrievers)
     for name in room.__all__
     if inspect.isclass(value := getattr(room, name)) and issubclass(value, BaseEstimator) and not needs_an_argument(value)
 ]
