@@ -84,10 +84,12 @@ def exercise():
     from scipy import sparse
     from sklearn.feature_extraction.text import CountVectorizer
 
-    from sklrank import Qrels
+    from sklrank import Qrels, Run
     from sklrank._kernels._candidates import rank_candidates, settle_ties
     from sklrank.datasets import load_scifact
     from sklrank.encoders import TermVectorizer
+    from sklrank.fusers import ProbabilisticFuser, diagnose, fuse
+    from sklrank.fusers._fuse import METHODS
     from sklrank.metrics import alpha_ndcg_score, compare, evaluate
     from sklrank.metrics._names import MEASURES
     from sklrank.retrievers import BM25FRetriever, BM25Retriever, LanguageModelRetriever, TfidfRetriever
@@ -131,6 +133,13 @@ def exercise():
     bounded = [name for name in names if MEASURES[name].how == "mean"]
     evaluate(qrels, run, bounded, bounds=True)
     compare(qrels, {"one": run, "other": run}, ["ndcg@10"])
+
+    union = Run.union({"one": run, "other": run})
+    for method, (kind, _) in METHODS.items():
+        fuse(union, method, y=qrels if kind is ProbabilisticFuser else None)
+    fuse(union, weights="learn", y=qrels)
+    diagnose(union)
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "qrels")
         path.write_text("q s a 1\nq t b 1\n", encoding="utf-8")
