@@ -95,7 +95,7 @@ class Diagnosis:
         if s["low"] > 0:
             return f"Fusing helps: {figures}."
         if s["high"] < 0:
-            return f"Fusing hurts: {figures}. Weights may mend it: the other systems are worse, and count as much."
+            return f"Fusing hurts: {figures}. Weights may mend it."
         reason = f"; {alike}" if alike else ""
         return f"Fusing is not shown to help or to hurt: {figures}{reason}."
 

@@ -135,15 +135,17 @@ class _Measured:
 
     def __call__(self, scores):
         """Value of the metric where the candidates are ranked by `scores`."""
+        kept = scores > -np.inf
         if not self.by_hits:
-            return float(self.metric(self.y, self.run._reordered(scores)))
+            indptr = bounds(kept)[self.run.indptr]
+            run = self.run._take_entries(np.flatnonzero(kept), indptr, self.run.queries)
+            return float(self.metric(self.y, run._reordered(scores[kept])))
         judged = self.judged
         positions = np.empty(len(self.hit_places), dtype=np.int64)
         scores = np.ascontiguousarray(scores, dtype=np.float64)
         place_hits(self.run.indptr, self.rows, scores, judged.hit_indptr, self.hit_places, positions)
         order = np.lexsort((positions, self.hit_queries))
         hit_indptr, n_ranked = judged.hit_indptr, judged.n_retrieved
-        kept = scores > -np.inf
         if not kept.all():
             order = order[kept[self.hit_places[order]]]
             hit_indptr = bounds(np.bincount(self.hit_queries[order], minlength=len(judged)))
