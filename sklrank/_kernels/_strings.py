@@ -28,3 +28,24 @@ def join_columns(a, a_offsets, b, b_offsets, out, out_offsets):
             out[position] = b[j]
             position += 1
         out_offsets[i + 1] = position
+
+
+@kernel
+def number_distinct(keys, slots, firsts, rows):
+    """Number distinct keys in the order in which they appear; return how many there are.
+
+    `slots` is a hash table of -1, its length a power of two and at least twice the number of keys.
+    """
+    mask = len(slots) - 1
+    n = 0
+    for e in range(len(keys)):
+        key = keys[e]
+        place = (key ^ (key >> 32)) & mask
+        while slots[place] >= 0 and keys[firsts[slots[place]]] != key:
+            place = (place + 1) & mask
+        if slots[place] < 0:
+            slots[place] = n
+            firsts[n] = e
+            n += 1
+        rows[e] = slots[place]
+    return n

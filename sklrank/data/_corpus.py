@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 
 import sklrank
+from sklrank._kernels._strings import number_distinct
 from sklrank.data._cache import Cache
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
@@ -27,9 +28,25 @@ _BY_CONTENT = OrderedDict()
 # Corpora that came to this process as a worker: between two tasks nobody else holds them.
 _AT_WORK = OrderedDict()
 _N_HELD = 4  # of each of the two
+_MANY_IDS = 1 << 14  # from which a kernel numbers them
 _LOCK = threading.Lock()
 # What pickles of corpora and estimators take along: objects that act where they are unpickled.
 TRAVELLERS = []
+
+
+def _number(docids):
+    """Number ids by their hashes, which Python keeps, several times as fast as a dict that outgrows the cache.
+
+    Returns
+    -------
+    firsts, rows : ndarray of int64, or None and None
+        Where each distinct id stands first, and for each id the number of it. Nothing where two ids share a hash.
+    """
+    hashes = np.fromiter(map(hash, docids.tolist()), dtype=np.int64, count=len(docids))
+    slots = np.full(1 << (2 * len(docids) - 1).bit_length(), -1)
+    firsts, rows = np.empty_like(hashes), np.empty_like(hashes)
+    firsts = firsts[: number_distinct(hashes, slots, firsts, rows)]
+    return (firsts, rows) if (docids[firsts][rows] == docids).all() else (None, None)
 
 
 class DocumentIds:
@@ -65,13 +82,19 @@ class DocumentIds:
         documents : DocumentIds
         rows : ndarray of int64
         """
-        docids = docids.tolist()
-        names = list(dict.fromkeys(docids))
-        ids = Ids(StringArray.from_strings(names, what="document id"), len(names))
-        ids._objects = np.empty(len(names), dtype=object)
-        ids._objects[:] = names
-        ids._table = dict(zip(names, range(len(names))))
-        rows = np.fromiter(map(ids._table.__getitem__, docids), dtype=np.int64, count=len(docids))
+        firsts, rows = _number(docids) if len(docids) >= _MANY_IDS else (None, None)
+        table = None
+        if rows is None:
+            flat = docids.tolist()
+            table = dict.fromkeys(flat)
+            names = np.empty(len(table), dtype=object)
+            names[:] = list(table)
+            table = dict(zip(table, range(len(table))))
+            rows = np.fromiter(map(table.__getitem__, flat), dtype=np.int64, count=len(flat))
+        else:
+            names = docids[firsts]
+        ids = Ids(StringArray.from_strings(names.tolist(), what="document id"), len(names))
+        ids._objects, ids._table = names, table
         return cls(ids), rows
 
     @property

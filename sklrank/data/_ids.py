@@ -132,7 +132,7 @@ class Ids:
         if not self.given:
             return np.fromiter(map(self._position, ids), dtype=np.int64, count=len(ids))
         if self._table is None:
-            self._table = dict(zip(self.strings, range(self.n)))
+            self._table = dict(zip(self.strings if self._objects is None else self._objects, range(self.n)))
         lookup = self._table.get
         return np.fromiter((lookup(i, -1) for i in ids), dtype=np.int64, count=len(ids))
 
