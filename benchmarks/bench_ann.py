@@ -26,7 +26,7 @@ def clustered(rng, centres, n):
 
 def run(quick=False):
     """Yield the lines of the table."""
-    n, n_queries = (5_000, 100) if quick else (100_000, 1_000)
+    n, n_queries = (5_000, 100) if quick else (50_000, 1_000)
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((n // 100, _DIMENSIONS), dtype=np.float32)
     corpus = Corpus(clustered(rng, centres, n))

@@ -2,38 +2,9 @@
 
 import numpy as np
 
-from sklrank._kernels._jit import kernel, part
-
-
-@part
-def _score(query, vectors, row, euclidean, terms):
-    """The score of a document, as `_dense` has it to the last bit: one order of additions, rounded once.
-
-    The terms come first and are added up afterwards, because only a loop without a sum is vectorized.
-    """
-    n = np.uint64(query.size)
-    if euclidean:
-        for j in range(n):
-            difference = query[j] - np.float64(vectors[row, j])
-            terms[j] = difference * difference
-    else:
-        for j in range(n):
-            terms[j] = query[j] * np.float64(vectors[row, j])
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    for x in range(n >> np.uint64(3)):
-        j = np.uint64(x) << np.uint64(3)
-        s0 += terms[j]
-        s1 += terms[j + np.uint64(1)]
-        s2 += terms[j + np.uint64(2)]
-        s3 += terms[j + np.uint64(3)]
-        s4 += terms[j + np.uint64(4)]
-        s5 += terms[j + np.uint64(5)]
-        s6 += terms[j + np.uint64(6)]
-        s7 += terms[j + np.uint64(7)]
-    for j in range(n & ~np.uint64(7), n):
-        s0 += terms[j]
-    total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
-    return np.float32(-np.sqrt(total) if euclidean else total) + np.float32(0.0)  # which makes 0.0 of -0.0
+from sklrank._kernels._dense import AHEAD, exact
+from sklrank._kernels._instructions import LINE, ask_for
+from sklrank._kernels._jit import kernel
 
 
 @kernel
@@ -56,15 +27,17 @@ def rank_candidates(vectors, queries, candidates, euclidean, rows, scores, count
     start, stop : int
     """
     k = rows.shape[1]
-    query, terms = np.empty(queries.shape[1]), np.empty(queries.shape[1])
+    n_candidates = candidates.shape[1]
     for i in range(start, stop):
-        for j in range(query.size):
-            query[j] = queries[i, j]
         n = 0
-        for row in candidates[i]:
+        for c in range(n_candidates):
+            if c + AHEAD < n_candidates and candidates[i, c + AHEAD] >= 0:
+                for j in range(0, vectors.shape[1], LINE // 4):
+                    ask_for(vectors, candidates[i, c + AHEAD], j)
+            row = candidates[i, c]
             if row < 0:
                 continue
-            score = _score(query, vectors, row, euclidean, terms)
+            score = exact(queries, i, vectors, row, euclidean)
             # Candidates come nearly in order, so that a new one seldom moves far.
             place = n
             while place > 0 and scores[i, place - 1] <= score:
@@ -105,14 +78,11 @@ def settle_ties(vectors, queries, distances, slacks, euclidean, rows, scores, co
         How many documents each query has.
     start, stop : int
     """
-    query, terms = np.empty(queries.shape[1]), np.empty(queries.shape[1])
     for i in range(start, stop):
         n = counts[i]
         for j in range(n):
             x = distances[i, j]
             scores[i, j] = np.float32(0) - np.sqrt(max(x, np.float32(0))) if euclidean else np.float32(1) - x
-        for j in range(query.size):
-            query[j] = queries[i, j]
         first = 0  # of those that are too near to each other to tell apart
         for j in range(1, n + 1):
             if j < n and distances[i, j] - distances[i, j - 1] <= 2 * slacks[i]:
@@ -120,7 +90,7 @@ def settle_ties(vectors, queries, distances, slacks, euclidean, rows, scores, co
             if j - first > 1:
                 for m in range(first, j):
                     row = rows[i, m]
-                    score = _score(query, vectors, row, euclidean, terms)
+                    score = exact(queries, i, vectors, row, euclidean)
                     place = m
                     while place > first and scores[i, place - 1] <= score:
                         if scores[i, place - 1] == score and rows[i, place - 1] < row:
