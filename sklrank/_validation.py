@@ -53,7 +53,7 @@ def is_matrix_like(X):
 
 def array_namespace(X):
     """Array API namespace and device of `X`; None and None where scikit-learn does not dispatch, or it is NumPy's."""
-    if isinstance(X, np.ndarray) or not hasattr(X, "shape"):
+    if not sklearn.get_config()["array_api_dispatch"]:
         return None, None
     xp, dispatched, device = get_namespace_and_device(X)
     return (xp, device) if dispatched and "numpy" not in xp.__name__ else (None, None)

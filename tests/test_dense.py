@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.model_selection import GridSearchCV
 
 from sklrank import Corpus, Queries
-from sklrank._kernels import _dense, _quantized
+from sklrank._kernels import _dense, _instructions, _quantized
 from sklrank.metrics import get_scorer
 from sklrank.retrievers import DenseRetriever
 from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes
@@ -251,17 +251,23 @@ def test_products_of_integers_are_exact_in_every_batch(clouds):
     _quantized.dot_int8(q.astype(np.int16), d.astype(np.int8), out)
     assert (out == q @ d.T).all()
     q, d = (rng.integers(0, 2**64, size=(n, 3), dtype=np.uint64) for n in (2, 50))
-    _quantized.agree_binary(q, d, out)
+    _quantized.agree_binary(q, np.ascontiguousarray(d.T), 0, out)
     assert (out == -np.bitwise_count(q[:, None] ^ d).sum(axis=2, dtype=int)).all()
 
 
-def test_the_functions_that_are_compiled_otherwise_say_the_same():
-    scores = np.random.default_rng(0).normal(size=(1, 192)).astype(np.float32)
-    expected = np.flatnonzero(scores[0, 64:128] >= 0.5)
-    bits = _dense._at_least(scores, 0, 64, np.float32(0.5))
-    assert [j for j in range(64) if bits >> j & 1] == expected.tolist()
-    assert _dense._lowest(0b101000) == 3
-    assert _quantized._popcount(0b1011) == 3
+def test_instructions_do_what_their_functions_say():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(1, 192)).astype(np.float32)
+    bits = _instructions.at_least(scores, 0, 64, np.float32(0.5))
+    assert [j for j in range(64) if bits >> j & 1] == np.flatnonzero(scores[0, 64:128] >= 0.5).tolist()
+    assert _instructions.lowest_bit(0b101000) == 3
+    assert _instructions.count_bits(0b1011) == 3
+    for d in (1, 15, 16, 40, 130):
+        queries, documents = (rng.normal(size=(n, d)).astype(np.float32) for n in (2, 5))
+        for euclidean in (False, True):
+            for place in ((0, documents, 4), (1, documents, 0)):
+                arguments = queries, *place, euclidean
+                assert _dense.exact(*arguments) == _dense.exact.py_func(*arguments)
 
 
 @pytest.mark.parametrize("metric", METRICS)

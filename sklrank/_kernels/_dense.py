@@ -7,7 +7,7 @@ the exact one cannot hide a document by more than twice that:
     ---- sure to be worse ----|------ pending ------|--- k-th best so far ... best
                               theta = k-th - 2 slack
 
-Pending documents are settled by `_exact`, which adds in one order whatever the batch, in double precision, and rounds
+Pending documents are settled by `exact`, which adds in one order whatever the batch, in double precision, and rounds
 once. Scores of integers, from compressed vectors, are exact as they are: their slack is 0, and of equal ones the later
 documents are dropped at once.
 
@@ -15,15 +15,11 @@ A candidate is a key, an int64 that is larger for a larger score, then for a low
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
 
+from sklrank._kernels._instructions import CHUNK, LANES, LINE, ask_for, at_least, lowest_bit, sum_products, sum_squares
 from sklrank._kernels._jit import kernel, part
 
-_CHUNK = 64  # scores looked at together, one bit of a word each
-_LANES = 16  # sums that are added up side by side
+AHEAD = 4  # documents for which vectors are asked before they are needed; they stand anywhere in memory
 _SPARE = 512  # pending documents beyond those needed; more make rarer and looser cuts
 
 
@@ -62,60 +58,6 @@ def workspace(n_queries, k, n_candidates):
         np.zeros(n_queries, dtype=np.int64),
         np.empty(k + size, dtype=np.int64),
     )
-
-
-def _at_least(scores, q, start, theta):
-    """Bits that say which of the `_CHUNK` scores of query q from `start` on are at least theta."""
-    bits = 0
-    for j in range(_CHUNK):
-        bits |= int(scores[q, start + j] >= theta) << j
-    return bits
-
-
-def _lowest(bits):
-    """Number of the lowest bit that is set."""
-    return (bits & -bits).bit_length() - 1
-
-
-def _load(context, builder, kind, array, place, vector):
-    """Load as many neighbours as a vector has, from the given place of a matrix on."""
-    array = context.make_array(kind)(context, builder, array)
-    shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
-    first = cgutils.get_item_pointer2(context, builder, array.data, shape, strides, kind.layout, place)
-    return builder.load(builder.bitcast(first, vector.as_pointer()), align=4)
-
-
-@intrinsic
-def _at_least_compiled(typing_context, scores, q, start, theta):
-    """One comparison of vectors, which LLVM does not make of the loop."""
-
-    def generate(context, builder, signature, arguments):
-        floats = ir.VectorType(ir.FloatType(), _CHUNK)
-        given = _load(context, builder, scores, arguments[0], arguments[1:3], floats)
-        least = builder.insert_element(floats(ir.Undefined), arguments[3], ir.IntType(32)(0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), _CHUNK), [0] * _CHUNK)
-        least = builder.shuffle_vector(least, floats(ir.Undefined), everywhere)
-        return builder.bitcast(builder.fcmp_ordered(">=", given, least), ir.IntType(_CHUNK))
-
-    return types.uint64(scores, types.intp, types.intp, types.float32), generate
-
-
-@intrinsic
-def _lowest_compiled(typing_context, bits):
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.IntType(1)(1))
-
-    return types.intp(types.uint64), generate
-
-
-@overload(_at_least)
-def _(scores, q, start, theta):
-    return lambda scores, q, start, theta: _at_least_compiled(scores, q, start, theta)
-
-
-@overload(_lowest)
-def _(bits):
-    return lambda bits: _lowest_compiled(bits)
 
 
 @part
@@ -171,92 +113,19 @@ def _partition(keys, n, k):
     return smallest
 
 
-def _sum_products(queries, q, vectors, d, n):
-    """Sum of the products of the first n dimensions, a multiple of `_LANES`, by lanes that are added in the end."""
-    lanes = np.zeros(_LANES)
-    for j in range(0, n, _LANES):
-        lanes += queries[q, j : j + _LANES].astype(np.float64) * vectors[d, j : j + _LANES]
-    return _fold(lanes)
-
-
-def _sum_squares(queries, q, vectors, d, n):
-    """Sum of the squared differences, likewise."""
-    lanes = np.zeros(_LANES)
-    for j in range(0, n, _LANES):
-        lanes += (queries[q, j : j + _LANES].astype(np.float64) - vectors[d, j : j + _LANES]) ** 2
-    return _fold(lanes)
-
-
-def _fold(lanes):
-    while len(lanes) > 1:
-        lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
-    return lanes[0]
-
-
-def _lanes_compiled(term):
-    """The sum of ``term(builder, x, y)``, as instructions on vectors, which LLVM does not make of the loop."""
-
-    def generate(context, builder, signature, arguments):
-        (queries, q, vectors, d, n), integer = arguments, ir.IntType(64)
-        floats, doubles = ir.VectorType(ir.FloatType(), _LANES), ir.VectorType(ir.DoubleType(), _LANES)
-        total = cgutils.alloca_once_value(builder, doubles([0.0] * _LANES))
-        with cgutils.for_range_slice(builder, integer(0), n, integer(_LANES), intp=integer) as (j, _):
-            x, y = (
-                builder.fpext(_load(context, builder, kind, array, (row, j), floats), doubles)
-                for kind, array, row in ((signature.args[0], queries, q), (signature.args[2], vectors, d))
-            )
-            builder.store(builder.fadd(builder.load(total), term(builder, x, y)), total)
-        lanes, n_lanes = builder.load(total), _LANES
-        while n_lanes > 1:
-            n_lanes //= 2
-            halves = (
-                builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), list(places)))
-                for places in (range(n_lanes), range(n_lanes, 2 * n_lanes))
-            )
-            lanes = builder.fadd(*halves)
-        return builder.extract_element(lanes, ir.IntType(32)(0))
-
-    return generate
-
-
-@intrinsic
-def _sum_products_compiled(typing_context, queries, q, vectors, d, n):
-    term = _lanes_compiled(lambda builder, x, y: builder.fmul(x, y))
-    return types.float64(queries, types.intp, vectors, types.intp, types.intp), term
-
-
-@intrinsic
-def _sum_squares_compiled(typing_context, queries, q, vectors, d, n):
-    def term(builder, x, y):
-        difference = builder.fsub(x, y)
-        return builder.fmul(difference, difference)
-
-    return types.float64(queries, types.intp, vectors, types.intp, types.intp), _lanes_compiled(term)
-
-
-@overload(_sum_products)
-def _(queries, q, vectors, d, n):
-    return lambda queries, q, vectors, d, n: _sum_products_compiled(queries, q, vectors, d, n)
-
-
-@overload(_sum_squares)
-def _(queries, q, vectors, d, n):
-    return lambda queries, q, vectors, d, n: _sum_squares_compiled(queries, q, vectors, d, n)
-
-
 @kernel
-def _exact(queries, q, vectors, d, euclidean):
+def exact(queries, q, vectors, d, euclidean):
     """The score of document d, added up in double precision, in an order that depends on the dimension alone."""
     n = queries.shape[1]
-    whole = n - n % _LANES
+    whole = n - n % LANES
     if euclidean:
-        total = _sum_squares(queries, q, vectors, d, whole)
+        total = sum_squares(queries, q, vectors, d, whole)
         for j in range(whole, n):
             x = np.float64(queries[q, j]) - np.float64(vectors[d, j])
             total += x * x
         total = -np.sqrt(total)
     else:
-        total = _sum_products(queries, q, vectors, d, whole)
+        total = sum_products(queries, q, vectors, d, whole)
         for j in range(whole, n):
             total += np.float64(queries[q, j]) * np.float64(vectors[d, j])
     return np.float32(total) + np.float32(0.0)  # which makes 0.0 of -0.0
@@ -270,8 +139,11 @@ def _settle(q, queries, vectors, euclidean, pending, counts, best, found, keys):
     for j in range(n):
         keys[j] = best[q, j]
     for j in range(counts[q]):
+        if j + AHEAD < counts[q]:
+            for x in range(0, queries.shape[1], LINE // 4):
+                ask_for(vectors, _row(pending[q, j + AHEAD]), x)
         d = _row(pending[q, j])
-        keys[n] = _key(_exact(queries, q, vectors, d, euclidean), d)
+        keys[n] = _key(exact(queries, q, vectors, d, euclidean), d)
         n += 1
     if n > k:
         _partition(keys, n, k)
@@ -338,21 +210,21 @@ def select(
         slack = slacks[q]
         theta = thetas[q]
         n = counts[q]
-        for start in range(0, width, _CHUNK):
-            if start + _CHUNK <= width:
-                bits = _at_least(scores, q, start, theta)
+        for start in range(0, width, CHUNK):
+            if start + CHUNK <= width:
+                bits = at_least(scores, q, start, theta)
             else:
                 bits = np.uint64(0)
                 for j in range(start, width):
                     bits |= np.uint64(scores[q, j] >= theta) << np.uint64(j - start)
             while bits:
-                j = start + _lowest(bits)
+                j = start + lowest_bit(bits)
                 bits &= bits - np.uint64(1)
                 d = rows[j]
                 if mask < 0 or masks[mask, d]:
                     pending[q, n] = _key(scores[q, j] + np.float32(0.0), d)  # -0.0 is 0.0
                     n += 1
-            if n > size - _CHUNK:
+            if n > size - CHUNK:
                 counts[q] = n
                 theta = _cut(q, n_candidates, slack, theta, pending, counts)
                 if counts[q] > n_candidates + (size - n_candidates) // 2:

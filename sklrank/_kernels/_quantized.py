@@ -1,30 +1,13 @@
 """Products of queries with vectors of few bits, as exact integers; wider numbers of narrow ones."""
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic, overload
 
+from sklrank._kernels._instructions import LINE, ask_for, count_bits
 from sklrank._kernels._jit import kernel
 
+_AHEAD = 16  # documents that are asked for before they are needed
+_BLOCK = 4096  # documents whose counts stay in the cache while words are gone through
 _TWO_112 = np.float32(2.0**112)
-
-
-def _popcount(word):
-    """Number of bits that are set."""
-    return int(word).bit_count()
-
-
-@intrinsic
-def _popcount_compiled(typing_context, word):
-    def generate(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
-
-
-@overload(_popcount)
-def _(word):
-    return lambda word: _popcount_compiled(word)
 
 
 @kernel
@@ -41,6 +24,9 @@ def dot_int8(queries, codes, out):
     n = np.uint64(codes.shape[1])  # unsigned numbers of 32 bits are what vectorizes
     for q in range(np.uint64(queries.shape[0])):
         for d in range(np.uint64(codes.shape[0])):
+            soon = min(np.int64(d) + _AHEAD, codes.shape[0] - 1)
+            for j in range(0, codes.shape[1], LINE):
+                ask_for(codes, soon, j)
             total = np.uint32(0)
             for j in range(n):
                 total = np.uint32(total + np.uint32(np.int32(codes[d, j]) * np.int32(queries[q, j])))
@@ -66,18 +52,28 @@ def widen(codes, out):
 
 
 @kernel
-def agree_binary(queries, codes, out):
+def agree_binary(queries, codes, start, out):
     """How many bits of queries and documents are equal, as minus the number of those that differ.
 
     Parameters
     ----------
     queries : ndarray of shape (n_queries, n_words), dtype=uint64
-    codes : ndarray of shape (n_documents, n_words), dtype=uint64
-    out : ndarray of shape (n_queries, n_documents), dtype=float32
+    codes : ndarray of shape (n_words, n_documents), dtype=uint64
+        The first words of all documents, then the second ones, so that neighbours are computed together.
+    start : int
+        The first document.
+    out : ndarray of shape (n_queries, n), dtype=float32
+        For the documents from `start` on.
     """
-    for q in range(queries.shape[0]):
-        for d in range(codes.shape[0]):
-            different = np.uint64(0)
-            for w in range(codes.shape[1]):
-                different += _popcount(queries[q, w] ^ codes[d, w])
-            out[q, d] = -np.float32(different)
+    begin = np.uint64(start)
+    n = np.uint64(out.shape[1])
+    for q in range(np.uint64(queries.shape[0])):
+        for block in range((n + np.uint64(_BLOCK - 1)) // np.uint64(_BLOCK)):
+            first = block * np.uint64(_BLOCK)
+            last = min(first + np.uint64(_BLOCK), n)
+            for d in range(first, last):
+                out[q, d] = np.float32(0.0)
+            for w in range(np.uint64(codes.shape[0])):
+                word = queries[q, w]
+                for d in range(first, last):
+                    out[q, d] -= np.float32(np.int32(count_bits(word ^ codes[w, begin + d])))

@@ -209,7 +209,7 @@ class DenseRetriever(VectorRetriever):
             parts.append(part)
         return self._run(*(parts[0] if len(parts) == 1 else _stack(parts)), queries, k)
 
-    def recall_against_exact(self, X, k=None):
+    def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that the search with this `dtype` and `rescore` finds.
 
         Parameters
@@ -218,6 +218,8 @@ class DenseRetriever(VectorRetriever):
             The queries; no judgments are needed.
         k : int, default=None
             The cutoff; ``None``: the parameter `k`.
+        filter : mask, list of ids, or one of these per query, default=None
+            The documents that may be found.
 
         Returns
         -------
@@ -237,7 +239,6 @@ class DenseRetriever(VectorRetriever):
         k = self.k if k is None else k
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
-        found = self._search_vectors(queries, vectors, k, None, self.dtype)
-        exact = self._search_vectors(queries, vectors, k, None, "float32")
+        found, exact = (self._search_vectors(queries, vectors, k, filter, dtype) for dtype in (self.dtype, "float32"))
         kept = [len(np.intersect1d(a.rows, b.rows)) / max(len(b.rows), 1) for a, b in zip(found, exact)]
         return float(np.mean(kept)) if kept else math.nan

@@ -14,9 +14,9 @@ _EXACT = 2.0**24  # integers up to here are exact in float32
 _FEW = 4  # queries, for which int8 products are faster than float32 ones, conversion included
 _CELLS = 1 << 22  # scores computed at a time
 _WIDEST = 1 << 18  # documents that one product takes
-_CONVERTED = 1 << 19  # components of documents that are converted at a time
+_CONVERTED = 1 << 18  # components of documents that are converted at a time
 _PANEL = 1 << 22  # pending documents that are kept at a time
-_ROWS = 1 << 13  # documents that are read at a time while codes are made
+_ROWS = 1 << 11  # documents that are read at a time while codes are made
 _NARROW = 4  # a filter that all queries share, and that leaves one document in so many, is searched by itself
 
 
@@ -207,12 +207,15 @@ class BinaryCodes:
     def __init__(self, vectors, metric):
         means = sum(block.sum(axis=0) for _, block in _blocks(vectors)) / len(vectors)
         self._origin = means / 2
-        self.stored = _frozen(np.concatenate([_pack(block > means) for _, block in _blocks(vectors)]))
+        self.stored = np.empty((-(-len(means) // 64), len(vectors)), dtype=np.uint64)
+        for where, block in _blocks(vectors):
+            self.stored[:, where] = _pack(block > means).T
+        self.stored = _frozen(self.stored)
 
     @property
     def bytes_per_vector(self):
         """Bytes that are read of each document."""
-        return 8 * self.stored.shape[1]
+        return 8 * self.stored.shape[0]
 
     def prepare(self, queries):
         """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
@@ -224,7 +227,10 @@ class BinaryCodes:
 
     def fill(self, operand, where, out):
         """Compute scores of the documents `where`, a slice or rows."""
-        agree_binary(operand, self.stored[where], out)
+        if isinstance(where, slice):
+            agree_binary(operand, self.stored, where.start, out)
+        else:
+            agree_binary(operand, _frozen(np.ascontiguousarray(self.stored[:, where])), 0, out)
 
 
 def _pack(bits):
@@ -278,8 +284,8 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
             best, found = _search_panel(codes, vectors, queries[first:last], metric, k, n_candidates, rows, masks, own)
             keys[first:last], counts[first:last] = best, found
 
-    n_threads = effective_n_jobs(n_jobs)
-    per_thread = max(16, n_queries // n_threads)  # each thread reads all vectors, so each gets one range
+    # Each thread reads all vectors, so each gets one range.
+    per_thread = max(16, n_queries // effective_n_jobs(n_jobs)) if n_queries >= 32 else 16
     if n_queries < 2 * per_thread:
         work(0, n_queries)
     else:

@@ -1,0 +1,186 @@
+"""Instructions that LLVM does not make of loops, by name.
+
+Each is a function in Python, which says what it does and runs where numba is switched off, and the instructions that
+take its place in a kernel. All are on vectors of a fixed length, which LLVM cuts to that of the machine: sums are added
+in one order everywhere.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+CHUNK = 64  # scores that `at_least` looks at, one bit of a word each
+LANES = 16  # sums that are added up side by side
+LINE = 64  # bytes that memory gives at a time
+
+
+def _place(context, builder, kind, array, indices):
+    """Pointer into a matrix."""
+    array = context.make_array(kind)(context, builder, array)
+    shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
+    return cgutils.get_item_pointer2(context, builder, array.data, shape, strides, kind.layout, indices)
+
+
+def _load(context, builder, kind, array, indices, vector):
+    """Load as many neighbours as a vector has, from the given place of a matrix on."""
+    first = _place(context, builder, kind, array, indices)
+    return builder.load(builder.bitcast(first, vector.as_pointer()), align=4)
+
+
+def at_least(scores, q, start, theta):
+    """Bits that say which of the `CHUNK` scores of query q from `start` on are at least theta."""
+    bits = 0
+    for j in range(CHUNK):
+        bits |= int(scores[q, start + j] >= theta) << j
+    return bits
+
+
+@intrinsic
+def _at_least(typing_context, scores, q, start, theta):
+    def generate(context, builder, signature, arguments):
+        floats = ir.VectorType(ir.FloatType(), CHUNK)
+        given = _load(context, builder, scores, arguments[0], arguments[1:3], floats)
+        least = builder.insert_element(floats(ir.Undefined), arguments[3], ir.IntType(32)(0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), CHUNK), [0] * CHUNK)
+        least = builder.shuffle_vector(least, floats(ir.Undefined), everywhere)
+        return builder.bitcast(builder.fcmp_ordered(">=", given, least), ir.IntType(CHUNK))
+
+    return types.uint64(scores, types.intp, types.intp, types.float32), generate
+
+
+@overload(at_least)
+def _(scores, q, start, theta):
+    return lambda scores, q, start, theta: _at_least(scores, q, start, theta)
+
+
+def lowest_bit(bits):
+    """Number of the lowest bit that is set."""
+    return (bits & -bits).bit_length() - 1
+
+
+@intrinsic
+def _lowest_bit(typing_context, bits):
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.intp(types.uint64), generate
+
+
+@overload(lowest_bit)
+def _(bits):
+    return lambda bits: _lowest_bit(bits)
+
+
+def count_bits(word):
+    """Number of bits that are set."""
+    return int(word).bit_count()
+
+
+@intrinsic
+def _count_bits(typing_context, word):
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@overload(count_bits)
+def _(word):
+    return lambda word: _count_bits(word)
+
+
+def ask_for(vectors, d, j):
+    """Have what stands from dimension j of document d on read into the cache, for soon."""
+
+
+@intrinsic
+def _ask_for(typing_context, vectors, d, j):
+    def generate(context, builder, signature, arguments):
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        place = builder.bitcast(_place(context, builder, vectors, arguments[0], arguments[1:]), byte)
+        builder.call(prefetch, [place, flag(0), flag(3), flag(1)])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(vectors, types.intp, types.intp), generate
+
+
+@overload(ask_for)
+def _(vectors, d, j):
+    return lambda vectors, d, j: _ask_for(vectors, d, j)
+
+
+def sum_products(queries, q, vectors, d, n):
+    """Sum of the products of the first n dimensions, a multiple of `LANES`, by lanes that are added in the end."""
+    lanes = np.zeros(LANES)
+    for j in range(0, n, LANES):
+        lanes += queries[q, j : j + LANES].astype(np.float64) * vectors[d, j : j + LANES]
+    return _fold(lanes)
+
+
+def sum_squares(queries, q, vectors, d, n):
+    """Sum of the squared differences, likewise."""
+    lanes = np.zeros(LANES)
+    for j in range(0, n, LANES):
+        lanes += (queries[q, j : j + LANES].astype(np.float64) - vectors[d, j : j + LANES]) ** 2
+    return _fold(lanes)
+
+
+def _fold(lanes):
+    while len(lanes) > 1:
+        lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
+    return lanes[0]
+
+
+def _lanes(term):
+    """The sum of ``term(builder, x, y)``."""
+
+    def generate(context, builder, signature, arguments):
+        (queries, q, vectors, d, n), integer = arguments, ir.IntType(64)
+        floats, doubles = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.DoubleType(), LANES)
+        total = cgutils.alloca_once_value(builder, doubles([0.0] * LANES))
+        with cgutils.for_range_slice(builder, integer(0), n, integer(LANES), intp=integer) as (j, _):
+            x, y = (
+                builder.fpext(_load(context, builder, kind, array, (row, j), floats), doubles)
+                for kind, array, row in ((signature.args[0], queries, q), (signature.args[2], vectors, d))
+            )
+            builder.store(builder.fadd(builder.load(total), term(builder, x, y)), total)
+        lanes, n_lanes = builder.load(total), LANES
+        while n_lanes > 1:
+            n_lanes //= 2
+            halves = (
+                builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), list(places)))
+                for places in (range(n_lanes), range(n_lanes, 2 * n_lanes))
+            )
+            lanes = builder.fadd(*halves)
+        return builder.extract_element(lanes, ir.IntType(32)(0))
+
+    return generate
+
+
+@intrinsic
+def _sum_products(typing_context, queries, q, vectors, d, n):
+    term = _lanes(lambda builder, x, y: builder.fmul(x, y))
+    return types.float64(queries, types.intp, vectors, types.intp, types.intp), term
+
+
+@intrinsic
+def _sum_squares(typing_context, queries, q, vectors, d, n):
+    def term(builder, x, y):
+        difference = builder.fsub(x, y)
+        return builder.fmul(difference, difference)
+
+    return types.float64(queries, types.intp, vectors, types.intp, types.intp), _lanes(term)
+
+
+@overload(sum_products)
+def _(queries, q, vectors, d, n):
+    return lambda queries, q, vectors, d, n: _sum_products(queries, q, vectors, d, n)
+
+
+@overload(sum_squares)
+def _(queries, q, vectors, d, n):
+    return lambda queries, q, vectors, d, n: _sum_squares(queries, q, vectors, d, n)
