@@ -27,7 +27,7 @@ RANX = json.loads(Path(__file__).with_name("ranx_learned_fusion.json").read_text
 # --- the definitions
 
 
-def reference(method, runs, qrels, test, *, n_segments=25, window=5):
+def reference(method, runs, qrels, test, *, n_segments=25, window=2):
     """Fused scores of the rankings `test`, learned from `runs` and `qrels`: ``{qid: {docid: score}}``."""
     judged = [q for q in qrels if qrels[q]]
     fused = {q: {} for q in next(iter(test.values()))}

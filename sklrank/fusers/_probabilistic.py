@@ -26,7 +26,7 @@ class ProbabilisticFuser(Fuser):
         What is learned, and how it is combined; see Notes.
     n_segments : int, default=25
         Number of equal segments that "probfuse" cuts each list into.
-    window : int, default=5
+    window : int, default=2
         Ranks on either side over which "slidefuse" averages.
     norm : str, default="min-max"
         Normalization of the scores that "segfuse" and "mixed" look at; as in `ScoreFuser`.
@@ -53,7 +53,7 @@ class ProbabilisticFuser(Fuser):
     See Also
     --------
     ReciprocalRankFuser : Learns nothing, and is hard to beat with few judged queries.
-    ScoreFuser : Combines scores; learns weights where asked to.
+    ScoreFuser : Combines scores; with learned weights it is the stronger one where scores mean something.
 
     Notes
     -----
@@ -130,7 +130,7 @@ class ProbabilisticFuser(Fuser):
         method="slidefuse",
         *,
         n_segments=25,
-        window=5,
+        window=2,
         norm="min-max",
         weights="learn",
         metric="ndcg@10",
