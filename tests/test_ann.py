@@ -12,11 +12,12 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklrank import Corpus, Queries
-from sklrank.metrics import get_scorer
+from sklrank.metrics import get_scorer, register_scorers, unregister_scorers
 from sklrank.retrievers import AnnRetriever, DenseRetriever
 from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_usearch import UsearchIndex
@@ -343,6 +344,32 @@ def test_the_scorer_needs_no_judgments():
     scorer = get_scorer("recall_vs_exact@3")
     assert scorer(retriever, QUERIES) == retriever.recall_against_exact(QUERIES, 3)
     assert get_scorer("recall_vs_exact")(retriever, QUERIES) == retriever.recall_against_exact(QUERIES)
+    assert repr(pickle.loads(pickle.dumps(scorer))) == "recall_vs_exact@3"
+
+
+def test_the_scorer_takes_the_last_retriever_of_a_pipeline():
+    halved = make_pipeline(FunctionTransformer(lambda X: X / 2), AnnRetriever(CORPUS, **COARSE), "passthrough")
+    scorer = get_scorer("recall_vs_exact@5")
+    expected = AnnRetriever(CORPUS, **COARSE).fit(QUERIES).recall_against_exact(QUERIES / 2, 5)
+    assert scorer(halved.fit(QUERIES), QUERIES) == expected
+    for estimator in (TfidfVectorizer(), make_pipeline(TfidfVectorizer(), "passthrough")):
+        with pytest.raises(TypeError, match="recall_vs_exact@5 scores approximate retrievers"):
+            scorer(estimator, QUERIES)
+    both = {"found": scorer, "deep": get_scorer("recall_vs_exact@20")}
+    results = cross_validate(AnnRetriever(CORPUS, **COARSE), QUERIES, scoring=both, cv=2)
+    assert results["test_found"].min() > 0.3 and results["test_deep"].min() > 0.3
+
+
+def test_the_scorer_has_a_name_once_registered():
+    register_scorers()
+    try:
+        scores = cross_val_score(AnnRetriever(CORPUS, **COARSE), QUERIES, scoring="recall_vs_exact@5", cv=2)
+    finally:
+        unregister_scorers()
+    assert scores.min() > 0.3
+    for name in ("recall_vs_exact@0", "recall_vs_exact@x", "recall_vs_exact@"):
+        with pytest.raises(ValueError):
+            get_scorer(name)
 
 
 # --- texts
