@@ -37,7 +37,7 @@ def run(quick=False):
     with tempfile.TemporaryDirectory() as folder:
         peer = fastembed_encoder(model, Path(folder))
         for what, texts in (("documents", documents), ("queries", scifact.queries.texts)):
-            yield from against_fastembed(f"{len(texts)} {what}", encoder, peer, texts, rounds=1 if quick else 3)
+            yield from against_fastembed(f"{len(texts)} {what}", encoder, peer, texts, rounds=1 if quick else 2)
     yield from overhead(encoder, documents)
     yield from kept(encoder, documents)
 
