@@ -31,8 +31,8 @@ candidates = union.fit_transform(test.queries)
 
 # %%
 # Before anything is fused: how do the two agree, what does each find alone, and does it help to fuse them as equals?
-# About half of what one has among its first ten the other has, too; and if each query had the better of the two, nDCG@10
-# would be .74. There is something to gain.
+# About half of what one has among its first ten the other has, too, and if each query had the better of the two,
+# nDCG@10 would be .74. There is something to gain.
 from sklrank.fusers import diagnose
 
 diagnosis = diagnose(candidates, test.qrels)
