@@ -1,0 +1,3 @@
+"""Rerankers: candidates → `Run`, ranked anew."""
+
+__all__ = []

@@ -1,0 +1,309 @@
+"""What rerankers have in common: verbs, depth and tail, texts of candidates."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import TransformerTags
+
+from sklrank._validation import Interval, StrOptions, _fit_context
+from sklrank.data import Run
+from sklrank.data._ids import show
+from sklrank.data._order import rank
+from sklrank.data._pairs import pair_of
+from sklrank.metrics import ndcg_score
+from sklrank.metrics._judged import check_same_queries
+
+
+class Reranker(BaseEstimator):
+    """Base of rerankers: estimators that rank the first candidates of each query anew.
+
+    A subclass has the parameters `depth`, `tail` and `k`, a ``_stage``, and gives in ``_score(candidates)`` one number
+    to each entry of a run, higher for better, which holds the candidates to score and nothing else. What has to be
+    opened or checked before, it does in ``_open()``.
+    """
+
+    _stage = None  # short name of what it does: that of its runs, and of the column that it adds
+    _pointwise = True  # whether the score of a candidate depends on the query and the candidate alone
+
+    _parameter_constraints: dict = {
+        "depth": [Interval(Integral, 1, None, closed="left"), None],
+        "tail": [StrOptions({"drop", "keep"})],
+        "k": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Check the parameters, and open what has to be opened; nothing is learned.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+        y : Qrels or list of dict, default=None
+            Judgments; not used.
+
+        Returns
+        -------
+        self
+        """
+        check_candidates(X)
+        self._open()
+        return self
+
+    def transform(self, X):
+        """Rank the first candidates of each query anew.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+
+        Returns
+        -------
+        Run
+            Best first, equal scores by row. The score that the candidates had is a column, and so is the new one.
+        """
+        self._validate_params()
+        check_candidates(X)
+        lengths = head_lengths(X, self.depth)
+        return place(X, lengths, self._scores(head(X, lengths)), self._stage, tail=self.tail, k=self.k)
+
+    def predict(self, X):
+        """Rank the first candidates of each query anew; the same as `transform`.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+
+        Returns
+        -------
+        Run
+        """
+        return self.transform(X)
+
+    def fit_transform(self, X, y=None):
+        """Fit, then rank the first candidates of each query anew.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+        y : Qrels or list of dict, default=None
+            Their judgments.
+
+        Returns
+        -------
+        Run
+        """
+        return self.fit(X, y).transform(X)
+
+    def score(self, X, y, sample_weight=None):
+        """Mean nDCG@10 of the rankings.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+        y : Qrels or list of dict
+            Their judgments, the i-th those of the i-th query; of another order, `Qrels.align` brings them there.
+        sample_weight : array-like of shape (n_queries,), default=None
+            Weights of the queries.
+
+        Returns
+        -------
+        float
+        """
+        run = self.predict(X)
+        check_same_queries(y, run)
+        return ndcg_score(y, run, k=10, sample_weight=sample_weight)
+
+    def _open(self):
+        """Open or check what `_score` needs."""
+
+    def _scores(self, candidates):
+        """What `_score` gives to the candidates, checked, as float64."""
+        if not len(candidates.rows):
+            return np.empty(0)
+        scores = np.asarray(self._score(candidates), dtype=np.float64)
+        if scores.shape != candidates.rows.shape:
+            raise ValueError(
+                f"{type(self).__name__} gave scores of shape {scores.shape} to {len(candidates.rows)} candidates"
+            )
+        bad = np.flatnonzero(np.isnan(scores)).tolist()
+        if bad:
+            ids = candidates.flat_docids
+            pairs = [pair_of(candidates.queries, candidates.indptr, ids, e) for e in bad[:5]]
+            raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")
+        return scores
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "reranker"
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = False
+        tags.requires_fit = False
+        return tags
+
+
+def check_candidates(run):
+    """Raise TypeError where `run` is no Run."""
+    if not isinstance(run, Run):
+        raise TypeError(f"X is a {type(run).__name__}; a reranker takes a Run, and stands behind a retriever or a fuser")
+
+
+def head_lengths(run, depth):
+    """How many candidates of each query are scored.
+
+    Parameters
+    ----------
+    run : Run
+    depth : int, ndarray of int64 of shape (n_queries,), or None
+        At most so many; ``None``: all.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_queries,)
+    """
+    lengths = np.diff(run.indptr)
+    if depth is None:
+        return lengths
+    if not run.has_order and (lengths > depth).any():
+        raise ValueError(
+            f"these candidates have the score columns {list(run.columns)} and no order yet, so that there are no first "
+            f"ones to rerank: depth=None reranks all of them, and a fuser before it gives them an order"
+        )
+    return np.minimum(lengths, depth)
+
+
+def head(run, lengths):
+    """A run of the first candidates of each query, so many as `lengths` says."""
+    if np.array_equal(lengths, np.diff(run.indptr)):
+        return run
+    slots, bounds = _slots(run, lengths)
+    return run._take_entries(slots, bounds, run.queries)
+
+
+def _slots(run, lengths):
+    """Entries of the first candidates, and their bounds."""
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    return np.repeat(run.indptr[:-1] - bounds[:-1], lengths) + np.arange(bounds[-1]), bounds
+
+
+def place(run, lengths, scores, stage, *, tail="drop", k=None):
+    """Candidates in the order of new scores.
+
+    Parameters
+    ----------
+    run : Run
+        Candidates.
+    lengths : ndarray of int64, shape (n_queries,)
+        How many of each query were scored: the first ones.
+    scores : ndarray of float64, shape (n_scored,)
+        Their scores, no NaN.
+    stage : str
+        Name of the new run, and of the column that keeps `scores`; numbered where there is such a column already.
+    tail : {"drop", "keep"}, default="drop"
+        Whether the others are left out, or stand below in their order, with scores that go down from the lowest. A
+        query of which nothing was scored stays as it is.
+    k : int, default=None
+        How many to keep of each query; ``None``: all.
+
+    Returns
+    -------
+    Run
+    """
+    kept = run if (run.name or "score") in run.columns else run._with_old_score()
+    slots, bounds = _slots(run, lengths)
+    order = rank(bounds, scores, ties=run.rows[slots])
+    entries = slots if order is None else slots[order]
+    ranked = scores if order is None else scores[order]
+    ranks = np.arange(len(slots)) - np.repeat(bounds[:-1], lengths) + 1.0
+    column, column_ranks = np.full((2, len(run.rows)), np.nan)
+    column[slots], column_ranks[entries] = scores, ranks
+    indptr, values = bounds, ranked
+    if tail == "keep":
+        indptr, everything = run.indptr, np.arange(len(run.rows))
+        values = _below(run, lengths, ranked, bounds) if len(slots) < len(run.rows) else np.empty(len(slots))
+        everything[slots], values[slots] = entries, ranked
+        entries = everything
+    if k is not None and len(entries) and np.diff(indptr).max() > k:
+        counts = np.minimum(np.diff(indptr), k)
+        cut = np.concatenate([[0], np.cumsum(counts)])
+        places = np.repeat(indptr[:-1] - cut[:-1], counts) + np.arange(cut[-1])
+        entries, values, indptr = entries[places], values[places], cut
+    name, n = stage, 1
+    while name in kept.columns:
+        n += 1
+        name = f"{stage}_{n}"
+    new = kept._take_entries(entries, indptr, run.queries)
+    new._scores, new.name = values, name
+    new._columns[name], new._column_ranks[name] = column[entries], column_ranks[entries]
+    new.k = min((limit for limit in (run.k, k) if limit is not None), default=None)
+    new.__dict__.pop("_fused_by", None)  # the order is no longer that of a fuser, which could explain it
+    return new
+
+
+def _below(run, lengths, ranked, bounds):
+    """Scores that go down by at least 1 from the lowest of each query; those that were, where there is none."""
+    scored = lengths > 0
+    lowest = np.zeros(len(lengths))
+    lowest[scored] = ranked[bounds[1:][scored] - 1]
+    sizes = np.diff(run.indptr)
+    finite = np.where(np.isfinite(lowest), lowest, 0.0)
+    step = np.maximum(1.0, 4 * np.spacing(np.abs(finite)))
+    below = np.arange(len(run.rows)) - np.repeat(run.indptr[:-1] + lengths, sizes) + 1.0
+    values = np.repeat(lowest, sizes) - np.repeat(step, sizes) * below
+    if not scored.all() and run.has_order:
+        as_before = np.repeat(~scored, sizes)
+        values[as_before] = run.scores[as_before]
+    return values
+
+
+# --- texts
+
+
+def query_texts(run):
+    """Texts of the queries; ValueError where the run has none."""
+    if "text" not in run.queries.columns:
+        raise ValueError(
+            "the reranker reads the texts of the queries, and of these only "
+            f"{'the ids are' if run.has_ids else 'the number is'} known: a retriever passes them on; a run from "
+            "elsewhere takes them as Run(rankings, queries=Queries(...), corpus=...)"
+        )
+    return run.queries.texts
+
+
+def corpus_of(run):
+    """The corpus of a run; ValueError where it has none."""
+    if run.corpus is None:
+        raise ValueError("the reranker reads the documents, and this run has ids alone: run.with_corpus(corpus)")
+    return run.corpus
+
+
+def document_texts(run, field=None):
+    """Texts of the distinct documents of a run, and which of them each entry is.
+
+    Parameters
+    ----------
+    run : Run
+    field : str or sequence of str, default=None
+        Columns of the corpus.
+
+    Returns
+    -------
+    texts : list of str
+    which : ndarray of int64, shape (n_entries,)
+    """
+    rows, which = np.unique(run.rows, return_inverse=True)
+    return corpus_of(run).text(field)[rows].tolist(), which
+
+
+def query_of_entries(run):
+    """Which query each entry belongs to."""
+    return np.repeat(np.arange(len(run)), np.diff(run.indptr))
