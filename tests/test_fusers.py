@@ -51,7 +51,7 @@ def union(lists, corpus=CORPUS, queries=None):
 
 def fused(fuser, lists):
     """Scores by row, one dict a query, best first."""
-    run = fuser.fit_transform(union(lists))
+    run = clone(fuser).fit_transform(union(lists))
     bounds = run.indptr.tolist()
     return [dict(zip(run.rows[i:j].tolist(), run.scores[i:j].tolist())) for i, j in zip(bounds[:-1], bounds[1:])]
 
@@ -360,7 +360,7 @@ def same(run, other):
 
 @pytest.mark.parametrize("fuser", FUSERS, ids=repr)
 def test_verbs_agree_and_survive_copies(fuser):
-    candidates = union(LISTS)
+    fuser, candidates = clone(fuser), union(LISTS)
     run = clone(fuser).fit(candidates).predict(candidates)
     assert isinstance(run, Run) and run.has_order and run.columns == candidates.columns and run.corpus is CORPUS
     assert run.name == fuser._stage
@@ -505,9 +505,9 @@ def test_theoretical_minimum_goes_by_column():
 
 
 def test_candidates_with_an_order_are_fused_by_row_too():
-    candidates = union(LISTS)
-    once = RankFuser("copeland").transform(candidates)
+    candidates = union([*LISTS, [{4: 1.0, 3: 1.0, 2: 1.0, 1: 1.0}, {}, {}, {}], [{1: 1.0, 3: 0.5}, {}, {}, {}]])
     for fuser in FUSERS:
+        once = RankFuser("isr").transform(candidates)
         assert same(fuser.transform(once), fuser.transform(candidates))
 
 

@@ -69,8 +69,9 @@ def unite(indptrs, offsets, rows, scores):
         width = (bits + n_passes - 1) // max(n_passes, 1)
         low = shift
         for _ in range(n_passes):
-            counts[: (1 << width) + 1] = 0
             mask = (1 << width) - 1
+            for digit in range(mask + 2):
+                counts[digit] = 0
             for i in range(n):
                 counts[(source[i] >> low & mask) + 1] += 1
             for digit in range(1, mask + 1):
@@ -156,7 +157,8 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
         span = high - low if -1e300 < low and high < 1e300 else 0.0
         spread = span > 1e-290
         scale = (2 * n - 1) / span if spread else 0.0
-        counts[: 2 * n + 1] = 0
+        for i in range(2 * n + 1):
+            counts[i] = 0
         for i in range(n):
             bucket = np.uint32((high - given[i]) * scale) if spread else np.uint32(0)
             buckets[i] = bucket
@@ -262,7 +264,8 @@ def describe(indptr, scores, out):
                 else:
                     lowest = 0.0
         if n == 0:
-            out[q] = 0.0
+            for i in range(6):
+                out[q, i] = 0.0
             continue
         if low > high:
             low, high = lowest, highest
@@ -399,7 +402,8 @@ def copeland(indptr, ranks, weights, out):
     for q in range(len(indptr) - 1):
         start, stop = indptr[q], indptr[q + 1]
         for i in range(start, stop):
-            margins[: stop - start] = 0.0
+            for j in range(stop - start):
+                margins[j] = 0.0
             for s in range(len(weights)):
                 rank, weight = ranks[s, i], weights[s]
                 for j in range(start, stop):

@@ -25,15 +25,18 @@ class Lists:
         NaN where the system did not find the entry.
     absent : ndarray of float64, shape (n_systems, n_queries)
         What stands for a NaN; NaN for nothing.
+    rows : ndarray of int64, shape (n_entries,), default=None
+        The documents, where ties are broken on the way.
     """
 
     indptr: np.ndarray
     values: np.ndarray
     absent: np.ndarray
+    rows: np.ndarray | None = None
 
     def of_systems(self, chosen):
         """The same for some systems: a mask of shape (n_systems,)."""
-        return self if chosen.all() else Lists(self.indptr, self.values[chosen], self.absent[chosen])
+        return self if chosen.all() else Lists(self.indptr, self.values[chosen], self.absent[chosen], self.rows)
 
     def filled(self):
         """Values with those that stand for the missing ones, shape (n_systems, n_entries)."""

@@ -113,7 +113,7 @@ class RankFuser(WeightedFuser):
             return borda_points(run.indptr, ranks)
         nothing = np.full((len(names), len(run)), np.nan)
         if self.method in _DUELS:
-            return Lists(run.indptr, ranks, nothing)
+            return Lists(run.indptr, ranks, nothing, run.rows)
         # Ranks are whole numbers: the function is worked out once for each, and looked up.
         missing = np.isnan(ranks)
         places = np.where(missing, 0, ranks).astype(np.int64)
@@ -148,7 +148,7 @@ class RankFuser(WeightedFuser):
             copeland(bounds, ranks, weights, points)
         else:
             borda, _, _ = borda_points(bounds, lists.values[:, found]).add(weights)
-            _, order, _ = rank_entries(bounds, np.arange(len(points)), borda)
+            _, order, _ = rank_entries(bounds, lists.rows[found], borda)
             condorcet(bounds, ranks, weights, order, points)
         fused = np.full(len(found), np.nan)
         fused[found] = points

@@ -91,7 +91,9 @@ class ReciprocalRankFuser(WeightedFuser):
     def _fuse(self, run, names):
         # What _prepare and _combine give, in one pass.
         columns = [
-            (run.column_ranks(name), weight) for name, weight in zip(names, self._weights(names).tolist()) if weight > 0
+            (np.ascontiguousarray(run.column_ranks(name), dtype=np.float64), weight)
+            for name, weight in zip(names, self._weights(names).tolist())
+            if weight > 0
         ]
         constant = float(self.rank_constant)
         totals = np.zeros(len(run.rows))
