@@ -5,8 +5,8 @@ Tuning fusion in one grid search
 Which retrievers to fuse, how, with what weights, and how to set each of them: all of these are parameters of one
 pipeline, and one ``GridSearchCV`` goes over them. Retrieval is not repeated where only the fuser changes.
 
-The claim of this example: what to fuse, and with what weights, matters far more than how. To treat three retrievers as
-equals costs several hundredths of nDCG; around the best weights the surface is flat.
+The claim of this example: under the best weights it matters little how one fuses, and around them the surface is flat.
+Under equal weights it matters: ranks forget how far apart documents were, so that a weak retriever does more harm.
 """
 
 # %%
@@ -79,8 +79,8 @@ figure.colorbar(points, ax=axes, label="nDCG@10 on the training queries")
 plt.show()
 
 # %%
-# On queries that the search has not seen, the tuned fusion is not significantly better at the top than the best
-# retriever alone, and has more of the relevant documents among its first hundred, for a reranker to find.
+# On queries that the search has not seen, the tuned fusion is not shown to be better at the top than the best retriever
+# alone. Its first hundred have somewhat more of the relevant documents, for a reranker to find.
 from sklrank.metrics import compare
 
 equals = pipe.set_params(fuser=ReciprocalRankFuser()).fit(train.queries)
