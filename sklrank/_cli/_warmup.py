@@ -92,7 +92,13 @@ def exercise():
     from sklrank.fusers._fuse import METHODS
     from sklrank.metrics import alpha_ndcg_score, compare, evaluate
     from sklrank.metrics._names import MEASURES
-    from sklrank.retrievers import BM25FRetriever, BM25Retriever, LanguageModelRetriever, TfidfRetriever
+    from sklrank.retrievers import (
+        BM25FRetriever,
+        BM25Retriever,
+        DenseRetriever,
+        LanguageModelRetriever,
+        TfidfRetriever,
+    )
     from sklrank.retrievers._ann import ranking_arrays
     from sklrank.retrievers._quantization import _frozen
 
@@ -119,6 +125,9 @@ def exercise():
 
     large = sparse.csr_array(np.random.default_rng(0).integers(1, 5, size=(1 << 16, 2)))  # pruning begins above 2 ** 15
     BM25Retriever(k=10).fit(large).predict(large[:1])
+
+    for dtype in ("float32", "float16", "int8", "binary"):
+        DenseRetriever(dtype=dtype).fit(np.eye(2)).predict(np.eye(2))
 
     # What proposes candidates to AnnRetriever is in extras; that it ranks them is not.
     candidates, vectors = np.zeros((2, 1), dtype=np.int64), _frozen(np.eye(2, dtype=np.float32))
