@@ -2,11 +2,11 @@
 Recall against bytes
 ====================
 
-A search by one query reads all vectors. Fewer bits are read faster, and lose documents; candidates that are scored again
-from the float vectors win them back.
+A search by one query reads all vectors. Fewer bits are read faster, and lose documents; candidates that are scored
+again from the float vectors win them back.
 
-The claim of this example: one byte a dimension loses nothing, and one bit a dimension, a thirty-second of the size, nearly
-nothing as soon as a few times more candidates are scored again. To drop dimensions instead costs more.
+The claim of this example: one byte a dimension loses nothing, and one bit a dimension, a thirty-second of the size,
+nearly nothing as soon as a few times more candidates are scored again. To drop dimensions instead costs more.
 """
 
 # %%
@@ -51,7 +51,7 @@ figure, axes = plt.subplots(layout="constrained")
 for name, points in curves.items():
     kept, sizes = zip(*points)
     axes.plot(sizes, kept, "o-", label=name)
-axes.set(xscale="log", xlabel="bytes a vector that the search reads", ylabel="share of the exact top 10", ylim=(0, 1.02))
+axes.set(xscale="log", xlabel="bytes a vector", ylabel="share of the exact top 10", ylim=(0, 1.02))
 axes.set_xticks([8, 32, 128, 512], labels=["8", "32", "128", "512"])
 axes.legend(loc="lower right", title="64, 128 and 256 dimensions")
 plt.show()
