@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from tokenizers import Tokenizer
 
@@ -389,13 +390,22 @@ def test_callbacks_hear_how_far_it_is(make):
 
 
 def test_a_grid_search_in_two_processes():
+    texts, labels = ["heat transfer", "laminar flow", "wing lift", "warm heat"] * 5, [0, 1, 1, 0] * 5
+    encoder = OnnxTextEncoder(text_model(), tokenizer=tokenizer()).fit()
+    search = GridSearchCV(
+        make_pipeline(encoder, NearestCentroid()), {"onnxtextencoder__pooling": ["mean", "cls"]}, cv=2
+    )
+    search.set_params(n_jobs=2, error_score="raise").fit(texts, labels)
+    assert search.best_params_ == {"onnxtextencoder__pooling": "mean"} and search.best_score_ == 1
+
+
+def test_a_retriever_tunes_its_encoder():
     corpus = Corpus({f"d{i}": text for i, text in enumerate(TEXTS * 3)})
-    queries = Queries({f"q{i}": text for i, text in enumerate(["heat", "flow plate", "wing", "it"] * 2)})
-    qrels = Qrels({f"q{i}": {"d0": 1, f"d{i}": 2} for i in range(8)})
+    queries = Queries({f"q{i}": text for i, text in enumerate(["heat", "flow plate", "wing", "it"])})
+    qrels = Qrels({f"q{i}": {"d0": 1, f"d{i}": 2} for i in range(4)})
     retriever = DenseRetriever(corpus, encoder=OnnxTextEncoder(text_model(), tokenizer=tokenizer()), k=5)
-    search = GridSearchCV(retriever, {"encoder__pooling": ["mean", "cls"]}, cv=2, n_jobs=2, error_score="raise")
-    search.fit(queries, qrels)
-    assert search.best_estimator_.predict(queries).shape == (8, 18)
+    search = GridSearchCV(retriever, {"encoder__pooling": ["mean", "cls"]}, cv=2, error_score="raise")
+    assert search.fit(queries, qrels).best_estimator_.predict(queries).shape == (4, 18)
 
 
 def test_from_a_repository(tmp_path):
