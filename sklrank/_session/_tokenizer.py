@@ -240,6 +240,11 @@ class FastTokenizer:
         encodings = self._encode(texts, add_special_tokens=False)
         return [np.array(encoding.ids[:limit], dtype=np.int64) for encoding in encodings]
 
+    def spans(self, texts):
+        """First and last character, and one, of each token of each text, without special tokens."""
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [encoding.offsets for encoding in encodings]
+
     def rows(self, texts, max_length, template=None):
         """Single texts as rows, cut to `max_length` tokens."""
         template = template or self.single
