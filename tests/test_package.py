@@ -76,7 +76,9 @@ def test_dependencies_are_few():
 
 def test_extras_are_named():
     extras = PROJECT["optional-dependencies"]
-    assert set(extras) == set("onnx onnx-gpu hub export lightgbm ann faiss qdrant torch dask plot test docs all".split())
+    assert set(extras) == set(
+        "onnx onnx-gpu hub export lightgbm ann faiss qdrant torch dask plot test docs all".split()
+    )
     everything = re.match(r"sklrank\[(.*)\]", extras["all"][0])[1].split(",")
     assert set(everything) == set(extras) - {"all", "docs", "onnx-gpu", "test"}
 
@@ -104,7 +106,7 @@ def test_only_validation_imports_private_names_of_scikit_learn(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sklrank" / "_kernels").glob("*.py")), ids=lambda path: path.name)
 def test_kernels_import_numpy_and_numba_only(path):
-    allowed = {"numpy", "numba", "math"}
+    allowed = {"numpy", "numba", "llvmlite", "math"}  # llvmlite is numba's own compiler
     names = set(imported_names(path))
     assert all(name.partition(".")[0] in allowed or name.startswith("sklrank._kernels") for name in names), names
 

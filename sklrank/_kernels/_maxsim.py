@@ -21,8 +21,9 @@ from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
+from sklrank._kernels._instructions import count_bits
 from sklrank._kernels._jit import kernel, part
 
 _HOST = get_host_cpu_features()
@@ -32,12 +33,18 @@ PANEL = 2 * _LANES  # query tokens of a tile
 _AHEAD = 4 * _ROWS  # how many tokens before they are needed they are asked for
 
 
-@intrinsic
-def _raise_maxima(typing_context, tokens, start, end, ahead, queries, panel, maxima):
+def _raise_maxima(tokens, start, end, ahead, queries, panel, maxima):
     """Raise the maxima of a panel to the similarities with `_ROWS` tokens from `start`, none from `end` on.
 
-    Meanwhile, as many tokens from `ahead` on are asked for.
+    In a kernel, as many tokens from `ahead` on are asked for meanwhile.
     """
+    own = maxima[panel * PANEL : (panel + 1) * PANEL]
+    np.maximum(own, (tokens[start : min(start + _ROWS, end)] @ queries[panel]).max(axis=0), out=own)
+
+
+@intrinsic
+def _tile(typing_context, tokens, start, end, ahead, queries, panel, maxima):
+    """What takes the place of `_raise_maxima` in a kernel."""
     arrays = ((tokens, 2), (queries, 3), (maxima, 1))
     if any(a != types.Array(types.float32, n, "C", readonly=not a.mutable) for a, n in arrays):
         return None
@@ -100,6 +107,13 @@ def _raise_maxima(typing_context, tokens, start, end, ahead, queries, panel, max
 
     int64 = types.int64
     return types.void(tokens, int64, int64, int64, queries, int64, maxima), generate
+
+
+@overload(_raise_maxima)
+def _(tokens, start, end, ahead, queries, panel, maxima):
+    return lambda tokens, start, end, ahead, queries, panel, maxima: _tile(
+        tokens, start, end, ahead, queries, panel, maxima
+    )
 
 
 @part
@@ -208,16 +222,6 @@ def panels(queries):
     return np.ascontiguousarray(filled.reshape(-1, PANEL, n_features).transpose(0, 2, 1))
 
 
-@intrinsic
-def _count_bits(typing_context, word):
-    """Number of ones in a uint64."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
-
-
 @kernel
 def maxsim_of_bits(codes, indptr, rows, queries, q_indptr, weights, n_features, scores):
     """Score documents for queries by one bit a feature, packed into words.
@@ -245,7 +249,7 @@ def maxsim_of_bits(codes, indptr, rows, queries, q_indptr, weights, n_features, 
             for w in range(codes.shape[1]):
                 code = codes[t, w]
                 for j in range(width):
-                    distances[j] += _count_bits(queries[w, j] ^ code)
+                    distances[j] += count_bits(queries[w, j] ^ code)
             for j in range(width):
                 nearest[j] = min(nearest[j], distances[j])
         for q in range(q_indptr.size - 1):
