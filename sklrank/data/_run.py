@@ -415,10 +415,10 @@ class Run(Pairs):
 
     def _with_old_score(self):
         """The same with the present score, where there is one, as a column named for the stage it came from."""
-        if self._scores is None:
+        name = self.name or "score"
+        if self._scores is None or name in self._columns:  # what has such a column keeps it, NaN included
             return self
         new = self._take_entries(slice(None), self._indptr, self._queries)
-        name = self.name or "score"
         new._columns[name] = self._scores.astype(np.float64)
         new._column_ranks[name] = np.arange(len(self._scores)) - np.repeat(self._indptr[:-1], np.diff(self._indptr)) + 1.0
         return new

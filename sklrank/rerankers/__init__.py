@@ -1,3 +1,5 @@
 """Rerankers: candidates → `Run`, ranked anew."""
 
-__all__ = []
+from sklrank.rerankers._cross_encoder import CrossEncoder, CrossEncoderReranker
+
+__all__ = ["CrossEncoder", "CrossEncoderReranker"]

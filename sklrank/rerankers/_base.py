@@ -218,7 +218,7 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     -------
     Run
     """
-    kept = run if (run.name or "score") in run.columns else run._with_old_score()
+    kept = run._with_old_score()
     slots, bounds = _slots(run, lengths)
     order = rank(bounds, scores, ties=run.rows[slots])
     entries = slots if order is None else slots[order]

@@ -1,0 +1,710 @@
+"""CrossEncoder: a model that reads query and document together. CrossEncoderReranker: the estimator."""
+
+import hashlib
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from copy import copy
+from numbers import Integral
+from os import PathLike
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
+from sklrank._session import Repository, TextModel, picklable
+from sklrank._session._source import Source
+from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
+from sklrank.data import Corpus, Queries, Run, StringArray
+from sklrank.rerankers._base import Reranker, document_texts, place, query_of_entries, query_texts
+from sklrank.rerankers._score_cache import ScoreCache
+
+_CONSTRAINTS = {
+    "model": [str, PathLike, bytes, HasMethods(["run", "get_inputs"])],
+    "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
+    "activation": [StrOptions({"auto", "identity", "sigmoid", "softmax"})],
+    "label": [Interval(Integral, 0, None, closed="left"), None],
+    "max_length": [Interval(Integral, 1, None, closed="left")],
+    "max_passage": [Interval(Integral, 1, None, closed="left"), None],
+    "stride": [Interval(Integral, 1, None, closed="left"), None],
+    "how": [StrOptions({"max", "first", "mean"})],
+    "device": [str],
+    "providers": [list, tuple, None],
+    "max_tokens_per_batch": [Interval(Integral, 1, None, closed="left"), None],
+    "cache": [Interval(Integral, 0, None, closed="left")],
+    "n_jobs": [Integral, None],
+}
+_DEFAULTS = {
+    "tokenizer": None,
+    "activation": "auto",
+    "label": None,
+    "max_length": 512,
+    "max_passage": None,
+    "stride": None,
+    "how": "max",
+    "device": "auto",
+    "providers": None,
+    "max_tokens_per_batch": None,
+    "cache": 1 << 18,
+    "n_jobs": None,
+}
+_WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache", "n_jobs"}  # on scores, by themselves
+_MOST_LABELS = 16  # beyond, an output is no head but a vector
+_N_HELD = 2  # models kept open though nobody holds them, between two tasks of a search
+_N_CACHES = 16  # models whose scores are kept
+
+_OPEN = weakref.WeakValueDictionary()
+_HELD = OrderedDict()
+_CACHES = OrderedDict()
+_LOCK = threading.Lock()
+
+
+class CrossEncoder:
+    """A model that reads a query and a document together, and says how well they fit.
+
+    This is the open model, for scoring pairs by hand; `CrossEncoderReranker` is the step of a pipeline.
+
+    Parameters
+    ----------
+    model : path, bytes or InferenceSession
+        The ONNX model: a file, its content, or one that is open. It takes ``input_ids`` and, where it has them,
+        ``attention_mask``, ``token_type_ids`` and ``position_ids``; it gives one number a row, or one for each label.
+    tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
+        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of queries
+        and a list of documents to one sequence of token ids each, special tokens included. ``None``: the
+        ``tokenizer.json`` beside the model, or in the folder above.
+    activation : {"auto", "identity", "sigmoid", "softmax"}, default="auto"
+        What is made of the model's output, the logits. "auto" leaves one number as it is, and makes probabilities of
+        several labels.
+    label : int, default=None
+        The label whose value is the score, of a model that has several; ``None``: the expected grade, labels being the
+        grades 0, 1, … The expected grade of two labels is the probability of the second.
+    max_length : int, default=512
+        Most tokens of a pair, special ones included. Of what is longer, the end of the document is cut off. A query
+        of more than half of that is cut there, with a warning.
+    max_passage : int, default=None
+        Read a document in passages of so many tokens, so that nothing of it is cut off; ``None``: in one piece.
+    stride : int, default=None
+        Tokens from the start of one passage to the start of the next; ``None``: `max_passage`, without overlap. The
+        last passage ends with the document, and is as long as the others.
+    how : {"max", "first", "mean"}, default="max"
+        The score of a document, from those of its passages; "first" reads no further than the first.
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+    providers : list, default=None
+        ONNX Runtime's execution providers, with their options, in the place of `device`.
+    max_tokens_per_batch : int, default=None
+        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
+        activations are scaled by the batch reads one pair at a time, so that no pair changes what becomes of another.
+    cache : int, default=262144
+        Most scores to keep, for the model, the query and the document; 0 keeps none. See Notes.
+    n_jobs : int, default=None
+        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+
+    Attributes
+    ----------
+    device : str
+        Where the model runs: "cpu", "cuda:0", …
+    n_labels : int
+        How many numbers it gives a pair.
+
+    See Also
+    --------
+    CrossEncoderReranker : Ranks the candidates of a pipeline.
+
+    Notes
+    -----
+    Scores are kept in the process, by the content of model, tokenizer, query and document and the settings that matter,
+    so that whoever opens the same model again finds them. Those of an open session, and with a tokenizer that is a
+    function, are kept as long as this object is.
+
+    Examples
+    --------
+    >>> from sklrank.rerankers import CrossEncoder
+    >>> model = CrossEncoder.from_file("cross-encoder.onnx", tokenizer="tokenizer.json")
+    >>> model.score_batch([("heat flow", "laminar flow"), ("heat flow", "cold wing")]).round(2)
+    array([ 1.68, -2.05])
+    >>> print(model.rank("heat flow", ["cold wing", "laminar flow", "heat"], k=2))
+    heat flow
+      1  1  1.68336  laminar flow
+      2  2  1.19339  heat
+    """
+
+    @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+    def __init__(
+        self,
+        model,
+        *,
+        tokenizer=None,
+        activation="auto",
+        label=None,
+        max_length=512,
+        max_passage=None,
+        stride=None,
+        how="max",
+        device="auto",
+        providers=None,
+        max_tokens_per_batch=None,
+        cache=1 << 18,
+        n_jobs=None,
+    ):
+        self._settings = {
+            "model": model,
+            "tokenizer": tokenizer,
+            "activation": activation,
+            "label": label,
+            "max_length": max_length,
+            "max_passage": max_passage,
+            "stride": stride,
+            "how": how,
+            "device": device,
+            "providers": providers,
+            "max_tokens_per_batch": max_tokens_per_batch,
+            "cache": cache,
+            "n_jobs": n_jobs,
+        }
+        self._start()
+
+    @classmethod
+    def from_file(cls, path, *, tokenizer=None, **settings):
+        """Open a model from a file.
+
+        Parameters
+        ----------
+        path : path
+            The ONNX file.
+        tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
+            Its tokenizer; ``None``: the ``tokenizer.json`` beside it.
+        **settings : dict
+            The other parameters of the class.
+
+        Returns
+        -------
+        CrossEncoder
+        """
+        return cls(path, tokenizer=tokenizer, **settings)
+
+    @classmethod
+    def from_bytes(cls, data, *, tokenizer, **settings):
+        """Open a model from its bytes.
+
+        Parameters
+        ----------
+        data : bytes
+            Content of the ONNX file.
+        tokenizer : tokenizers.Tokenizer, path, bytes or callable
+            Its tokenizer.
+        **settings : dict
+            The other parameters of the class.
+
+        Returns
+        -------
+        CrossEncoder
+        """
+        return cls(bytes(data), tokenizer=tokenizer, **settings)
+
+    @classmethod
+    def from_hub(cls, repository, *, file="onnx/model.onnx", revision=None, **settings):
+        """Open a model on the Hugging Face hub, with its tokenizer and its maximum length.
+
+        Parameters
+        ----------
+        repository : str
+            "organization/name", or a folder that is laid out like a repository.
+        file : str, default="onnx/model.onnx"
+            Path of the ONNX model within.
+        revision : str, default=None
+            Branch, tag or commit. None is what the main branch is now.
+        **settings : dict
+            Parameters of the class, in the place of what the repository says.
+
+        Returns
+        -------
+        CrossEncoder
+        """
+        return cls(**_of_repository(repository, file, revision, settings))
+
+    @classmethod
+    def _shared(cls, settings):
+        """The model with these settings, which is opened where nobody has it open."""
+        source = Source(settings["model"])
+        others = tuple((name, repr(settings[name])) for name in sorted(_DEFAULTS) if name != "tokenizer")
+        key = (os.getpid(), source.key, _tokenizer_key(settings["tokenizer"]), others)
+        with _LOCK:
+            opened = _OPEN.get(key)
+            if opened is None:
+                opened = _OPEN[key] = cls(**settings)  # holds what the ids in the key are of
+            _HELD[key] = opened
+            _HELD.move_to_end(key)
+            while len(_HELD) > _N_HELD:
+                _HELD.popitem(last=False)
+        return opened
+
+    def _start(self):
+        of = self._settings
+        if of["stride"] is not None and (of["max_passage"] is None or of["stride"] > of["max_passage"]):
+            raise ValueError(
+                f"stride={of['stride']} is the way from one passage to the next, no more than max_passage, which is "
+                f"{of['max_passage']}"
+            )
+        model = TextModel(
+            of["model"],
+            of["tokenizer"],
+            device=of["device"],
+            providers=of["providers"],
+            n_jobs=of["n_jobs"],
+            max_length=of["max_length"],
+        )
+        if of["max_passage"] is not None and not hasattr(model.tokenizer, "spans"):
+            raise ValueError("max_passage= needs a tokenizer that tells where tokens stand; a function does not")
+        self.device = model.device
+        self._output, self.n_labels = self._head(model)
+        self._activation = self._checked_activation(model)
+        self._scores = self._cache_of(model)
+        self._model = model
+
+    def _head(self, model):
+        """Name of the output that holds the scores, and how many labels it has."""
+        names = list(model.open.outputs)
+        model._check_vocabulary()
+        values = next(iter(model.pair_batches(["a"], ["a b c"], names))).outputs
+        fits = {n: v.shape[-1] if v.ndim == 2 else 1 for n, v in zip(names, values) if v.ndim < 3 and v.dtype.kind == "f"}
+        if not fits:
+            found = ", ".join(f"{name} of shape {value.shape} and {value.dtype}" for name, value in zip(names, values))
+            raise ValueError(
+                "a cross-encoder gives one number a pair, or one for each label; of one pair the model makes "
+                f"{found}. {model.open.signature()}"
+            )
+        name = "logits" if "logits" in fits else next(iter(fits))
+        if fits[name] > _MOST_LABELS and self._settings["label"] is None:
+            raise ValueError(
+                f"the model gives {fits[name]} numbers a pair, which looks like a vector, not like the score of a "
+                f"cross-encoder; if they are labels, say label=. {model.open.signature()}"
+            )
+        return name, fits[name]
+
+    def _checked_activation(self, model):
+        label, activation = self._settings["label"], self._settings["activation"]
+        if label is not None and label >= self.n_labels:
+            raise ValueError(f"label={label}, and the labels of {model.open.description} are 0 to {self.n_labels - 1}")
+        if activation == "auto":
+            return "identity" if self.n_labels == 1 else "softmax"
+        if activation == "softmax" and self.n_labels == 1:
+            raise ValueError("activation='softmax' of one number is always 1: take 'sigmoid', or 'auto'")
+        if activation != "softmax" and self.n_labels > 1 and label is None:
+            raise ValueError(
+                f"activation={activation!r} makes no probabilities of {self.n_labels} labels, of which to expect a "
+                "grade: say label=, or take 'softmax'"
+            )
+        return activation
+
+    def _cache_of(self, model):
+        tokenizer = model.tokenizer.fingerprint
+        if tokenizer is None or model.source.session is not None:
+            return ScoreCache()
+        settings = tuple((name, value) for name, value in self._settings.items() if name not in _WITHOUT_EFFECT)
+        key = (model.source.key, tokenizer, model.device, settings)
+        with _CACHES_LOCK:
+            cache = _CACHES.setdefault(key, ScoreCache())
+            _CACHES.move_to_end(key)
+            while len(_CACHES) > _N_CACHES:
+                _CACHES.popitem(last=False)
+        return cache
+
+    def score(self, query, document):
+        """How well a document fits a query.
+
+        Parameters
+        ----------
+        query : str
+        document : str
+
+        Returns
+        -------
+        float
+        """
+        return float(self.score_batch([(query, document)])[0])
+
+    def score_batch(self, pairs):
+        """How well documents fit queries, pair by pair.
+
+        Parameters
+        ----------
+        pairs : iterable of (str, str)
+            Query and document of each.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_pairs,)
+        """
+        pairs = list(pairs)
+        for pair in pairs:
+            if isinstance(pair, str) or len(pair) != 2:
+                raise ValueError(f"pairs are tuples of query and document, got {pair!r:.60}")
+        each = np.arange(len(pairs))
+        return self._score_pairs([query for query, _ in pairs], [document for _, document in pairs], each, each)
+
+    def rank(self, query, documents, k=None):
+        """Rank documents for a query.
+
+        Parameters
+        ----------
+        query : str
+            The query.
+        documents : list of str, dict, Corpus or whatever one is made from
+            The documents.
+        k : int, default=None
+            How many to keep; ``None``: all.
+
+        Returns
+        -------
+        Run
+            Of one query; it prints as a ranking with texts.
+        """
+        if not isinstance(query, str):
+            raise TypeError(f"rank takes one query, a str, got {type(query).__name__}")
+        if k is not None and (not isinstance(k, Integral) or k < 1):
+            raise ValueError(f"k={k!r} is not how many documents to keep, an int of at least 1")
+        corpus = documents if isinstance(documents, Corpus) else Corpus(documents)
+        rows = np.arange(len(corpus))
+        run = Run.from_ragged(np.array([0, len(rows)]), rows, None, queries=Queries([query]), corpus=corpus)
+        texts = corpus.text().tolist() if len(corpus) else []
+        scores = self._score_pairs([query], texts, np.zeros_like(rows), rows)
+        return place(run, np.array([len(rows)]), scores, CrossEncoderReranker._stage, k=k)
+
+    def _score_pairs(self, queries, documents, first, second, report=None):
+        """Scores of the pairs ``(queries[first[i]], documents[second[i]])``."""
+        asked, read = _digests(queries, "query"), _digests(documents, "document")
+        first, second = first.tolist(), second.tolist()
+
+        def make(chosen):
+            told = None if report is None else lambda done: report(len(first) - len(chosen) + done)
+            return self._run([queries[first[i]] for i in chosen], [documents[second[i]] for i in chosen], told)
+
+        keys = [(asked[i], read[j]) for i, j in zip(first, second)]
+        return self._opened()._scores.get(keys, make, self._settings["cache"])
+
+    def _run(self, queries, documents, report):
+        """Scores of pairs, by the model."""
+        if self._settings["max_passage"] is None:
+            return self._read(queries, documents, report)
+        distinct = list(dict.fromkeys(documents))
+        passages = dict(zip(distinct, map(self._split, distinct, self._model.tokenizer.spans(distinct))))
+        parts = [passages[document] for document in documents]
+        counts = list(map(len, parts))
+        starts = np.cumsum([0, *counts[:-1]])
+        told = None if report is None else lambda done: report(done * len(documents) // sum(counts))
+        asked = [query for query, n in zip(queries, counts) for _ in range(n)]
+        scores = self._read(asked, [part for one in parts for part in one], told)
+        if self._settings["how"] == "mean":
+            return np.add.reduceat(scores, starts) / counts
+        return np.maximum.reduceat(scores, starts)
+
+    def _split(self, document, spans):
+        """Passages of a document, of whose tokens the characters are known."""
+        n, stride = self._settings["max_passage"], self._settings["stride"]
+        if len(spans) <= n:
+            return [document]
+        starts = [0] if self._settings["how"] == "first" else [*range(0, len(spans) - n, stride or n), len(spans) - n]
+        return [document[spans[start][0] : spans[start + n - 1][1]] for start in starts]
+
+    def _read(self, queries, documents, report):
+        scores = np.empty(len(queries))
+        for batch in self._model.pair_batches(
+            queries,
+            documents,
+            [self._output],
+            max_tokens=self._settings["max_tokens_per_batch"],
+            report=report,
+        ):
+            scores[batch.indices] = self._activated(batch.outputs[0])
+        return scores
+
+    def _activated(self, logits):
+        """One number a pair."""
+        logits = logits.reshape(len(logits), -1).astype(np.float64)
+        values = {"identity": np.asarray, "sigmoid": expit, "softmax": _softmax}[self._activation](logits)
+        label = self._settings["label"]
+        if self.n_labels == 1:
+            return values[:, 0]
+        return values @ np.arange(self.n_labels) if label is None else values[:, label]
+
+    def _opened(self):
+        """This model, opened anew after unpickling."""
+        if not hasattr(self, "_model"):
+            with _LOCK:
+                if not hasattr(self, "_model"):
+                    self._start()
+        return self
+
+    def __getstate__(self):
+        return {"_settings": {**self._settings, "model": picklable(self._settings["model"])}}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __repr__(self):
+        self._opened()
+        labels = "one score" if self.n_labels == 1 else f"{self.n_labels} labels"
+        return f"<CrossEncoder: {self._model.open.description} on {self.device}, {labels}>"
+
+
+_CACHES_LOCK = threading.Lock()
+
+
+class CrossEncoderReranker(CallbackSupportMixin, Reranker):
+    """Rank candidates by a cross-encoder, a model that reads query and document together.
+
+    The most exact of the usual models, and the slowest: each candidate of each query is a run of the model. All pairs of
+    a call are read in batches of like length, across queries.
+
+    Parameters
+    ----------
+    model : path, bytes, InferenceSession or CrossEncoder
+        The ONNX model: a file, its content, or one that is open; or a `CrossEncoder`, which brings the settings that it
+        has, so that they are not given again.
+    tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
+        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of queries
+        and a list of documents to one sequence of token ids each, special tokens included. ``None``: the
+        ``tokenizer.json`` beside the model, or in the folder above.
+    depth : int, default=None
+        How many candidates of each query to score, the first ones; ``None``: all.
+    tail : {"drop", "keep"}, default="drop"
+        What becomes of the others: they are left out, or stand below in their order.
+    k : int, default=None
+        How many documents to keep for each query; ``None``: all.
+    activation : {"auto", "identity", "sigmoid", "softmax"}, default="auto"
+        What is made of the model's output, the logits. "auto" leaves one number as it is, and makes probabilities of
+        several labels.
+    label : int, default=None
+        The label whose value is the score, of a model that has several; ``None``: the expected grade, labels being the
+        grades 0, 1, … The expected grade of two labels is the probability of the second.
+    field : str or list of str, default=None
+        Columns of the corpus to read. ``None``: title and text joined by a space where both exist.
+    max_length : int, default=512
+        Most tokens of a pair, special ones included. Of what is longer, the end of the document is cut off. A query
+        of more than half of that is cut there, with a warning.
+    max_passage : int, default=None
+        Read a document in passages of so many tokens, so that nothing of it is cut off; ``None``: in one piece.
+    stride : int, default=None
+        Tokens from the start of one passage to the start of the next; ``None``: `max_passage`, without overlap. The
+        last passage ends with the document, and is as long as the others.
+    how : {"max", "first", "mean"}, default="max"
+        The score of a document, from those of its passages; "first" reads no further than the first.
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+    providers : list, default=None
+        ONNX Runtime's execution providers, with their options, in the place of `device`.
+    max_tokens_per_batch : int, default=None
+        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
+        activations are scaled by the batch reads one pair at a time, so that no pair changes what becomes of another.
+    cache : int, default=262144
+        Most scores to keep, for the model, the query and the document; 0 keeps none.
+    n_jobs : int, default=None
+        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+    verbose : bool, default=False
+        Whether to print how far it is.
+
+    Attributes
+    ----------
+    device_ : str
+        Where the model runs: "cpu", "cuda:0", …
+    model_ : CrossEncoder
+        The open model.
+
+    See Also
+    --------
+    CrossEncoder : The model by itself.
+    DenseReranker : Compares vectors of query and document, which is faster.
+    CascadeReranker : Cheap rerankers first, so that this one reads less.
+
+    Notes
+    -----
+    Nothing is learned: `fit` opens the model, and `transform` of an unfitted reranker does so, too. A pickle holds the
+    path or the bytes of the model.
+
+    *Scores are kept* in the process, by the content of model, query and document, so that a search over `depth`, a
+    blend behind, or retrievers before never scores a pair twice.
+
+    *To blend* them with the scores that the candidates had, put a `ScoreFuser` behind: both are columns.
+
+    Equal scores go by row, and the order does not depend on the other queries, on `n_jobs`, or on the batches, up to the
+    last bits of a model in floating point.
+
+    References
+    ----------
+    Nogueira and Cho, "Passage re-ranking with BERT", 2019. Dai and Callan, "Deeper text understanding for IR with
+    contextual neural language modeling", SIGIR 2019 (passages).
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklrank import Corpus
+    >>> from sklrank.rerankers import CrossEncoderReranker
+    >>> from sklrank.retrievers import BM25Retriever
+    >>> corpus = Corpus(["heat", "laminar flow", "heat transfer", "cold wing"])
+    >>> reranker = CrossEncoderReranker("cross-encoder.onnx", tokenizer="tokenizer.json", depth=10)
+    >>> pipe = make_pipeline(BM25Retriever(corpus), reranker).fit(["heat flow"])
+    >>> run = pipe.predict(["heat flow"])
+    >>> run.docids, run.columns
+    ([['1', '0', '2']], ('bm25', 'cross_encoder'))
+    """
+
+    _stage = "cross_encoder"
+
+    _parameter_constraints: dict = {
+        **Reranker._parameter_constraints,
+        **_CONSTRAINTS,
+        "model": [*_CONSTRAINTS["model"], CrossEncoder],
+        "field": "no_validation",
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model,
+        *,
+        tokenizer=None,
+        depth=None,
+        tail="drop",
+        k=None,
+        activation="auto",
+        label=None,
+        field=None,
+        max_length=512,
+        max_passage=None,
+        stride=None,
+        how="max",
+        device="auto",
+        providers=None,
+        max_tokens_per_batch=None,
+        cache=1 << 18,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.depth = depth
+        self.tail = tail
+        self.k = k
+        self.activation = activation
+        self.label = label
+        self.field = field
+        self.max_length = max_length
+        self.max_passage = max_passage
+        self.stride = stride
+        self.how = how
+        self.device = device
+        self.providers = providers
+        self.max_tokens_per_batch = max_tokens_per_batch
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @classmethod
+    def from_hub(cls, repository, *, file="onnx/model.onnx", revision=None, **parameters):
+        """Make a reranker of a model on the Hugging Face hub, with its tokenizer and its maximum length.
+
+        Parameters
+        ----------
+        repository : str
+            "organization/name", or a folder that is laid out like a repository.
+        file : str, default="onnx/model.onnx"
+            Path of the ONNX model within.
+        revision : str, default=None
+            Branch, tag or commit. None is what the main branch is now; the commit makes a program repeatable.
+        **parameters : dict
+            Parameters of the reranker, in the place of what the repository says.
+
+        Returns
+        -------
+        CrossEncoderReranker
+        """
+        return cls(**_of_repository(repository, file, revision, parameters))
+
+    @with_callbacks
+    def transform(self, X):
+        """Rank the first candidates of each query anew.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates, with a corpus and the texts of the queries.
+
+        Returns
+        -------
+        Run
+            Best first, equal scores by row. The score that the candidates had is a column, and so is the new one.
+        """
+        return super().transform(X)
+
+    def _settings(self):
+        return {name: getattr(self, name) for name in ("model", *_DEFAULTS)}
+
+    def _open(self):
+        settings = self._settings()
+        if isinstance(self.model, CrossEncoder):
+            given = [name for name, default in _DEFAULTS.items() if settings[name] != default]
+            if given:
+                raise ValueError(
+                    f"model is a CrossEncoder, which has settings of its own; {', '.join(given)} goes to it, not here"
+                )
+            model = self.model._opened()
+        else:
+            model = CrossEncoder._shared(settings)
+        self.model_, self.device_, self._opened_with = model, model.device, settings
+
+    def _score(self, candidates):
+        if getattr(self, "_opened_with", None) != self._settings():
+            self._open()
+        texts, which = document_texts(candidates, self.field)
+        queries = query_texts(candidates)
+        with progress(self, "scored", len(which), verbose=self.verbose, what="pairs") as report:
+            return self.model_._score_pairs(queries, texts, query_of_entries(candidates), which, report)
+
+    def __sklearn_clone__(self):
+        bare = copy(self)  # open models and tokenizers are shared, not copied
+        bare.model = bare.tokenizer = None
+        cloned = super(CrossEncoderReranker, bare).__sklearn_clone__()
+        return cloned.set_params(model=self.model, tokenizer=self.tokenizer)
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        for name in ("model_", "device_", "_opened_with"):  # opened anew on the other side
+            state.pop(name, None)
+        state["model"] = picklable(self.model)
+        return state
+
+
+def _of_repository(repository, file, revision, parameters):
+    """Parameters that a repository states."""
+    source = Repository.fetch(repository, file, revision)
+    settings = {"model": source.path(file)}
+    if "tokenizer" not in parameters:
+        settings["tokenizer"] = source.tokenizer
+    if (max_length := source.max_length()) is not None:
+        settings["max_length"] = max_length
+    return {**settings, **parameters}
+
+
+def _tokenizer_key(tokenizer):
+    """What tells a tokenizer from others within a process, as long as whoever opened it lives."""
+    if isinstance(tokenizer, bytes):
+        return hashlib.blake2b(tokenizer, digest_size=16).digest()
+    if isinstance(tokenizer, (str, PathLike)) and os.path.isfile(tokenizer):
+        stat = os.stat(tokenizer)
+        return os.path.realpath(tokenizer), stat.st_mtime_ns, stat.st_size
+    return tokenizer if tokenizer is None else id(tokenizer)
+
+
+def _digests(texts, what):
+    StringArray.from_strings(texts, what=what)  # raises for what is no text
+    return [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
+
+
+def _softmax(logits):
+    return softmax(logits, axis=1)
