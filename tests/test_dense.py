@@ -243,8 +243,8 @@ def test_products_of_integers_are_exact_in_every_batch(clouds):
         codes = Int8Codes(documents, metric)
         operands = [codes.prepare(queries[a:b])[0] for a, b in ((0, 60), (0, 3))]
         many, few = (np.empty((n, len(documents)), dtype=np.float32) for n in (60, 3))
-        codes.fill(operands[0], slice(None), many)
-        codes.fill(operands[1], slice(None), few)
+        codes.fill(operands[0], slice(None), many, documents)
+        codes.fill(operands[1], slice(None), few, documents)
         assert many[:3].tobytes() == few.tobytes()
     out = np.empty((2, 50), dtype=np.float32)
     q, d = rng.integers(-300, 300, size=(2, 37)), rng.integers(-127, 128, size=(50, 37))
@@ -275,7 +275,7 @@ def test_codes_are_near_their_vectors(clouds, metric):
     documents, queries = clouds
     codes = Int8Codes(documents, metric)
     out = np.empty((60, 3000), dtype=np.float32)
-    codes.fill(codes.prepare(queries)[0], slice(None), out)
+    codes.fill(codes.prepare(queries)[0], slice(None), out, documents)
     exact = queries @ documents.T
     if metric == "euclidean":
         exact -= (documents**2).sum(axis=1) / 2
@@ -283,7 +283,7 @@ def test_codes_are_near_their_vectors(clouds, metric):
     assert min(agree) > (0.98 if metric == "cosine" else 0.9999)
     half = FloatCodes(documents, metric, half=True)
     operand, slacks = half.prepare(queries)
-    half.fill(operand, slice(None), out)
+    half.fill(operand, slice(None), out, documents)
     assert (np.abs(out - exact) <= slacks[:, None] + 1e-4).all()
 
 

@@ -56,13 +56,16 @@ class FloatCodes:
         lengths = _lengths(vectors)
         self._longest = lengths.max()
         # What a product is short of, to be ordered as the distance is: half the square of the document's length.
-        self.halves = (lengths**2 / 2).astype(np.float32) if metric == "euclidean" else None
+        with np.errstate(over="ignore"):  # told with the first queries
+            self.halves = (lengths**2 / 2).astype(np.float32) if metric == "euclidean" else None
         self._error = 0.0
         self._unit = np.float32(1)
-        self.stored = _frozen(vectors)
+        self._bytes = 4 * vectors.shape[1] + (0 if self.halves is None else 4)
+        self.stored = None  # the vectors themselves
         if half:
+            self._bytes -= 2 * vectors.shape[1]
             # A power of 2, so that dividing by it rounds nothing and the largest component is about 1.
-            self._unit = np.float32(2.0 ** np.ceil(np.log2(max(np.abs(vectors).max(), 1e-30))))
+            self._unit = np.float32(2.0 ** np.ceil(np.log2(max(vectors.max(), -vectors.min(), 1e-30))))
             self.stored = np.empty(vectors.shape, dtype=np.float16)
             for where, block in _blocks(vectors):
                 self.stored[where] = block / self._unit
@@ -73,7 +76,7 @@ class FloatCodes:
     @property
     def bytes_per_vector(self):
         """Bytes that are read of each document."""
-        return self.stored.itemsize * self.stored.shape[1] + (0 if self.halves is None else 4)
+        return self._bytes
 
     def prepare(self, queries, product_rounding=0.0):
         """Queries as `fill` takes them, and how far its scores may be from the exact ones.
@@ -96,14 +99,11 @@ class FloatCodes:
 
     def converts(self, n_queries):
         """Whether `fill` copies what it reads."""
-        return self.stored.dtype == np.float16
+        return self.stored is not None
 
-    def fill(self, operand, where, out):
+    def fill(self, operand, where, out, vectors):
         """Compute scores of the documents `where`, a slice or rows."""
-        block = self.stored[where]
-        if block.dtype == np.float16:
-            codes, block = block.view(np.uint16), np.empty(block.shape, dtype=np.float32)
-            widen(codes, block)
+        block = vectors[where] if self.stored is None else _widened(_frozen(self.stored[where]))
         np.matmul(operand, block.T, out=out)
         if self.halves is not None:
             out -= self.halves[where]
@@ -173,10 +173,10 @@ class Int8Codes:
         """Whether `fill` copies what it reads."""
         return n_queries >= _FEW
 
-    def fill(self, operand, where, out):
+    def fill(self, operand, where, out, vectors):
         """Compute scores of the documents `where`, a slice or rows."""
         queries, scales, shifts = operand
-        block = self.stored[where]
+        block = _frozen(self.stored[where])
         if queries.dtype == np.int16:
             dot_int8(queries, block, out)
         else:
@@ -225,12 +225,19 @@ class BinaryCodes:
         """Whether `fill` copies what it reads."""
         return False
 
-    def fill(self, operand, where, out):
+    def fill(self, operand, where, out, vectors):
         """Compute scores of the documents `where`, a slice or rows."""
         if isinstance(where, slice):
             agree_binary(operand, self.stored, where.start, out)
         else:
             agree_binary(operand, _frozen(np.ascontiguousarray(self.stored[:, where])), 0, out)
+
+
+def _widened(halves):
+    """Half precision as single precision, which NumPy is slow at."""
+    vectors = np.empty(halves.shape, dtype=np.float32)
+    widen(halves.view(np.uint16), vectors)
+    return vectors
 
 
 def _pack(bits):
@@ -313,7 +320,7 @@ def _search_panel(codes, vectors, queries, metric, k, n_candidates, rows, masks,
         stop = min(start + width, n)
         own = np.arange(start, stop) if rows is None else rows[start:stop]
         scores = buffer[: m * (stop - start)].reshape(m, stop - start)
-        codes.fill(operand, slice(start, stop) if rows is None else own, scores)
+        codes.fill(operand, slice(start, stop) if rows is None else own, scores, vectors)
         select(
             scores, own, masks, mask_of, n_candidates, slacks, queries, vectors, euclidean, squares, thetas, pending,
             counts, best, found, keys,
