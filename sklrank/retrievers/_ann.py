@@ -328,7 +328,10 @@ class AnnRetriever(VectorRetriever):
         """Make scores of distances in single precision, and bring into order what these do not tell apart."""
         counts[:] = np.count_nonzero(rows >= 0, axis=1)
         # The rounding of the sum, of either metric, and of 1 minus it.
-        slacks = 2 * self._codes().prepare(queries)[1] + 2.0**-22
+        if self.metric == "cosine":
+            slacks = np.full(len(queries), (queries.shape[1] + 8) * 2.0**-23 + 2.0**-22)
+        else:
+            slacks = 2 * self._codes().prepare(queries)[1] + 2.0**-22
         vectors, queries, euclidean = _frozen(self.vectors_), _frozen(queries), self.metric == "euclidean"
 
         def work(start, stop):
