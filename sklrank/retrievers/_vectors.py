@@ -1,6 +1,7 @@
 """What retrievers over dense vectors have in common."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -50,8 +51,18 @@ class VectorRetriever(CorpusRetriever):
         self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder, report=report)
         if self.encoder is None:
             self.n_features_in_ = self.encoded_.output.shape[1]
-        self._vectors_key = ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
+        self.__dict__.pop("_vectors_key", None)
         self.vectors_ = self.corpus_.cached(self._vectors_key, self._make_vectors)
+
+    @cached_property
+    def _vectors_key(self):
+        """What the vectors depend on beside the corpus."""
+        return ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_vectors_key", None)  # which may hold the code of a function
+        return state
 
     def _make_vectors(self):
         return _prepare(self.encoded_.output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
