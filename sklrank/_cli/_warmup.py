@@ -86,8 +86,9 @@ def exercise():
 
     from sklrank import Qrels, Run
     from sklrank._kernels._candidates import rank_candidates, settle_ties
+    from sklrank.data import TokenVectors
     from sklrank.datasets import load_scifact
-    from sklrank.encoders import TermVectorizer
+    from sklrank.encoders import MuveraEncoder, TermVectorizer
     from sklrank.fusers import ProbabilisticFuser, diagnose, fuse
     from sklrank.fusers._fuse import METHODS
     from sklrank.metrics import alpha_ndcg_score, compare, evaluate
@@ -97,6 +98,9 @@ def exercise():
         BM25Retriever,
         DenseRetriever,
         LanguageModelRetriever,
+        LateInteractionRetriever,
+        RM3Retriever,
+        SparseRetriever,
         TfidfRetriever,
     )
     from sklrank.retrievers._ann import ranking_arrays
@@ -126,8 +130,16 @@ def exercise():
     large = sparse.csr_array(np.random.default_rng(0).integers(1, 5, size=(1 << 16, 2)))  # pruning begins above 2 ** 15
     BM25Retriever(k=10).fit(large).predict(large[:1])
 
+    weights = counts.astype(np.float32)
+    for dtype in ("float32", "uint8"):
+        SparseRetriever(dtype=dtype).fit(weights).predict(weights[:5])
+    SparseRetriever(k=10, dtype="uint8").fit(large).predict(large[:1])
+    tokens = TokenVectors.from_list([np.eye(8)[:4], np.eye(8)])
     for dtype in ("float32", "float16", "int8", "binary"):
         DenseRetriever(dtype=dtype).fit(np.eye(2)).predict(np.eye(2))
+        LateInteractionRetriever(dtype=dtype, pool_factor=2).fit(tokens).predict(tokens)
+    MuveraEncoder().fit_transform(tokens)
+    RM3Retriever(BM25Retriever(data.corpus)).fit(queries).predict(queries)
 
     # What proposes candidates to AnnRetriever is in extras; that it ranks them is not.
     candidates, vectors = np.zeros((2, 1), dtype=np.int64), _frozen(np.eye(2, dtype=np.float32))
