@@ -127,6 +127,13 @@ def test_neither_batch_nor_threads_nor_form_change_a_bit(clouds, metric, dtype, 
     assert same(pickle.loads(pickle.dumps(retriever)).predict(queries), run)
 
 
+def test_many_queries_are_searched_in_several_parts():
+    rng = np.random.default_rng(0)
+    documents, queries = (rng.integers(-2, 3, size=(n, 5)).astype(np.float32) for n in (300, 1100))
+    check(queries, documents, "dot", 4)
+    check(queries, documents, "euclidean", 4, n_jobs=2)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_rounding_cannot_tell_apart_is_settled(metric):
     rng = np.random.default_rng(1)
