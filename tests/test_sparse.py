@@ -13,9 +13,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from sklrank import Corpus, Qrels, Queries
+from sklrank._kernels._search import LINEAR
 from sklrank.data import TokenVectors
 from sklrank.metrics import get_scorer
 from sklrank.retrievers import RM3Retriever, SparseRetriever
+from sklrank.retrievers._index import Impacts, Index, Segment, Weighting
 
 TEXTS = ["heat flows", "cold rests", "", "thermal conduction", "heat conduction in metal", "heat flows"]
 
@@ -88,6 +90,31 @@ def test_pruning_is_exact(dtype):
     if dtype == "uint8":
         documents = kept(documents)
     assert_is_the_product(retriever.predict(queries), documents, queries, 50)
+
+
+@pytest.mark.parametrize("cuts", [(), (3, 90)])
+@pytest.mark.parametrize("n_documents", [7, 200])
+def test_rows_of_frequent_terms_change_not_a_bit(n_documents, cuts):
+    # Terms in 2 to 90 % of the documents; most have rows, and queries have from none to seven of these.
+    rng = np.random.default_rng(n_documents)
+    held = rng.random((n_documents, 12)) < np.geomspace(0.02, 0.9, 12)
+    matrix = rng.exponential(size=held.shape) * held
+    matrix[::5] = matrix[0]  # ties
+    matrix = sp.csr_array(matrix)
+    edges = [0, *(cut for cut in cuts if cut < n_documents), n_documents]
+    index = Index([Segment.from_matrix(a, matrix[a:b], np.float32) for a, b in zip(edges[:-1], edges[1:])], 12)
+    queries = sp.random_array((40, 12), density=0.5, rng=rng, format="csr")
+    queries.data[::9] = 1e-30
+    terms = queries.indptr.astype(np.int64), queries.indices.astype(np.uint32), queries.data.astype(np.float32)
+    masks = (rng.random((2, n_documents)) < 0.5).astype(np.uint8)
+    mask_of = rng.integers(-1, 2, size=40)
+    ones = np.ones(12), [np.ones(len(segment.lengths)) for segment in index.segments]
+    with_rows, without = (Impacts(index, Weighting(LINEAR, *ones, rows=rows)) for rows in (True, False))
+    assert not with_rows._is_small(*with_rows.order(*terms)[:2]).all()
+    for k in (1, 3, 20, 1000):
+        for filters in ((masks[:0], mask_of[:0]), (masks, mask_of)):
+            found = [impacts.search(*terms, k, *filters, None) for impacts in (with_rows, without)]
+            assert all(np.array_equal(a, b) for a, b in zip(*found))
 
 
 def test_queries_and_documents_come_in_any_form():

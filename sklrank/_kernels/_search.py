@@ -28,6 +28,8 @@ _WINDOW = 1 << 16  # documents accumulated at a time
 _BLOCK = 64  # sums looked at together
 _FREQUENT = 16  # a term of more than one document in so many has codes
 _MOST_CODED = 256
+_IN_ROWS = 6  # a term of more than one document in so many has a row of impacts, where there are rows
+_GROUP = 16  # sums of which `search_rows` looks at the largest
 _STEPS = 254.9  # a little less than 255, so that rounding never leaves a byte
 _BUCKETS = 2048
 _UNTOUCHED = np.int32(-(2**31))  # the bits of -0.0
@@ -81,6 +83,17 @@ def fill_codes(terms, term_indptr, docs, impacts, maxima, code_of, codes):
                     codes[row, docs[p]] = np.uint8(np.ceil(impacts[p] * _STEPS / maxima[t]))
 
 
+@kernel
+def fill_rows(terms, term_indptr, docs, impacts, row_of, rows):
+    """Set the rows of those of `terms` that have some; see `row_table`."""
+    for i in range(terms.size):
+        t = terms[i]
+        row = row_of[t]
+        if row >= 0:
+            for p in range(term_indptr[t], term_indptr[t + 1]):
+                rows[row, docs[p]] = impacts[p]
+
+
 def order_terms(indptr, terms, weights, sizes):
     """Merge the repeated terms of each query and order them: rarest first, then by number.
 
@@ -102,7 +115,7 @@ def order_terms(indptr, terms, weights, sizes):
     queries = np.arange(indptr.size)
     owners = queries[:-1].repeat(indptr[1:] - indptr[:-1])
     ranks = (sizes[terms] << 32) | terms
-    order = np.lexsort((ranks, owners))
+    order = _by_owner_and_rank(owners, ranks)
     order = order[ranks[order] >= 1 << 32]
     ranks, owners = ranks[order], owners[order]
     new = np.ones(order.size, dtype=bool)
@@ -113,6 +126,31 @@ def order_terms(indptr, terms, weights, sizes):
         repeated, merged = merged, np.zeros(first.size, dtype=np.float32)
         np.add.at(merged, new.cumsum() - 1, repeated)
     return owners[first].searchsorted(queries), terms[order[first]], merged
+
+
+def _by_owner_and_rank(owners, ranks):
+    """`np.lexsort` of both, by a single sort of numbers where there are many and 63 bits hold the two."""
+    if owners.size > 256:
+        n_bits = int((ranks & 0xFFFFFFFF).max()).bit_length()
+        n_high = int(ranks.max() >> 32).bit_length()
+        if n_bits + n_high + int(owners[-1]).bit_length() < 64:
+            keys = (((owners << n_high) | (ranks >> 32)) << n_bits) | (ranks & 0xFFFFFFFF)
+            return keys.argsort(kind="stable")
+    return np.lexsort((ranks, owners))
+
+
+def row_table(term_indptr, n_documents):
+    """Room for the impacts of frequent terms as rows of all documents, which `fill_rows` sets.
+
+    Returns
+    -------
+    row_of : ndarray of shape (n_terms,), dtype=int32
+        The term's row in `rows`, -1 for terms that have none.
+    rows : ndarray of shape (n_frequent_terms, n_documents), dtype=float32
+    """
+    frequent = np.diff(term_indptr) * _IN_ROWS > n_documents
+    row_of = np.where(frequent, np.cumsum(frequent) - 1, -1).astype(np.int32)
+    return row_of, np.full((np.count_nonzero(frequent), n_documents), -0.0, dtype=np.float32)
 
 
 def code_table(term_indptr, n_documents):
@@ -409,6 +447,95 @@ def search_all(
             if found > k and (found == keys.size or j == n - 1):
                 smallest = _partition(keys, found, k)
                 found = np.int64(k)
+        for j in range(found):
+            out_keys[q, j] = keys[j]
+        out_counts[q] = found
+
+
+@kernel
+def search_rows(
+    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, row_of, rows, masks, mask_of, k, base, sums,
+    keys, out_keys, out_counts,
+):  # fmt: skip
+    """Rank the documents of one segment for some queries, by scoring all documents.
+
+    For queries of many frequent terms. What is given and what comes out is as in `search_all`, beside
+
+    Parameters
+    ----------
+    row_of, rows : ndarray of dtype int32, float32
+        From `row_table`, set by `fill_rows` for all terms of these queries.
+    """
+    bits = sums.view(np.int32)
+    n_documents = sums.size
+    k = min(k, n_documents)
+    n_groups = n_documents // _GROUP
+    groups = bits[: n_groups * _GROUP].reshape(-1, _GROUP)
+    largest = np.empty(n_groups, dtype=np.int32)
+    ordered = np.empty(n_groups, dtype=np.int64)
+    for i in range(queries.size):
+        q = queries[i]
+        mask = mask_of[q] if mask_of.size else -1
+        j = q_indptr[q]
+        end = q_indptr[q + 1]
+        while j < end:
+            t = q_terms[j]
+            w = q_weights[j]
+            row = row_of[t]
+            if row < 0:
+                for p in range(term_indptr[t], term_indptr[t + 1]):
+                    sums[docs[p]] += w * impacts[p]
+                j += 1
+                continue
+            # Where a document lacks the term stands -0.0, which leaves a sum as it is, -0.0 included.
+            a = rows[row]
+            if j + 4 <= end and min(row_of[q_terms[j + 1]], row_of[q_terms[j + 2]], row_of[q_terms[j + 3]]) >= 0:
+                # One way through the sums for four terms, which are added in their order.
+                b = rows[row_of[q_terms[j + 1]]]
+                c = rows[row_of[q_terms[j + 2]]]
+                e = rows[row_of[q_terms[j + 3]]]
+                v = q_weights[j + 1]
+                u = q_weights[j + 2]
+                s = q_weights[j + 3]
+                for d in range(n_documents):
+                    sums[d] = (((sums[d] + w * a[d]) + v * b[d]) + u * c[d]) + s * e[d]
+                j += 4
+            else:
+                for d in range(n_documents):
+                    sums[d] += w * a[d]
+                j += 1
+        if mask >= 0:
+            for d in range(n_documents):
+                if not masks[mask, d]:
+                    bits[d] = _UNTOUCHED
+        for x in range(n_groups):
+            most = _UNTOUCHED
+            for y in range(_GROUP):
+                most = max(most, groups[x, y])
+            largest[x] = most
+            ordered[x] = (np.int64(most) << 32) | x
+        # The k-th of the largest of the groups: k documents at least reach it.
+        floor = np.int32(0)
+        if n_groups > k:
+            floor = max(floor, np.int32(_partition(ordered, n_groups, k) >> 32))
+        found = np.int64(0)
+        smallest = _NO_KEY
+        for x in range(n_groups + 1):
+            if x == n_groups or largest[x] >= floor:
+                for d in range(x * _GROUP, min(x * _GROUP + _GROUP, n_documents)):
+                    if bits[d] >= floor:
+                        key = _key(bits[d], base + d)
+                        if key > smallest:
+                            keys[found] = key
+                            found += 1
+                            if found == keys.size:
+                                smallest = _partition(keys, found, k)
+                                found = np.int64(k)
+        for d in range(n_documents):
+            bits[d] = _UNTOUCHED
+        if found > k:
+            _partition(keys, found, k)
+            found = np.int64(k)
         for j in range(found):
             out_keys[q, j] = keys[j]
         out_counts[q] = found

@@ -13,10 +13,13 @@ from sklrank._kernels._search import (
     decode,
     fill_codes,
     fill_impacts,
+    fill_rows,
     merge,
     order_terms,
+    row_table,
     search_all,
     search_pruned,
+    search_rows,
     workspace,
 )
 from sklrank._threads import over_ranges
@@ -229,6 +232,9 @@ class Weighting:
         For each segment what stands in for its counts.
     dtype : dtype, default=float32
         That of the impacts; uint8 where they are integers below 256.
+    rows : bool, default=False
+        Whether queries have many frequent terms, so that it is worth the memory to keep the impacts of these as rows
+        of all documents, in a corpus that is not pruned.
     """
 
     form: int
@@ -239,6 +245,7 @@ class Weighting:
     bias: list | None = None
     counts: list | None = None
     dtype: type = np.float32
+    rows: bool = False
 
 
 class Impacts:
@@ -261,6 +268,9 @@ class Impacts:
         self._prunes = weighting.bias is None and max(len(s.lengths) for s in index.segments) > _SMALL_CORPUS
         if self._prunes:
             self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
+        self._has_rows = weighting.rows and not self._prunes
+        if self._has_rows:
+            self._rows = [row_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
         self._ready = np.zeros(index.n_terms, dtype=bool)
         self._lock = threading.Lock()
         self._workspaces = index.workspaces
@@ -281,6 +291,8 @@ class Impacts:
                 if self._prunes:
                     lists = segment.indptr, segment.docs, self._values[s], self._maxima[s]
                     fill_codes(terms, *lists, *self._codes[s])
+                if self._has_rows:
+                    fill_rows(terms, segment.indptr, segment.docs, self._values[s], *self._rows[s])
             self._ready[terms] = True  # after the values, for those who look without the lock
 
     def of_postings(self, s, terms, positions):
@@ -351,7 +363,12 @@ class Impacts:
                     few, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], bias, own, mask_of,
                     k, segment.base, sums, rows, others[-1], keys[s], counts[s],
                 )  # fmt: skip
-            if len(many):
+            if len(many) and self._has_rows:
+                search_rows(
+                    many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], *self._rows[s],
+                    own, mask_of, k, segment.base, sums, others[-1], keys[s], counts[s],
+                )  # fmt: skip
+            elif len(many):
                 search_pruned(
                     many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
                     *segment.skips, *self._codes[s], own, mask_of, k, segment.base, accumulators, rows, *others,
@@ -362,13 +379,17 @@ class Impacts:
         return counts, *decode(keys, counts)
 
     def _is_small(self, indptr, terms):
-        """Mask of the queries all of whose documents are scored: those with so few postings that pruning costs more."""
+        """Mask of the queries with so few postings that they are added one by one."""
         n_queries = len(indptr) - 1
-        if not self._prunes:
+        if self._prunes:
+            limit = _FEW_POSTINGS
+        elif self._has_rows:
+            limit = sum(len(segment.lengths) for segment in self.segments) // 2
+        else:
             return np.ones(n_queries, dtype=bool)
         totals = np.zeros(len(terms) + 1, dtype=np.int64)
         np.cumsum(self._df[terms], out=totals[1:])
-        return totals[indptr[1:]] - totals[indptr[:-1]] <= _FEW_POSTINGS
+        return totals[indptr[1:]] - totals[indptr[:-1]] <= limit
 
     def _borrow(self, k):
         """Scratch arrays for one thread; they are as large as the index, so they are kept and lent."""

@@ -154,7 +154,7 @@ class SparseRetriever(InvertedIndexRetriever):
     def _weigh(self, index):
         ones = [np.ones(len(segment.lengths)) for segment in index.segments]
         dtype = np.float32 if index.units is None else np.uint8
-        return Weighting(LINEAR, np.ones(index.n_terms), ones, dtype=dtype)
+        return Weighting(LINEAR, np.ones(index.n_terms), ones, dtype=dtype, rows=True)
 
     def _prepare(self, X):
         if self.encoder is None and is_matrix_like(X):
