@@ -1,5 +1,16 @@
 """Rerankers: candidates → `Run`, ranked anew."""
 
+from sklrank.rerankers._callable import CallableReranker
+from sklrank.rerankers._cascade import CascadeReranker
 from sklrank.rerankers._cross_encoder import CrossEncoder, CrossEncoderReranker
+from sklrank.rerankers._cutoff import Cutoff
+from sklrank.rerankers._dense import DenseReranker
 
-__all__ = ["CrossEncoder", "CrossEncoderReranker"]
+__all__ = [
+    "CallableReranker",
+    "CascadeReranker",
+    "CrossEncoder",
+    "CrossEncoderReranker",
+    "Cutoff",
+    "DenseReranker",
+]

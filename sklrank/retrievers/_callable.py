@@ -30,7 +30,26 @@ _FORMS = (
 )
 
 
-class CallableRetriever(CorpusRetriever):
+class SharesFunction:
+    """Mixin of estimators with a function `f`: clones share it, and its answers, and so do the tasks of a worker."""
+
+    def __sklearn_clone__(self):
+        bare = copy(self)
+        bare.f = None
+        return super(SharesFunction, bare).__sklearn_clone__().set_params(f=self.f)
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_token": answers_of(self.f).token}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        token = state.pop("_token")
+        super().__setstate__(state)
+        if parent_process() is not None:  # a worker: each task brings the function anew
+            self.f = answers_of(self.f, token).f
+
+
+class CallableRetriever(SharesFunction, CorpusRetriever):
     """Ask a function: a search engine, a database or a web service as a retriever.
 
     ``f(queries, k)`` gets a list of queries and returns for each the best `k` documents, as it knows them, in one of
@@ -186,7 +205,7 @@ class CallableRetriever(CorpusRetriever):
         -------
         self
         """
-        _answers_of(self.f).clear()
+        answers_of(self.f).clear()
         return self
 
     # --- what is asked
@@ -225,7 +244,7 @@ class CallableRetriever(CorpusRetriever):
         """Ids and scores of the queries at `positions`, each asked once, and not at all where the answer is kept."""
         texts = isinstance(asked, list) and all(isinstance(one, str) for one in asked)
         keys = [(asked[i] if texts else joblib.hash(_take(asked, [i])), k) for i in positions.tolist()]
-        answers = _answers_of(self.f) if self.cache else _Answers(self.f)
+        answers = answers_of(self.f) if self.cache else Answers(self.f)
         futures, mine = answers.claim(keys, self.cache)
         try:
 
@@ -269,24 +288,8 @@ class CallableRetriever(CorpusRetriever):
         except ValueError as error:
             raise ValueError(f"f found documents that the corpus does not have: {error}") from None
 
-    # --- clones and workers share the function
-    def __sklearn_clone__(self):
-        bare = copy(self)
-        bare.f = None
-        return super(CallableRetriever, bare).__sklearn_clone__().set_params(f=self.f)
 
-    def __getstate__(self):
-        return {**super().__getstate__(), "_token": _answers_of(self.f).token}
-
-    def __setstate__(self, state):
-        state = dict(state)
-        token = state.pop("_token")
-        super().__setstate__(state)
-        if parent_process() is not None:  # a worker: each task brings the function anew
-            self.f = _answers_of(self.f, token).f
-
-
-class _Answers:
+class Answers:
     """What a function answered, by query and k; asked once, even where several threads want to know.
 
     Those asked for longest ago are dropped first.
@@ -327,11 +330,11 @@ class _Answers:
             self._futures.clear()
 
 
-_KNOWN = OrderedDict()  # of the functions asked last: token → _Answers
+_KNOWN = OrderedDict()  # of the functions asked last: token → Answers
 _LOCK = threading.Lock()
 
 
-def _answers_of(f, token=None):
+def answers_of(f, token=None):
     """The answers of `f`, or of the function of `token`, which came to this process before."""
     with _LOCK:
         for known in _KNOWN.values():
@@ -345,7 +348,7 @@ def _answers_of(f, token=None):
             ):
                 break
         else:
-            known = _Answers(f, token)
+            known = Answers(f, token)
         _KNOWN[known.token] = known
         _KNOWN.move_to_end(known.token)
         while len(_KNOWN) > _N_FUNCTIONS:

@@ -1,0 +1,97 @@
+"""Cutoff: where a ranking ends."""
+
+from numbers import Integral, Real
+from os import PathLike
+
+import numpy as np
+
+from sklrank._session._tokenizer import open_tokenizer
+from sklrank._validation import HasMethods, Interval
+from sklrank.rerankers._base import Reranker, check_candidates, document_texts, head, query_of_entries
+
+
+class Cutoff(Reranker):
+    """End each ranking where scores become too low, or where the texts fill a budget.
+
+    What is left is what a reader, or a language model, is given: a ranking ends before the first document whose score is
+    below the threshold, or with which the documents together have too many tokens.
+
+    Parameters
+    ----------
+    threshold : float, default=None
+        The lowest score that stays; ``None``: any.
+    max_tokens : int, default=None
+        Most tokens of the documents of a query together; ``None``: any number.
+    tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
+        What counts tokens: an object, a ``tokenizer.json`` or its content, or a function from a list of texts to one
+        sequence of tokens each. ``None`` counts words, separated by space.
+    field : str or list of str, default=None
+        Columns of the corpus whose texts count. ``None``: title and text joined by a space where both exist.
+
+    See Also
+    --------
+    sklrank.metrics.f1_at_k_score : A measure of rankings that end.
+
+    Notes
+    -----
+    Nothing else changes, neither scores nor columns nor the name of the run. Ranking measures such as nDCG never gain
+    from an earlier end; tune the threshold by one that minds what is irrelevant, such as set F1 (``"set_f"``).
+
+    Examples
+    --------
+    >>> from sklrank import Corpus, Run
+    >>> from sklrank.rerankers import Cutoff
+    >>> run = Run([{"0": 3.0, "1": 2.0, "2": 0.5}], corpus=Corpus(["heat flow", "heat", "cold wing"]))
+    >>> Cutoff(threshold=1.0).transform(run).docids, Cutoff(max_tokens=2).transform(run).docids
+    ([['0', '1']], [['0']])
+    """
+
+    _parameter_constraints: dict = {
+        "threshold": [Interval(Real, None, None, closed="neither"), None],
+        "max_tokens": [Interval(Integral, 0, None, closed="left"), None],
+        "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
+        "field": "no_validation",
+    }
+
+    def __init__(self, threshold=None, max_tokens=None, *, tokenizer=None, field=None):
+        self.threshold = threshold
+        self.max_tokens = max_tokens
+        self.tokenizer = tokenizer
+        self.field = field
+
+    def transform(self, X):
+        """End each ranking.
+
+        Parameters
+        ----------
+        X : Run
+            Rankings; with a corpus, where tokens count.
+
+        Returns
+        -------
+        Run
+            The first documents of each, as they are.
+        """
+        self._validate_params()
+        check_candidates(X)
+        lengths, scores = np.diff(X.indptr), X.scores  # raises where there is no order
+        query = query_of_entries(X)
+        beyond = np.zeros(len(query), dtype=bool)
+        if self.threshold is not None:
+            beyond |= scores < self.threshold
+        if self.max_tokens is not None and len(query):
+            texts, which = document_texts(X, self.field)
+            totals = np.concatenate([[0], np.cumsum(self._counts(texts)[which])])
+            beyond |= totals[1:] - np.repeat(totals[X.indptr[:-1]], lengths) > self.max_tokens
+        entries = np.flatnonzero(beyond)
+        lengths = lengths.copy()
+        np.minimum.at(lengths, query[entries], entries - X.indptr[query[entries]])
+        return head(X, lengths)
+
+    def _counts(self, texts):
+        """Number of tokens of each text."""
+        if self.tokenizer is None:
+            return np.array([len(text.split()) for text in texts])
+        tokenizer = open_tokenizer(self.tokenizer)
+        tokens = tokenizer.encode(texts) if hasattr(tokenizer, "encode") else tokenizer.rows(texts, np.inf).ids
+        return np.array(list(map(len, tokens)))
