@@ -230,8 +230,10 @@ def add_values(indptr, values, absent, weight, totals, errors, counts, mass):
     for q in range(len(indptr) - 1):
         otherwise = absent[q] * weight if absent[q] == absent[q] else 0.0
         for e in range(indptr[q], indptr[q + 1]):
-            found = values[e] == values[e]
-            value = values[e] * weight if found else otherwise
+            value = values[e]
+            found = value == value
+            value *= weight
+            value = value if found else otherwise
             total = totals[e]
             new = total + value
             added = new - total
@@ -249,24 +251,29 @@ def describe(indptr, scores, out):
     those of the scores moved to the range from 0 to 1, the norm is that of the scores over the largest magnitude: so
     neither overflows. A constant list has the mean 0. An empty one is all zeros.
     """
+    most = 0
+    for q in range(len(indptr) - 1):
+        most = max(most, indptr[q + 1] - indptr[q])
+    found = np.empty(most)
     for q in range(len(indptr) - 1):
         n = 0
-        low, high = np.inf, -np.inf
-        lowest, highest = 1.0, 0.0  # where all are infinite
-        for e in range(indptr[q], indptr[q + 1]):
-            s = scores[e]
-            if s == s:
-                n += 1
-                if -np.inf < s < np.inf:
-                    low, high = min(low, s), max(high, s)
-                elif s > 0:
-                    highest = 1.0
-                else:
-                    lowest = 0.0
+        for e in range(indptr[q], indptr[q + 1]):  # without a branch, which nobody could predict
+            found[n] = scores[e]
+            n += scores[e] == scores[e]
         if n == 0:
             for i in range(6):
                 out[q, i] = 0.0
             continue
+        low, high = np.inf, -np.inf
+        lowest, highest = 1.0, 0.0  # where all are infinite
+        for i in range(n):
+            s = found[i]
+            if -np.inf < s < np.inf:
+                low, high = min(low, s), max(high, s)
+            elif s > 0:
+                highest = 1.0
+            else:
+                lowest = 0.0
         if low > high:
             low, high = lowest, highest
         half = low * 0.5
@@ -275,28 +282,24 @@ def describe(indptr, scores, out):
         largest = max(abs(low), abs(high))
         per_largest = 1.0 / largest if largest > 1e-300 else 0.0
         total, squares = 0.0, 0.0
-        for e in range(indptr[q], indptr[q + 1]):
-            s = scores[e]
-            if s == s:
-                s = min(max(s, low), high)
-                total += (s * 0.5 - half) * per_span
-                squares += (s * per_largest) ** 2
+        for i in range(n):
+            s = min(max(found[i], low), high)
+            found[i] = (s * 0.5 - half) * per_span
+            total += found[i]
+            squares += (s * per_largest) ** 2
         mean = total / n
         deviation = 0.0
-        for e in range(indptr[q], indptr[q + 1]):
-            s = scores[e]
-            if s == s:
-                s = min(max(s, low), high)
-                deviation += ((s * 0.5 - half) * per_span - mean) ** 2
+        for i in range(n):
+            deviation += (found[i] - mean) ** 2
         out[q, 0], out[q, 1], out[q, 2] = n, low, high
         out[q, 3], out[q, 4], out[q, 5] = mean, np.sqrt(deviation / n), np.sqrt(squares)
 
 
 @kernel
 def rescale(indptr, scores, low, high, shift, scale, out):
-    """Clip the scores of each list to `low` and `high`, then ``(score / 2 - shift) / scale``; NaN stays NaN.
+    """Clip the scores of each list to `low` and `high`, then ``(score / 16 - shift) / scale``; NaN stays NaN.
 
-    Halves, because the range of a list may be more than the largest number.
+    Parts, because the range of a list, or six deviations, may be more than the largest number.
     """
     for q in range(len(indptr) - 1):
         bottom, top, origin, unit = low[q], high[q], shift[q], scale[q]
@@ -304,7 +307,7 @@ def rescale(indptr, scores, low, high, shift, scale, out):
             s = scores[e]
             s = bottom if s < bottom else s
             s = top if s > top else s
-            out[e] = np.divide(s * 0.5 - origin, unit)
+            out[e] = np.divide(s * 0.0625 - origin, unit)
 
 
 @kernel

@@ -12,6 +12,8 @@ from scipy.special import expit
 from sklrank._kernels._fusion import add_values, describe, rescale
 from sklrank.fusers._base import rank_entries
 
+_PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
+
 
 @dataclass
 class Lists:
@@ -131,7 +133,7 @@ def normalize(run, names, norm, bottoms=None):
         with np.errstate(all="ignore"):  # of empty lists, and of scores near the largest number
             low, high, shift, scale = _LINES[norm](*table.T.copy(), bottoms[s])
             rescale(indptr, scores[s], low, high, shift, scale, scores[s])
-            lowest[s] = (low * 0.5 - shift) / scale
+            lowest[s] = (low * _PART - shift) / scale
         if norm == "sigmoid":
             expit(scores[s], out=scores[s])
             expit(lowest[s], out=lowest[s])
@@ -157,7 +159,7 @@ def _count_down(indptr, ranks, sizes, units):
     sizes, units = np.broadcast_to(sizes, shape).copy(), np.broadcast_to(units, shape).copy()
     for one, size, unit, out in zip(ranks, sizes, units, values):
         no_bound = np.full(len(size), np.inf)
-        rescale(indptr, one, -no_bound, no_bound, (size + 1) * 0.5, unit * -0.5, out)
+        rescale(indptr, one, -no_bound, no_bound, (size + 1) * _PART, unit * -_PART, out)
     return values
 
 
@@ -177,54 +179,55 @@ def _quantiles(indptr, rows, scores):
     return values, lowest
 
 
-# --- by a line: bounds, half the shift and half the scale of each list
+# --- by a line: bounds, shift and scale of each list, the latter two in parts
 def _flat_at(value, flat, low, high, shift, scale):
     """The line, where the list is not flat; else one that gives `value`."""
-    return tuple(np.where(flat, one, other) for one, other in zip((value, value, 0.0, 0.5), (low, high, shift, scale)))
+    lines = zip((value, value, 0.0, _PART), (low, high, shift, scale))
+    return tuple(np.where(flat, one, other) for one, other in lines)
 
 
 def _span(low, high):
-    """Half the range of each list, and where it is none."""
-    span = high * 0.5 - low * 0.5
+    """The range of each list, in parts, and whether there is none."""
+    span = high * _PART - low * _PART
     return span, span <= 1e-300
 
 
 def _min_max(n, low, high, mean, deviation, norm, bottom):
     span, flat = _span(low, high)
-    return _flat_at(1.0, flat, low, high, low * 0.5, span)
+    return _flat_at(1.0, flat, low, high, low * _PART, span)
 
 
 def _sum(n, low, high, mean, deviation, norm, bottom):
     span, flat = _span(low, high)
-    return _flat_at(1 / n, flat, low, high, low * 0.5, span * (n * mean))
+    return _flat_at(1 / n, flat, low, high, low * _PART, span * (n * mean))
 
 
 def _zmuv(n, low, high, mean, deviation, norm, bottom):
     span, flat = _span(low, high)
-    return _flat_at(1.0, flat, low, high, low * 0.5 + span * mean, span * deviation)
+    return _flat_at(1.0, flat, low, high, low * _PART + span * mean, span * deviation)
 
 
 def _dbsf(n, low, high, mean, deviation, norm, bottom):
     span, flat = _span(low, high)
     deviation = deviation * np.sqrt(n / (n - 1))
-    return _flat_at(0.5, flat, low, high, low * 0.5 + span * (mean - 3 * deviation), span * (6 * deviation))
+    return _flat_at(0.5, flat, low, high, low * _PART + span * (mean - 3 * deviation), span * (6 * deviation))
 
 
 def _max(n, low, high, mean, deviation, norm, bottom):
-    return _flat_at(1.0, _span(low, high)[1], low, high, 0.0, np.where(high > 0, high, -low) * 0.5)
+    return _flat_at(1.0, _span(low, high)[1], low, high, 0.0, np.where(high > 0, high, -low) * _PART)
 
 
 def _l2(n, low, high, mean, deviation, norm, bottom):
-    return _flat_at(np.sqrt(1 / n), norm == 0, low, high, 0.0, np.maximum(high, -low) * 0.5 * norm)
+    return _flat_at(np.sqrt(1 / n), norm == 0, low, high, 0.0, np.maximum(high, -low) * _PART * norm)
 
 
 def _tmm(n, low, high, mean, deviation, norm, bottom):
     span, flat = _span(bottom, high)
-    return _flat_at(1.0, flat, low, high, bottom * 0.5, span)
+    return _flat_at(1.0, flat, low, high, bottom * _PART, span)
 
 
 def _none(n, low, high, mean, deviation, norm, bottom):
-    return low, high, np.zeros_like(low), np.full_like(low, 0.5)
+    return low, high, np.zeros_like(low), np.full_like(low, _PART)
 
 
 _LINES = {
