@@ -96,9 +96,9 @@ class AnnRetriever(VectorRetriever):
     with fewer than `k` documents although there are more, such as one in a part of the graph that nothing leads to, is
     answered exactly: never fewer documents are found than asked for and admitted.
 
-    Candidates are scored from the float32 vectors in double precision, to the last bit as by `DenseRetriever`. Of a graph
-    of usearch in float32, whose own distances are right to single precision, only those are that rounding could have
-    in the wrong order.
+    Candidates are scored from the float32 vectors in double precision, to the last bit as by `DenseRetriever`. A graph
+    of usearch in float32 has distances itself, right to single precision; there, only documents that rounding could
+    have in the wrong order are scored again.
 
     The graph depends on the order in which vectors enter. Without a `random_state`, that is the order of the corpus,
     and which of several threads comes first, so that the index is reproducible with ``n_jobs=None`` only. With one,
