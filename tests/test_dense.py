@@ -262,6 +262,22 @@ def test_products_of_integers_are_exact_in_every_batch(clouds):
     assert (out == -np.bitwise_count(q[:, None] ^ d).sum(axis=2, dtype=int)).all()
 
 
+def test_half_precision_is_read_as_numpy_reads_it():
+    rng = np.random.default_rng(0)
+    for d in (1, 16, 45):
+        halves = rng.normal(size=(30, d)).astype(np.float16)
+        halves[0, 0], halves[1, 0], halves[2, 0] = -0.0, 6e-8, -65504  # the smallest and the largest there are
+        queries = rng.normal(size=(2, d)).astype(np.float32)
+        wide, out = np.empty((30, d), dtype=np.float32), np.empty((2, 30), dtype=np.float32)
+        _quantized.widen(halves.view(np.uint16), wide)
+        assert wide.tobytes() == halves.astype(np.float32).tobytes()
+        _quantized.dot_half(queries, halves.view(np.uint16), out)
+        np.testing.assert_allclose(out, queries @ wide.T, rtol=1e-4, atol=1e-5)
+        expected = np.empty_like(out)
+        _quantized.dot_half.py_func(queries, halves.view(np.uint16), expected)
+        assert out.tobytes() == expected.tobytes()
+
+
 def test_instructions_do_what_their_functions_say():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(1, 192)).astype(np.float32)

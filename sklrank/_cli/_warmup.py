@@ -136,7 +136,8 @@ def exercise():
     SparseRetriever(k=10, dtype="uint8").fit(large).predict(large[:1])
     tokens = TokenVectors.from_list([np.eye(8)[:4], np.eye(8)])
     for dtype in ("float32", "float16", "int8", "binary"):
-        DenseRetriever(dtype=dtype).fit(np.eye(2)).predict(np.eye(2))
+        dense = DenseRetriever(dtype=dtype).fit(np.eye(8))
+        dense.predict(np.eye(8)[:1]), dense.predict(np.eye(8))  # in other ways
         LateInteractionRetriever(dtype=dtype, pool_factor=2).fit(tokens).predict(tokens)
     MuveraEncoder().fit_transform(tokens)
     RM3Retriever(BM25Retriever(data.corpus)).fit(queries).predict(queries)

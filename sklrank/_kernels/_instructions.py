@@ -23,10 +23,10 @@ def _place(context, builder, kind, array, indices):
     return cgutils.get_item_pointer2(context, builder, array.data, shape, strides, kind.layout, indices)
 
 
-def _load(context, builder, kind, array, indices, vector):
+def _load(context, builder, kind, array, indices, vector, align=4):
     """Load as many neighbours as a vector has, from the given place of a matrix on."""
     first = _place(context, builder, kind, array, indices)
-    return builder.load(builder.bitcast(first, vector.as_pointer()), align=4)
+    return builder.load(builder.bitcast(first, vector.as_pointer()), align=align)
 
 
 def at_least(scores, q, start, theta):
@@ -129,24 +129,53 @@ def sum_squares(queries, q, vectors, d, n):
     return _fold(lanes)
 
 
+def sum_half_products(queries, q, codes, d, n):
+    """Sum of the products with numbers in half precision, given by their bits; in single precision, by lanes."""
+    lanes = np.zeros(LANES, dtype=np.float32)
+    for j in range(0, n, LANES):
+        lanes += queries[q, j : j + LANES] * codes[d, j : j + LANES].view(np.float16).astype(np.float32)
+    return _fold(lanes)
+
+
 def _fold(lanes):
     while len(lanes) > 1:
         lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
     return lanes[0]
 
 
-def _lanes(term):
+def _doubles(context, builder, kind, array, indices):
+    """Neighbours in a matrix of float32, in double precision."""
+    floats = _load(context, builder, kind, array, indices, ir.VectorType(ir.FloatType(), LANES))
+    return builder.fpext(floats, ir.VectorType(ir.DoubleType(), LANES))
+
+
+def _floats(context, builder, kind, array, indices):
+    """Neighbours in a matrix of float32, or of the bits of float16, in single precision."""
+    floats, integers = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
+    if kind.dtype == types.float32:
+        return _load(context, builder, kind, array, indices, floats)
+
+    def every(number):
+        return ir.Constant(integers, [number] * LANES)
+
+    bits = _load(context, builder, kind, array, indices, ir.VectorType(ir.IntType(16), LANES), align=2)
+    bits = builder.zext(bits, integers)
+    size = builder.bitcast(builder.shl(builder.and_(bits, every(0x7FFF)), every(13)), floats)
+    size = builder.fmul(size, ir.Constant(floats, [2.0**112] * LANES))  # exponents count from 15 and from 127
+    sign = builder.shl(builder.and_(bits, every(0x8000)), every(16))
+    return builder.bitcast(builder.or_(builder.bitcast(size, integers), sign), floats)
+
+
+def _lanes(term, load):
     """The sum of ``term(builder, x, y)``."""
 
     def generate(context, builder, signature, arguments):
         (queries, q, vectors, d, n), integer = arguments, ir.IntType(64)
-        floats, doubles = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.DoubleType(), LANES)
-        total = cgutils.alloca_once_value(builder, doubles([0.0] * LANES))
+        number = context.get_value_type(signature.return_type)
+        total = cgutils.alloca_once_value(builder, ir.Constant(ir.VectorType(number, LANES), [0.0] * LANES))
         with cgutils.for_range_slice(builder, integer(0), n, integer(LANES), intp=integer) as (j, _):
-            x, y = (
-                builder.fpext(_load(context, builder, kind, array, (row, j), floats), doubles)
-                for kind, array, row in ((signature.args[0], queries, q), (signature.args[2], vectors, d))
-            )
+            x = load(context, builder, signature.args[0], queries, (q, j))
+            y = load(context, builder, signature.args[2], vectors, (d, j))
             builder.store(builder.fadd(builder.load(total), term(builder, x, y)), total)
         lanes, n_lanes = builder.load(total), LANES
         while n_lanes > 1:
@@ -163,8 +192,8 @@ def _lanes(term):
 
 @intrinsic
 def _sum_products(typing_context, queries, q, vectors, d, n):
-    term = _lanes(lambda builder, x, y: builder.fmul(x, y))
-    return types.float64(queries, types.intp, vectors, types.intp, types.intp), term
+    code = _lanes(lambda builder, x, y: builder.fmul(x, y), _doubles)
+    return types.float64(queries, types.intp, vectors, types.intp, types.intp), code
 
 
 @intrinsic
@@ -173,7 +202,7 @@ def _sum_squares(typing_context, queries, q, vectors, d, n):
         difference = builder.fsub(x, y)
         return builder.fmul(difference, difference)
 
-    return types.float64(queries, types.intp, vectors, types.intp, types.intp), _lanes(term)
+    return types.float64(queries, types.intp, vectors, types.intp, types.intp), _lanes(term, _doubles)
 
 
 @overload(sum_products)
@@ -184,3 +213,14 @@ def _(queries, q, vectors, d, n):
 @overload(sum_squares)
 def _(queries, q, vectors, d, n):
     return lambda queries, q, vectors, d, n: _sum_squares(queries, q, vectors, d, n)
+
+
+@intrinsic
+def _sum_half_products(typing_context, queries, q, codes, d, n):
+    code = _lanes(lambda builder, x, y: builder.fmul(x, y), _floats)
+    return types.float32(queries, types.intp, codes, types.intp, types.intp), code
+
+
+@overload(sum_half_products)
+def _(queries, q, codes, d, n):
+    return lambda queries, q, codes, d, n: _sum_half_products(queries, q, codes, d, n)

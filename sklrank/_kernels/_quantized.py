@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklrank._kernels._instructions import LINE, ask_for, count_bits
+from sklrank._kernels._instructions import LANES, LINE, ask_for, count_bits, sum_half_products
 from sklrank._kernels._jit import kernel
 
 _AHEAD = 16  # documents that are asked for before they are needed
@@ -31,6 +31,38 @@ def dot_int8(queries, codes, out):
             for j in range(n):
                 total = np.uint32(total + np.uint32(np.int32(codes[d, j]) * np.int32(queries[q, j])))
             out[q, d] = np.int32(total)
+
+
+@kernel
+def dot_half(queries, codes, out):
+    """Dot products of queries in single precision with documents in half precision.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries, d), dtype=float32
+    codes : ndarray of shape (n_documents, d), dtype=uint16
+        Bits of finite numbers.
+    out : ndarray of shape (n_queries, n_documents), dtype=float32
+    """
+    n = codes.shape[1]
+    whole = n - n % LANES
+    rest = np.empty((1, LANES), dtype=np.uint16)
+    factors = np.empty((1, LANES), dtype=np.float32)
+    rest[:] = 0
+    factors[:] = 0
+    for q in range(queries.shape[0]):
+        for j in range(whole, n):
+            factors[0, j - whole] = queries[q, j]
+        for d in range(codes.shape[0]):
+            soon = min(d + _AHEAD, codes.shape[0] - 1)
+            for j in range(0, n, LINE // 2):
+                ask_for(codes, soon, j)
+            total = sum_half_products(queries, q, codes, d, whole)
+            if whole < n:
+                for j in range(whole, n):
+                    rest[0, j - whole] = codes[d, j]
+                total += sum_half_products(factors, 0, rest, 0, LANES)
+            out[q, d] = total
 
 
 @kernel

@@ -4,14 +4,14 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from sklrank._kernels._dense import finish, select, workspace
-from sklrank._kernels._quantized import agree_binary, dot_int8, widen
+from sklrank._kernels._quantized import agree_binary, dot_half, dot_int8, widen
 from sklrank._kernels._search import decode
 from sklrank._threads import one_blas_thread, over_ranges
 
 _ROUNDING = 2.0**-24  # of float32, relative
 _LARGEST = 1e38  # that a sum in float32 may safely reach
 _EXACT = 2.0**24  # integers up to here are exact in float32
-_FEW = 4  # queries, for which int8 products are faster than float32 ones, conversion included
+_FEW = 4  # queries, for which products with smaller numbers are faster than conversion and product
 _CELLS = 1 << 22  # scores computed at a time
 _WIDEST = 1 << 18  # documents that one product takes
 _CONVERTED = 1 << 18  # components of documents that are converted at a time
@@ -99,12 +99,15 @@ class FloatCodes:
 
     def converts(self, n_queries):
         """Whether `fill` copies what it reads."""
-        return self.stored is not None
+        return self.stored is not None and n_queries >= _FEW
 
     def fill(self, operand, where, out, vectors):
         """Compute scores of the documents `where`, a slice or rows."""
-        block = vectors[where] if self.stored is None else _widened(_frozen(self.stored[where]))
-        np.matmul(operand, block.T, out=out)
+        block = vectors[where] if self.stored is None else _frozen(self.stored[where]).view(np.uint16)
+        if self.stored is not None and len(operand) < _FEW:
+            dot_half(operand, block, out)
+        else:
+            np.matmul(operand, (block if self.stored is None else _widened(block)).T, out=out)
         if self.halves is not None:
             out -= self.halves[where]
 
@@ -233,10 +236,10 @@ class BinaryCodes:
             agree_binary(operand, _frozen(np.ascontiguousarray(self.stored[:, where])), 0, out)
 
 
-def _widened(halves):
-    """Half precision as single precision, which NumPy is slow at."""
-    vectors = np.empty(halves.shape, dtype=np.float32)
-    widen(halves.view(np.uint16), vectors)
+def _widened(codes):
+    """Bits of half precision as single precision, which NumPy is slow at."""
+    vectors = np.empty(codes.shape, dtype=np.float32)
+    widen(codes, vectors)
     return vectors
 
 
