@@ -137,7 +137,8 @@ def exercise():
     tokens = TokenVectors.from_list([np.eye(8)[:4], np.eye(8)])
     for dtype in ("float32", "float16", "int8", "binary"):
         dense = DenseRetriever(dtype=dtype).fit(np.eye(8))
-        dense.predict(np.eye(8)[:1]), dense.predict(np.eye(8))  # in other ways
+        for n_queries in (1, 8):  # by kernels, and by matrix products
+            dense.predict(np.eye(n_queries, 8))
         LateInteractionRetriever(dtype=dtype, pool_factor=2).fit(tokens).predict(tokens)
     MuveraEncoder().fit_transform(tokens)
     RM3Retriever(BM25Retriever(data.corpus)).fit(queries).predict(queries)
