@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -217,6 +218,16 @@ def test_rocchio_over_dense_vectors(metric, gamma):
         assert one.rows.tolist() == np.argsort(-expected)[:20].tolist()
         assert_allclose(one.scores, np.sort(expected)[::-1][:20], rtol=1e-4, atol=1e-5)
     assert run.name == "rocchio"
+
+
+def test_dense_feedback_moves_the_vectors_that_an_encoder_made():
+    texts, queries = ["aa bb", "bb cc", "cc dd dd", "aa", "ee bb"], ["aa", "bb dd"]
+    encoder = make_pipeline(TfidfVectorizer(), TruncatedSVD(3, random_state=0))
+    run = RocchioRetriever(DenseRetriever(texts, encoder=encoder), n_documents=2).fit(queries).predict(queries)
+    documents = encoder.fit_transform(texts)
+    expected = RocchioRetriever(DenseRetriever(documents), n_documents=2).fit(None).predict(encoder.transform(queries))
+    assert run.docids == expected.docids
+    assert_allclose(run.scores, expected.scores, atol=1e-6)
 
 
 def test_dense_feedback_edge_cases():
