@@ -47,7 +47,7 @@ def search_elsewhere(xp, device, codes, vectors, queries, metric, k, masks, mask
     for first in range(0, len(queries), step):
         own = slice(first, min(first + step, len(queries)))
         _, slacks = codes.prepare(queries[own], _product_rounding(xp))
-        operand = xp.asarray(queries[own], device=device)
+        operand = xp.asarray(queries[own].copy(), device=device)  # PyTorch warns of what is read-only
         settled = workspace(own.stop - own.start, k, k)
         top = None
         width = _CELLS // (own.stop - own.start)

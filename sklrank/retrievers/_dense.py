@@ -197,7 +197,7 @@ class DenseRetriever(VectorRetriever):
 
         def place(name, array):
             key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype))
-            return self.corpus_.cached(key, lambda: xp.asarray(array, device=device))
+            return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device))
 
         parts = []
         for start, stop, *masks in resolve_filter(self._chosen_filter(filter, queries), len(queries), self.corpus_):
