@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import is_matrix_like
 from sklrank.base import estimator_key
 from sklrank.data import Queries
@@ -35,6 +36,16 @@ class Encoded:
     output: object
 
 
+class EncodesCorpus(CallbackSupportMixin):
+    """Mixin of retrievers with the parameters `encoder`, `query_encoder` and `field`."""
+
+    @with_callbacks
+    def _encode_corpus(self):
+        """Set `encoded_`; scikit-learn's callbacks are told how far it is."""
+        with progress(self, "encoded", len(self.corpus_)) as report:
+            self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder, report=report)
+
+
 def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     """What `encoder` makes of the documents, kept on the corpus, so that each is encoded once.
 
@@ -53,7 +64,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     query_encoder : transformer or None
         The encoder of queries, cloned and fitted likewise; ``None``: the same.
     report : callable, default=None
-        Called with the number of documents encoded so far, and that of all.
+        Called with the number of documents encoded so far.
 
     Returns
     -------
@@ -68,7 +79,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     parts = None if file is None else corpus._cache.folder / f"{file}.parts"
 
     def make():
-        return _encode(encoder, corpus.text(field), parts, report or (lambda done, total: None))
+        return _encode(encoder, corpus.text(field), parts, report or (lambda done: None))
 
     fitted, output = corpus.cached(key, make, persist=True)
     if parts is not None and parts.exists():
@@ -90,7 +101,8 @@ def _encode(encoder, texts, parts, report):
     output, blocks = None, []
     for start in range(0, len(texts), _BLOCK):
         stop = min(start + _BLOCK, len(texts))
-        block = _kept(parts, f"{start:012}", lambda: _as_output(fitted.transform(texts[start:stop].tolist())))
+        some = texts[start:stop]
+        block = _kept(parts, f"{start:012}", lambda some=some: _as_output(fitted.transform(some.tolist())))
         if block.shape[0] != stop - start:
             raise ValueError(f"the encoder made {block.shape[0]} rows of {stop - start} texts")
         if isinstance(block, np.ndarray):  # in place, so that the vectors never stand in memory twice
@@ -99,7 +111,7 @@ def _encode(encoder, texts, parts, report):
             output[start:stop] = block
         else:
             blocks.append(block)
-        report(stop, len(texts))
+        report(stop)
     if output is None:
         output = sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.concatenate(blocks)
     return fitted, output
@@ -153,9 +165,7 @@ def encode_queries(X, encoded):
             return X, X.matrix
         queries = Queries(X) if is_matrix_like(X) or hasattr(X, "indptr") else None
         if queries is None:
-            raise TypeError(
-                f"queries are vectors, as the documents are, got {type(X).__name__}; texts need encoder="
-            )
+            raise TypeError(f"queries are vectors, as the documents are, got {type(X).__name__}; texts need encoder=")
         return queries, queries.matrix
     queries = Queries.of(X)
     if "text" not in queries.columns:

@@ -15,7 +15,7 @@ from sklrank.data._order import rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
 from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._dense import DenseRetriever
-from sklrank.retrievers._encoding import encode_corpus, encode_queries
+from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._pooling import pool_tokens
 from sklrank.retrievers._union import RetrieverUnion
@@ -24,7 +24,7 @@ _RESCORE = {"float32": 0, "float16": 0, "int8": 4, "binary": 10}
 _CELLS = 1 << 24  # scores that stand in memory at a time
 
 
-class LateInteractionRetriever(CorpusRetriever):
+class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     r"""Rank documents by how well their tokens match those of the query (ColBERT's MaxSim).
 
     Documents and queries are matrices, one vector a token. Each token of the query is compared with all tokens of the
@@ -177,7 +177,7 @@ class LateInteractionRetriever(CorpusRetriever):
         self
         """
         self._set_corpus(self._check_documents(X), y)
-        self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder)
+        self._encode_corpus()
         _check_type(self.encoded_.output)
         self.__dict__.pop("_key", None)
         index = self._index(self.dtype)

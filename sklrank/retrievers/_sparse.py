@@ -10,12 +10,12 @@ from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, 
 from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.retrievers._base import CorpusRetriever
-from sklrank.retrievers._encoding import encode_corpus, encode_queries
+from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._index import Index, Segment, Weighting
 from sklrank.retrievers._inverted import InvertedIndexRetriever, heaviest
 
 
-class SparseRetriever(InvertedIndexRetriever):
+class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
     """Rank documents by the product of sparse vectors, such as those of SPLADE.
 
     The score of a document is the dot product of its vector with that of the query. Vectors hold a weight, at least
@@ -131,7 +131,7 @@ class SparseRetriever(InvertedIndexRetriever):
         self
         """
         self._set_corpus(X, y)
-        self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder)
+        self._encode_corpus()
         key = ("sparse index", self._field, estimator_key(self.encoder), self.dtype)
         self.index_ = self.corpus_.cached(key, self._build_index, persist=True)
         if self.encoder is None:

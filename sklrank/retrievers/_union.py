@@ -224,7 +224,8 @@ class Rankings:
             found = [self._found.get(key) for key in keys]
         missing = [i for i, one in enumerate(found) if one is None]
         if missing:
-            first = list({keys[i]: i for i in reversed(missing)}.values())[::-1]  # a query that stands twice is asked once
+            # A query that stands twice is asked once.
+            first = list({keys[i]: i for i in reversed(missing)}.values())[::-1]
             run = retriever.transform(queries if len(first) == len(queries) else queries[np.array(first)])
             if len(first) == len(queries):
                 self._keep(keys, run)

@@ -12,7 +12,7 @@ from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.data._ids import show
 from sklrank.retrievers._base import CorpusRetriever
-from sklrank.retrievers._encoding import encode_corpus, encode_queries
+from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 
 _UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
 
@@ -31,7 +31,7 @@ class QueryVectors:
     vectors: np.ndarray
 
 
-class VectorRetriever(CorpusRetriever):
+class VectorRetriever(EncodesCorpus, CorpusRetriever):
     """Base of retrievers over one dense vector a document.
 
     A subclass has the parameters `encoder`, `query_encoder`, `metric` and `field`, calls `_set_vectors` in `fit`, and
@@ -45,10 +45,10 @@ class VectorRetriever(CorpusRetriever):
         "metric": [StrOptions({"cosine", "dot", "euclidean"})],
     }
 
-    def _set_vectors(self, X, y, report=None):
+    def _set_vectors(self, X, y):
         """Take the corpus, and make vectors of it: float32, finite, of unit length where `metric` is the cosine."""
         self._set_corpus(X, y)
-        self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder, report=report)
+        self._encode_corpus()
         if self.encoder is None:
             self.n_features_in_ = self.encoded_.output.shape[1]
         self.__dict__.pop("_vectors_key", None)
@@ -76,7 +76,7 @@ class VectorRetriever(CorpusRetriever):
         """Queries and their vectors, prepared as those of the documents."""
         check_fitted(self, "vectors_")
         given = isinstance(X, QueryVectors)
-        if self.encoder is None and not isinstance(X, (Queries, QueryVectors)):
+        if self.encoder is None and not isinstance(X, (Queries, QueryVectors)) and not _is_text(X):
             X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
         queries, vectors = (X.queries, X.vectors) if given else encode_queries(X, self.encoded_)
         if vectors.shape[1] != self.vectors_.shape[1]:
@@ -96,12 +96,16 @@ class VectorRetriever(CorpusRetriever):
         return tags
 
 
+def _is_text(X):
+    return isinstance(X, str) or isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], str)
+
+
 def _prepare(vectors, metric, names, what):
     """`vectors` as they are searched; as they are where nothing has to change."""
     if sparse.issparse(vectors) or getattr(vectors, "ndim", 0) != 2:
         raise TypeError(
-            f"needed is one dense vector a {what}, got {type(vectors).__name__}; sparse weights are for SparseRetriever, "
-            "token vectors for LateInteractionRetriever"
+            f"needed is one dense vector a {what}, got {type(vectors).__name__}; sparse weights are for "
+            "SparseRetriever, token vectors for LateInteractionRetriever"
         )
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     squares = np.einsum("ij,ij->i", vectors, vectors)

@@ -1,0 +1,138 @@
+"""What encoders make of a corpus: once, resumable, with progress."""
+
+import numpy as np
+import pytest
+from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+
+from sklrank import Corpus, Qrels, Queries
+from sklrank.data import TokenVectors
+from sklrank.retrievers import DenseRetriever, LateInteractionRetriever, SparseRetriever, _encoding
+
+
+class Letters(TransformerMixin, BaseEstimator):
+    """Counts of letters, as a matrix, a sparse one, or one vector a word; keeps the texts that it is asked for."""
+
+    asked = []
+    fails_at = None
+
+    def __init__(self, form="dense", version=0):
+        self.form = form
+        self.version = version
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        if Letters.fails_at is not None and len(Letters.asked) + len(X) > Letters.fails_at:
+            raise RuntimeError("interrupted")
+        Letters.asked += list(X)
+        counts = [[text.lower().count(letter) for letter in "acdefhlmorstw"] for text in X]
+        matrix = np.array(counts, dtype=np.float64).reshape(len(X), -1)
+        if self.form == "sparse":
+            return sparse.csr_array(matrix)
+        if self.form == "tokens":
+            words = [[[word.count(letter) for letter in "acefhlow"] for word in text.split()] for text in X]
+            return TokenVectors.from_list([np.array(one, dtype=np.float32).reshape(-1, 8) for one in words])
+        return matrix
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    Letters.asked, Letters.fails_at = [], None
+    monkeypatch.setattr(_encoding, "_BLOCK", 3)
+
+
+RETRIEVERS = {"dense": DenseRetriever, "sparse": SparseRetriever, "tokens": LateInteractionRetriever}
+
+
+@pytest.mark.parametrize("form", RETRIEVERS)
+def test_a_grid_search_encodes_each_document_once(form):
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    retriever = RETRIEVERS[form](corpus, encoder=Letters(form))
+    GridSearchCV(retriever, {"k": [3, 5, 7]}, cv=5).fit(queries, Qrels(QRELS).align(queries))
+    documents = [text for text in Letters.asked if text not in TEXTS or text == "heat"]
+    assert sorted(text for text in documents if text not in TEXTS) == sorted(
+        text for text in DOCUMENTS.values() if text not in TEXTS
+    )
+
+
+@pytest.mark.parametrize("form", RETRIEVERS)
+def test_an_interrupted_run_goes_on_where_it_stopped(form, tmp_path):
+    expected = RETRIEVERS[form](Corpus(DOCUMENTS), encoder=Letters(form)).fit(TEXTS).predict(TEXTS)
+    Letters.asked, Letters.fails_at = [], 6
+    with pytest.raises(RuntimeError, match="interrupted"):
+        RETRIEVERS[form](Corpus(DOCUMENTS, cache_folder=tmp_path), encoder=Letters(form)).fit(TEXTS)
+    assert Letters.asked == list(DOCUMENTS.values())[:6]
+    Letters.asked, Letters.fails_at = [], None
+    retriever = RETRIEVERS[form](Corpus(DOCUMENTS, cache_folder=tmp_path), encoder=Letters(form)).fit(TEXTS)
+    assert Letters.asked == list(DOCUMENTS.values())[6:]
+    run = retriever.predict(TEXTS)
+    assert run.docids == expected.docids and run.scores.tobytes() == expected.scores.tobytes()
+    assert not list(tmp_path.glob("*.parts"))
+    Letters.asked = []
+    again = RETRIEVERS[form](Corpus(DOCUMENTS, cache_folder=tmp_path), encoder=Letters(form)).fit(TEXTS)
+    assert Letters.asked == []
+    assert again.predict(TEXTS).scores.tobytes() == expected.scores.tobytes()
+
+
+def test_other_parameters_encode_anew():
+    corpus = Corpus(DOCUMENTS)
+    for version in (0, 1, 0):
+        DenseRetriever(corpus, encoder=Letters(version=version)).fit(TEXTS)
+    assert len(Letters.asked) == 2 * len(DOCUMENTS)
+
+
+def test_frozen_encoders_and_encoders_of_queries():
+    corpus = Corpus(DOCUMENTS)
+    fitted = Letters().fit([])
+    fitted.mark_ = "fitted elsewhere"
+    frozen = DenseRetriever(corpus, encoder=FrozenEstimator(fitted)).fit(TEXTS)
+    assert frozen.encoded_.encoder.estimator.mark_ == "fitted elsewhere"
+    retriever = DenseRetriever(corpus, encoder=Letters(), query_encoder=Letters(version=2)).fit(TEXTS)
+    assert retriever.encoded_.query_encoder.version == 2
+    with pytest.raises(ValueError, match="encoder="):
+        DenseRetriever(np.eye(3), query_encoder=Letters()).fit(None)
+
+
+def test_vectors_in_a_column_beside_the_text():
+    vectors = np.random.default_rng(0).normal(size=(len(DOCUMENTS), 4))
+    corpus = Corpus(DOCUMENTS).with_columns(embedding=vectors)
+    run = DenseRetriever(corpus, field="embedding", k=1).fit(None).predict(vectors)
+    assert run.rows.tolist() == list(range(len(DOCUMENTS)))
+    records = [{"_id": str(i), "text": "", "embedding": row.tolist()} for i, row in enumerate(vectors)]
+    again = DenseRetriever(Corpus(records), field="embedding", k=1).fit(None).predict(vectors)
+    assert again.rows.tolist() == run.rows.tolist()
+
+
+def test_what_encoders_may_not_make():
+    class Bad(Letters):
+        def transform(self, X):
+            return super().transform(X)[:-1]
+
+    with pytest.raises(ValueError, match="rows of"):
+        DenseRetriever(Corpus(DOCUMENTS), encoder=Bad()).fit(TEXTS)
+    with pytest.raises(TypeError, match="SparseRetriever"):
+        DenseRetriever(Corpus(DOCUMENTS), encoder=Letters("sparse")).fit(TEXTS)
+    with pytest.raises(TypeError, match="texts need encoder="):
+        DenseRetriever(np.eye(3)).fit(None).predict(["text"])
+
+
+def test_callbacks_are_told_of_the_encoding():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.8 has no callbacks")
+    seen = []
+
+    class Watch:
+        def setup(self, *args, **kwargs): ...
+        def teardown(self, *args, **kwargs): ...
+        def on_fit_task_begin(self, *args, **kwargs): ...
+        def on_fit_task_end(self, *args, **kwargs):
+            seen.append(1)
+
+    assert callback
+    DenseRetriever(Corpus(DOCUMENTS), encoder=Letters()).set_callbacks(Watch()).fit(TEXTS)
+    assert len(seen) > 2
