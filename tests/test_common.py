@@ -10,8 +10,8 @@ from sklearn.utils.estimator_checks import check_array_api_input, parametrize_wi
 
 import sklrank.encoders
 import sklrank.fusers
+import sklrank.rerankers
 import sklrank.retrievers
-
 
 
 def needs_an_argument(value):
@@ -26,7 +26,7 @@ FEEDBACK = [
 ]
 ESTIMATORS = FEEDBACK + [
     value()
-    for room in (sklrank.encoders, sklrank.fusers, sklrank.retrievers)
+    for room in (sklrank.encoders, sklrank.fusers, sklrank.rerankers, sklrank.retrievers)
     for name in room.__all__
     if inspect.isclass(value := getattr(room, name)) and issubclass(value, BaseEstimator) and not needs_an_argument(value)
 ]
@@ -54,5 +54,5 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 def test_estimators_are_named_for_their_role(estimator):
-    assert type(estimator).__name__.endswith(("Retriever", "Vectorizer", "Encoder", "Fuser"))
+    assert type(estimator).__name__.endswith(("Retriever", "Vectorizer", "Encoder", "Fuser", "Reranker", "Cutoff"))
     assert type(estimator).__module__.rpartition(".")[2].startswith("_")

@@ -1,10 +1,12 @@
 """Rerankers: candidates → `Run`, ranked anew."""
 
+from sklrank.rerankers._aspects import PM2Reranker, XQuADReranker
 from sklrank.rerankers._callable import CallableReranker
 from sklrank.rerankers._cascade import CascadeReranker
 from sklrank.rerankers._cross_encoder import CrossEncoder, CrossEncoderReranker
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._dense import DenseReranker
+from sklrank.rerankers._diversity import DPPReranker, MMRReranker
 
 __all__ = [
     "CallableReranker",
@@ -12,5 +14,9 @@ __all__ = [
     "CrossEncoder",
     "CrossEncoderReranker",
     "Cutoff",
+    "DPPReranker",
     "DenseReranker",
+    "MMRReranker",
+    "PM2Reranker",
+    "XQuADReranker",
 ]

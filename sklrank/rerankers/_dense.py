@@ -131,6 +131,8 @@ class DenseReranker(Reranker):
         documents = fitted(self.encoder)
         queries = documents if self.query_encoder is None else fitted(self.query_encoder)
         vectors = documents.vectors(corpus.text(field), rows)
+        if isinstance(vectors, TokenVectors):
+            raise TypeError("needed is one vector a document, and the encoder makes one a token: see MaxSimReranker")
         return Encoded(documents.fitted, queries.fitted, None), vectors
 
     def _prepared(self, vectors, names, what):
@@ -167,8 +169,6 @@ class _Encoder:
             output = _as_output(self.fitted.transform(texts[np.array(block)].tolist()))
             if output.shape[0] != len(block):
                 raise ValueError(f"the encoder made {output.shape[0]} rows of {len(block)} texts")
-            if isinstance(output, TokenVectors):
-                raise TypeError("needed is one vector a document, and the encoder makes one a token: see MaxSimReranker")
             found.update(zip(block, _rows(output)))
         with self._lock:
             for row in missing:
@@ -180,7 +180,7 @@ class _Encoder:
                 self._n_bytes -= _n_bytes(vector)
         vectors = [found[row] for row in rows]
         if not isinstance(vectors[0], tuple):
-            return np.stack(vectors)
+            return TokenVectors.from_list(vectors) if vectors[0].ndim == 2 else np.stack(vectors)
         indptr = np.cumsum([0, *(len(data) for data, _, _ in vectors)])
         data, indices = (np.concatenate([vector[i] for vector in vectors]) for i in (0, 1))
         return sparse.csr_array((data, indices, indptr), shape=(len(vectors), vectors[0][2]))
