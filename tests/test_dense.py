@@ -217,6 +217,10 @@ def test_what_cannot_be_searched_says_why():
     for bad in ({"dtype": "int4"}, {"rescore": 0.5}, {"truncate_dim": 0}, {"metric": "l2"}):
         with pytest.raises(ValueError, match=f"'{next(iter(bad))}' parameter"):
             DenseRetriever(**bad).fit(np.eye(3))
+        with pytest.raises(ValueError, match=f"'{next(iter(bad))}' parameter|fit again"):
+            DenseRetriever().fit(np.eye(3)).set_params(**bad).predict(np.eye(3))
+    with pytest.raises(ValueError, match="fit again"):
+        retriever.set_params(metric="dot").predict(np.eye(3))
 
 
 # --- filters

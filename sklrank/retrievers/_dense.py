@@ -1,6 +1,7 @@
 """Exact search over dense vectors."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklrank.retrievers._inverted import _stack
 from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes, search
 from sklrank.retrievers._vectors import VectorRetriever, _prepare
 
+_DTYPES = ("float32", "float16", "int8", "binary")
 _RESCORE = {"int8": 4, "binary": 10}
 
 
@@ -92,7 +94,7 @@ class DenseRetriever(VectorRetriever):
 
     _parameter_constraints: dict = {
         **VectorRetriever._parameter_constraints,
-        "dtype": [StrOptions({"float32", "float16", "int8", "binary"})],
+        "dtype": [StrOptions(set(_DTYPES))],
         "rescore": [Interval(Real, 1, None, closed="left"), None],
         "truncate_dim": [Interval(Integral, 1, None, closed="left"), None],
     }
@@ -178,6 +180,16 @@ class DenseRetriever(VectorRetriever):
         self._check_call(self.k)
         return self._codes(self.dtype).bytes_per_vector
 
+    def _check_call(self, k):
+        super()._check_call(k)
+        # Which may be set after `fit`; where they are right, to look is enough.
+        if not (
+            self.dtype in _DTYPES and _at_least_one(self.rescore, Real) and _at_least_one(self.truncate_dim, Integral)
+        ):
+            self._validate_params()
+        if (self.metric == "cosine") != self._vectors_key[-1]:
+            raise ValueError(f"metric={self.metric!r} was set after fit, which made vectors for another one: fit again")
+
     def _check_documents(self, X):
         xp, _ = array_namespace(X)
         return super()._check_documents(X if xp is None else to_numpy(X, xp))
@@ -194,20 +206,21 @@ class DenseRetriever(VectorRetriever):
             vectors = self._truncated(vectors)
         rescore = 1 if codes.is_exact else _RESCORE[dtype] if self.rescore is None else self.rescore
         n_candidates = math.ceil(rescore * k)
-
-        def place(name, array):
-            key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype))
-            return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device))
-
         parts = []
         for start, stop, *masks in resolve_filter(self._chosen_filter(filter, queries), len(queries), self.corpus_):
             own = vectors[start:stop]
             if xp is not None and codes.is_exact:
+                place = partial(self._place, xp, device, dtype)
                 part = search_elsewhere(xp, device, codes, documents, own, self.metric, k, *masks, place)
             else:
                 part = search(codes, documents, own, self.metric, k, n_candidates, *masks, self.n_jobs)
             parts.append(part)
         return self._run(*(parts[0] if len(parts) == 1 else _stack(parts)), queries, k)
+
+    def _place(self, xp, device, dtype, name, array):
+        """An array that belongs to the corpus, on a device of another library, brought there once."""
+        key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype))
+        return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device))
 
     def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that the search with this `dtype` and `rescore` finds.
@@ -242,3 +255,7 @@ class DenseRetriever(VectorRetriever):
         found, exact = (self._search_vectors(queries, vectors, k, filter, dtype) for dtype in (self.dtype, "float32"))
         kept = [len(np.intersect1d(a.rows, b.rows)) / max(len(b.rows), 1) for a, b in zip(found, exact)]
         return float(np.mean(kept)) if kept else math.nan
+
+
+def _at_least_one(value, kind):
+    return value is None or isinstance(value, kind) and value >= 1
