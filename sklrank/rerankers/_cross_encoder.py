@@ -301,7 +301,7 @@ class CrossEncoder:
 
     def _cache_of(self, model):
         tokenizer = model.tokenizer.fingerprint
-        if tokenizer is None or model.source.session is not None:
+        if tokenizer is None or model.source.session is not None or not self._settings["cache"]:
             return ScoreCache()
         settings = tuple((name, value) for name, value in self._settings.items() if name not in _WITHOUT_EFFECT)
         key = (model.source.key, tokenizer, model.device, settings)
