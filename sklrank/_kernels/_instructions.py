@@ -57,6 +57,7 @@ def _(scores, q, start, theta):
 
 def lowest_bit(bits):
     """Number of the lowest bit that is set."""
+    bits = int(bits)
     return (bits & -bits).bit_length() - 1
 
 
