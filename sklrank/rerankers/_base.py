@@ -154,7 +154,7 @@ class Reranker(BaseEstimator):
 def check_candidates(run):
     """Raise TypeError where `run` is no Run."""
     if not isinstance(run, Run):
-        raise TypeError(f"X is a {type(run).__name__}; a reranker takes a Run, and stands behind a retriever or a fuser")
+        raise TypeError(f"X is a {type(run).__name__}; a reranker takes a Run, and stands behind a retriever or fuser")
 
 
 def head_lengths(run, depth):

@@ -16,8 +16,8 @@ from sklrank.retrievers._callable import Answers, SharesFunction, answers_of
 class CallableReranker(SharesFunction, Reranker):
     """Ask a function: a reranking service, a language model, or any model of your own.
 
-    ``f(query, documents)`` gets a text and a list of texts, and returns either a score for each, or the order: a list of
-    positions in `documents`, from 0, the best first.
+    ``f(query, documents)`` gets a text and a list of texts, and returns either a score for each, or the order: a list
+    of positions in `documents`, from 0, the best first.
 
     Parameters
     ----------

@@ -37,8 +37,8 @@ class CascadeReranker(Reranker, BaseComposition):
 
     Notes
     -----
-    *When a budget is spent*, what a stage scored stands on top, and below, in the order that it had, what it did not come
-    to; later stages change nothing.
+    *When a budget is spent*, what a stage scored stands on top, and below, in the order that it had, what it did not
+    come to; later stages change nothing.
 
     *With a time budget* queries are ranked one by one, and the clock is looked at after every 16 candidates; a reranker
     of orders or of sets, which has to see all of them, is begun as long as there is time, and not interrupted. Such

@@ -269,7 +269,11 @@ class CrossEncoder:
         names = list(model.open.outputs)
         model._check_vocabulary()
         values = next(iter(model.pair_batches(["a"], ["a b c"], names))).outputs
-        fits = {n: v.shape[-1] if v.ndim == 2 else 1 for n, v in zip(names, values) if v.ndim < 3 and v.dtype.kind == "f"}
+        fits = {
+            name: value.shape[-1] if value.ndim == 2 else 1
+            for name, value in zip(names, values)
+            if value.ndim < 3 and value.dtype.kind == "f"
+        }
         if not fits:
             found = ", ".join(f"{name} of shape {value.shape} and {value.dtype}" for name, value in zip(names, values))
             raise ValueError(
@@ -431,7 +435,7 @@ class CrossEncoder:
         return values @ np.arange(self.n_labels) if label is None else values[:, label]
 
     def _opened(self):
-        """This model, opened anew after unpickling."""
+        """The model itself, opened anew after unpickling."""
         if not hasattr(self, "_model"):
             with _LOCK:
                 if not hasattr(self, "_model"):
@@ -459,8 +463,8 @@ _CACHES_LOCK = threading.Lock()
 class CrossEncoderReranker(CallbackSupportMixin, Reranker):
     """Rank candidates by a cross-encoder, a model that reads query and document together.
 
-    The most exact of the usual models, and the slowest: each candidate of each query is a run of the model. All pairs of
-    a call are read in batches of like length, across queries.
+    The most exact of the usual models, and the slowest: each candidate of each query is a text to read. All pairs of a
+    call are read in batches of like length, across queries.
 
     Parameters
     ----------
@@ -532,8 +536,8 @@ class CrossEncoderReranker(CallbackSupportMixin, Reranker):
 
     *To blend* them with the scores that the candidates had, put a `ScoreFuser` behind: both are columns.
 
-    Equal scores go by row, and the order does not depend on the other queries, on `n_jobs`, or on the batches, up to the
-    last bits of a model in floating point.
+    Equal scores go by row. Equal pairs have equal scores; what a model in floating point gives to a pair may differ in
+    its last bits with what stands beside it in a batch.
 
     References
     ----------

@@ -13,8 +13,8 @@ from sklrank.rerankers._base import Reranker, check_candidates, document_texts, 
 class Cutoff(Reranker):
     """End each ranking where scores become too low, or where the texts fill a budget.
 
-    What is left is what a reader, or a language model, is given: a ranking ends before the first document whose score is
-    below the threshold, or with which the documents together have too many tokens.
+    What is left is what a reader, or a language model, is given: a ranking ends before the first document whose score
+    is below the threshold, or with which the documents together have too many tokens.
 
     Parameters
     ----------
