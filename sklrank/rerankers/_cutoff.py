@@ -30,7 +30,7 @@ class Cutoff(Reranker):
 
     See Also
     --------
-    sklrank.metrics.f1_at_k_score : A measure of rankings that end.
+    sklrank.metrics.set_f1_score : A measure of rankings that end.
 
     Notes
     -----
