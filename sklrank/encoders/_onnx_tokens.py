@@ -8,7 +8,7 @@ import numpy as np
 from sklrank._session import Rows, Template
 from sklrank._validation import Interval, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.encoders._onnx import OnnxEncoder, unit_length
+from sklrank.encoders._onnx import OnnxEncoder, as_texts, unit_length
 
 _MASKS = ("[MASK]", "<mask>")
 
@@ -219,16 +219,41 @@ class OnnxTokenEncoder(OnnxEncoder):
 
     def _encode(self, texts, report):
         matrices = [None] * len(texts)
-        first, last = (0, 0) if self.special_tokens else map(len, self._template.parts)
         for batch in self._batches(texts, report):
             for i, (index, ids, attended) in enumerate(zip(batch.indices, batch.ids, batch.attended)):
-                kept = ~np.isin(ids, self._skipped)
-                if not self.special_tokens:
-                    kept[:first] = False
-                    kept[attended - last : attended] = False
-                vectors = batch.outputs[0][i, : len(ids)][kept]
+                vectors = batch.outputs[0][i, : len(ids)][self._kept(ids, attended)]
                 matrices[index] = unit_length(vectors) if self.normalize else vectors
         return self._joined(matrices)
+
+    def _kept(self, ids, attended):
+        """Which tokens of a text have a vector in the end."""
+        kept = ~np.isin(ids, self._skipped)
+        if not self.special_tokens:
+            first, last = map(len, self._template.parts)
+            kept[:first] = False
+            kept[attended - last : attended] = False
+        return kept
+
+    def tokens(self, X):
+        """The tokens that the vectors of `transform` stand for.
+
+        Parameters
+        ----------
+        X : iterable of str, Corpus or Queries
+            The texts.
+
+        Returns
+        -------
+        list of list of str
+            One list a text, one token a vector.
+        """
+        texts = as_texts(X)
+        tokenizer = self._opened().tokenizer
+        if tokenizer.n_tokens is None:
+            raise ValueError("the tokenizer is a function, whose tokens have no names")
+        names = tokenizer.tokens()
+        rows = self._make_rows(texts)(range(len(texts)))
+        return [[names[i] for i in ids[self._kept(ids, n)].tolist()] for ids, n in zip(rows.ids, rows.attended)]
 
     def _joined(self, matrices):
         indptr = np.zeros(len(matrices) + 1, dtype=np.int64)

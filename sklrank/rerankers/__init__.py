@@ -7,8 +7,10 @@ from sklrank.rerankers._cross_encoder import CrossEncoder, CrossEncoderReranker
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._dense import DenseReranker
 from sklrank.rerankers._diversity import DPPReranker, MMRReranker
+from sklrank.rerankers._maxsim import Alignment, MaxSimReranker, maxsim
 
 __all__ = [
+    "Alignment",
     "CallableReranker",
     "CascadeReranker",
     "CrossEncoder",
@@ -17,6 +19,8 @@ __all__ = [
     "DPPReranker",
     "DenseReranker",
     "MMRReranker",
+    "MaxSimReranker",
     "PM2Reranker",
     "XQuADReranker",
+    "maxsim",
 ]

@@ -9,7 +9,7 @@ from sklrank.retrievers._encoding import Encoded, encode_corpus
 
 
 def encode_candidates(run, encoder, field=None, query_encoder=None):
-    """What an encoder makes of the distinct documents of a run, and which of these each entry is.
+    """What an encoder makes of the documents of a run, and which of these each entry is.
 
     Each candidate is encoded once; where a retriever left its vectors of the whole corpus, those are taken.
 
@@ -26,15 +26,14 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
     Returns
     -------
     encoded : Encoded
-        Its `output` is that of the distinct documents.
+        Its `output` is that of the distinct documents of the run, or of all of the corpus.
     which : ndarray of int64, shape (n_entries,)
+        The row there of each entry.
     """
     corpus = corpus_of(run)
     field = field if field is None or isinstance(field, str) else tuple(field)
-    rows, which = np.unique(run.rows, return_inverse=True)
     if encoder is None or _has_all(corpus, ("encoded", field, estimator_key(encoder))):
-        encoded = encode_corpus(corpus, encoder, field, query_encoder)
-        return Encoded(encoded.encoder, encoded.query_encoder, encoded.output[rows]), which
+        return encode_corpus(corpus, encoder, field, query_encoder), run.rows
 
     def fitted(encoder):
         key = ("fitted encoder", field, estimator_key(encoder))
@@ -42,4 +41,5 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
 
     documents = fitted(encoder)
     queries = documents if query_encoder is None else fitted(query_encoder)
+    rows, which = np.unique(run.rows, return_inverse=True)
     return Encoded(documents.fitted, queries.fitted, documents.vectors(corpus.text(field), rows)), which

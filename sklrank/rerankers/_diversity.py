@@ -49,7 +49,8 @@ class _SimilarityReranker(GreedyReranker):
             given = make_pipeline(TermVectorizer(), TfidfTransformer())
         encoder, field = (None, given) if given is None or isinstance(given, str) else (given, self.field)
         encoded, which = encode_candidates(candidates, encoder, field)
-        vectors = encoded.output
+        rows, which = np.unique(which, return_inverse=True)
+        vectors = encoded.output[rows]
         if isinstance(vectors, TokenVectors):
             raise TypeError("similarity compares one vector a document, dense or sparse; these are TokenVectors")
         cosines = _sparse_cosines(vectors) if sparse.issparse(vectors) else _cosines(vectors)

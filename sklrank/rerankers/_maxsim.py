@@ -1,0 +1,535 @@
+"""Late interaction on candidates: MaxSimReranker, and maxsim for arrays of any library."""
+
+import html
+from dataclasses import dataclass
+from importlib import import_module
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+
+from sklrank._maxsim import TokenIndex, check_tokens
+from sklrank._validation import HasMethods, StrOptions
+from sklrank.base import estimator_key
+from sklrank.data import TokenVectors
+from sklrank.data._frames import frame_like
+from sklrank.rerankers._base import Reranker, corpus_of, query_texts
+from sklrank.rerankers._candidates import encode_candidates
+from sklrank.retrievers._encoding import Encoded, encode_queries
+
+_CELLS = 1 << 25  # numbers of token vectors, or similarities, that stand in memory at a time
+_FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
+
+
+class MaxSimReranker(Reranker):
+    r"""Rank candidates by how well their tokens match those of the query (ColBERT's MaxSim).
+
+    Documents and queries are matrices, one vector a token. Each token of the query is compared with all tokens of the
+    document, and the best similarities are added, each by its weight:
+
+    .. math:: \sum_q w_q \max_d \langle q, d \rangle
+
+    Parameters
+    ----------
+    encoder : transformer, default=None
+        Turns texts into `TokenVectors`. Only candidates are encoded, each once, unless the corpus has all its vectors
+        already, from a retriever with the same encoder. ``None``: the corpus holds token vectors, in float32, float16
+        or int8.
+    query_encoder : transformer, default=None
+        The encoder of queries where it is another one. ``None``: the same, or without an `encoder`, queries are token
+        vectors.
+    metric : {"cosine", "dot"}, default="cosine"
+        The similarity of two tokens. The cosine with a vector of zeros is 0.
+    query_weights : str or callable, default=None
+        What the tokens of queries count: the column of the queries that holds a list of numbers for each, or a function
+        from the text of a query to such a list. ``None``: 1 each.
+    depth : int, default=None
+        How many candidates of each query to score, the first ones; ``None``: all.
+    tail : {"drop", "keep"}, default="drop"
+        What becomes of the others: they are left out, or stand below in their order.
+    k : int, default=None
+        How many documents to keep for each query; ``None``: all.
+    field : str or list of str, default=None
+        Columns of the corpus: texts to encode, or without an `encoder` the column that holds the token vectors.
+        ``None``: title and text joined by a space where both exist, or the token vectors that the corpus was made from.
+    n_jobs : int, default=None
+        Threads; the ranking does not depend on it.
+
+    See Also
+    --------
+    maxsim : The same for arrays, of PyTorch and CuPy too.
+    sklrank.retrievers.LateInteractionRetriever : Compares the query with all documents.
+    sklrank.retrievers.pool_tokens : Fewer token vectors a document.
+
+    Notes
+    -----
+    A document without tokens has the score -inf. A query without tokens gives all documents the score 0, so that they
+    stand in the order of the corpus.
+
+    Scores are those of a `LateInteractionRetriever` with the same encoder and metric, bit for bit. Equal documents have
+    equal scores.
+
+    References
+    ----------
+    O. Khattab and M. Zaharia, ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over
+    BERT, SIGIR 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank import Corpus, Queries, Run
+    >>> from sklrank.data import TokenVectors
+    >>> from sklrank.rerankers import MaxSimReranker
+    >>> heat, flow, cold = np.eye(3)
+    >>> corpus = Corpus(TokenVectors.from_list([np.stack([cold, flow]), np.stack([heat, flow, heat])]))
+    >>> run = Run([{"0": 2.0, "1": 1.0}], corpus=corpus, queries=Queries(TokenVectors.from_list([[heat, flow]])))
+    >>> MaxSimReranker().transform(run).docids
+    [['1', '0']]
+    """
+
+    _stage = "maxsim"
+
+    _parameter_constraints: dict = {
+        **Reranker._parameter_constraints,
+        "encoder": [HasMethods(["fit", "transform"]), None],
+        "query_encoder": [HasMethods(["fit", "transform"]), None],
+        "metric": [StrOptions({"cosine", "dot"})],
+        "query_weights": [str, callable, None],
+        "field": "no_validation",
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        encoder=None,
+        query_encoder=None,
+        *,
+        metric="cosine",
+        query_weights=None,
+        depth=None,
+        tail="drop",
+        k=None,
+        field=None,
+        n_jobs=None,
+    ):
+        self.encoder = encoder
+        self.query_encoder = query_encoder
+        self.metric = metric
+        self.query_weights = query_weights
+        self.depth = depth
+        self.tail = tail
+        self.k = k
+        self.field = field
+        self.n_jobs = n_jobs
+
+    def _score(self, candidates):
+        queries, tokens, which, _ = self._vectors(candidates)
+        weights = self._weights(candidates, queries)
+        lengths = np.diff(tokens.indptr)
+        scores = np.full(len(which), -np.inf, dtype=np.float32)
+        bounds = candidates.indptr
+        for start, stop in _blocks(lengths[which] * tokens.n_features, bounds):
+            entries = bounds[start] + np.flatnonzero(lengths[which[bounds[start] : bounds[stop]]])
+            rows, own = np.unique(which[entries], return_inverse=True)
+            index = TokenIndex.of(*self._checked(tokens[rows], _name_of(candidates, rows, which)))
+            span = slice(queries.indptr[start], queries.indptr[stop])
+            scores[entries] = index.score_pairs(
+                queries.values[span],
+                queries.indptr[start : stop + 1] - span.start,
+                np.searchsorted(entries, bounds[start : stop + 1]),
+                own.astype(np.int64),
+                weights[span],
+                n_jobs=self.n_jobs,
+            )
+        return scores
+
+    def _vectors(self, candidates):
+        """Token vectors of the queries, checked; those of documents, and which each entry is; what encoded them."""
+        corpus = corpus_of(candidates)
+        if self.encoder is None and self.query_encoder is not None:
+            key = ("query encoder alone", estimator_key(self.query_encoder))
+            encoder = corpus.cached(key, lambda: _opened(self.query_encoder))
+            encoded, which = Encoded(None, encoder, corpus.matrix(self.field)), candidates.rows
+            queries = encoder.transform(query_texts(candidates))
+        else:
+            encoded, which = encode_candidates(candidates, self.encoder, self.field, self.query_encoder)
+            if encoded.encoder is None and not candidates.queries.is_matrix:
+                raise ValueError(
+                    "the documents are token vectors, and the queries are not: query_encoder= makes such of their texts"
+                )
+            _, queries = encode_queries(candidates.queries, encoded)
+        for tokens in (encoded.output, queries):
+            if not isinstance(tokens, TokenVectors):
+                raise TypeError(
+                    f"needed are TokenVectors, one matrix a text, got {type(tokens).__name__}; one dense vector a text "
+                    "is for DenseReranker"
+                )
+        if queries.n_features != encoded.output.n_features:
+            raise ValueError(
+                f"token vectors of queries have {queries.n_features} features, those of the documents "
+                f"{encoded.output.n_features}: both come from one encoder, or from two that were trained together"
+            )
+        values, indptr = self._checked(queries, lambda i: f"query {candidates.qids[i]!r}")
+        return TokenVectors(values, indptr), encoded.output, which, encoded
+
+    def _checked(self, tokens, name):
+        values = check_tokens(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name)
+        return values, tokens.indptr
+
+    def _weights(self, candidates, queries):
+        """What each query token counts."""
+        given = self.query_weights
+        if given is None:
+            return np.ones(len(queries.values), dtype=np.float32)
+        if callable(given):
+            given = [given(text) for text in query_texts(candidates)]
+        else:
+            given = candidates.queries[given]
+        weights = [np.asarray(one, dtype=np.float32) for one in given]
+        for qid, one, length in zip(candidates.qids, weights, np.diff(queries.indptr).tolist()):
+            if one.shape != (length,) or not np.isfinite(one).all():
+                raise ValueError(
+                    f"query {qid!r} has {length} tokens, and weights of shape {one.shape}"
+                    f"{'' if np.isfinite(one).all() else ', not all of them finite'}: needed is a number for each"
+                )
+        return np.concatenate([*weights, np.empty(0, dtype=np.float32)])
+
+    def explain(self, X, docid, query=0):
+        """Say which token of a document matched which of the query.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates of the query, with their corpus.
+        docid : str
+            The document; it need not be a candidate.
+        query : int or str, default=0
+            Position of the query in `X`, or its id.
+
+        Returns
+        -------
+        Alignment
+            It prints as a table.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklrank import Corpus, Queries, Run
+        >>> from sklrank.data import TokenVectors
+        >>> from sklrank.rerankers import MaxSimReranker
+        >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
+        >>> queries = Queries(TokenVectors.from_list([np.array([[0.6, 0.8], [1.0, 0.0]])]))
+        >>> print(MaxSimReranker().explain(Run([{"0": 1.0}], corpus=corpus, queries=queries), "0"))
+        document 0, score 1.8
+          query token  document token  similarity  weight  share
+          1            0               1           1       56%
+          0            1               0.8         1       44%
+        """
+        self._validate_params()
+        if isinstance(query, str):
+            query = _position(X, query)
+        one = X[query]
+        corpus = corpus_of(one)
+        pair = type(X).from_ragged(
+            np.array([0, 1]), corpus.rows([docid]), np.zeros(1), queries=one.queries, corpus=corpus
+        )
+        queries, tokens, which, encoded = self._vectors(pair)
+        document, indptr = self._checked(tokens[which], lambda i: f"document {docid!r}")
+        if not len(document):
+            raise ValueError(f"document {docid!r} has no tokens")
+        similar = queries.values.astype(np.float64) @ document.astype(np.float64).T
+        names = [_names(encoded.query_encoder, pair.queries.texts if "text" in pair.queries.columns else None)]
+        texts = None if encoded.encoder is None else corpus.text(self.field)[corpus.rows([docid])].tolist()
+        names.append(_names(encoded.encoder, texts))
+        best = similar.argmax(axis=1)
+        return Alignment(
+            docid=docid,
+            query_tokens=_labels(names[0], len(similar)),
+            document_tokens=_labels(names[1], len(document)),
+            matches=best,
+            weights=self._weights(pair, queries).astype(np.float64),
+            similarities=similar,
+        )
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which token of a document matched which of a query.
+
+    Attributes
+    ----------
+    docid : str
+        The document.
+    query_tokens, document_tokens : list of str
+        The tokens; their positions, where nobody knows their names.
+    matches : ndarray of int64, shape (n_query_tokens,)
+        For each token of the query, the one of the document that is most like it.
+    weights : ndarray of float64, shape (n_query_tokens,)
+        What each token of the query counts.
+    similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
+        All similarities, for a heat map.
+    """
+
+    docid: str
+    query_tokens: list
+    document_tokens: list
+    matches: np.ndarray
+    weights: np.ndarray
+    similarities: np.ndarray
+
+    @property
+    def contributions(self):
+        """What each token of the query adds to the score.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_query_tokens,)
+        """
+        return self.weights * self.similarities[np.arange(len(self.matches)), self.matches]
+
+    @property
+    def score(self):
+        """Score of the document.
+
+        Returns
+        -------
+        float
+        """
+        return float(self.contributions.sum())
+
+    @property
+    def rows(self):
+        """One dict for each token of the query, the one that adds most first.
+
+        Returns
+        -------
+        list of dict
+            With ``query_token``, ``document_token``, ``similarity``, ``weight`` and ``share`` of the score.
+        """
+        added = self.contributions
+        total = np.abs(added).sum()
+        rows = []
+        for i in np.argsort(-added, kind="stable").tolist():
+            match = int(self.matches[i])
+            values = self.similarities[i, match], self.weights[i], added[i] / total if total > 0 else 0.0
+            rows.append(dict(zip(_FIELDS, (self.query_tokens[i], self.document_tokens[match], *map(float, values)))))
+        return rows
+
+    def to_frame(self, *, backend=None):
+        """One row for each token of the query.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars"}, default=None
+            The library of the frame; ``None``: pandas where it is installed, else polars.
+
+        Returns
+        -------
+        DataFrame
+        """
+        rows = self.rows
+        return frame_like({name: [row[name] for row in rows] for name in _FIELDS}, backend)
+
+    def _table(self):
+        return [
+            [
+                row["query_token"],
+                row["document_token"],
+                f"{row['similarity']:.4g}",
+                f"{row['weight']:.4g}",
+                f"{row['share']:.0%}",
+            ]
+            for row in self.rows
+        ]
+
+    def __str__(self):
+        lines = [[name.replace("_", " ") for name in _FIELDS], *self._table()]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        body = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+        return "\n".join([f"document {self.docid}, score {self.score:.6g}", *body])
+
+    def _repr_html_(self):
+        names = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _FIELDS)
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in self._table())
+        title = f"<p>document {html.escape(self.docid)}, score {self.score:.6g}</p>"
+        return f"{title}<table><tr>{names}</tr>{rows}</table>"
+
+
+def _opened(encoder):
+    """An encoder of queries that nothing is known of to learn from."""
+    if isinstance(encoder, FrozenEstimator):
+        return encoder
+    if get_tags(encoder).requires_fit:
+        raise ValueError(
+            f"{type(encoder).__name__} has to be fitted, and without encoder= there are no texts of documents to fit "
+            "it on: give it fitted, in a FrozenEstimator"
+        )
+    return clone(encoder)
+
+
+def _position(run, qid):
+    found = np.flatnonzero(run.qids == qid)
+    if not len(found):
+        raise ValueError(f"the run has no query {qid!r}; a position is an int")
+    return int(found[0])
+
+
+def _names(encoder, texts):
+    """Tokens of a text, where the encoder says them; else None."""
+    encoder = getattr(encoder, "estimator", encoder) if isinstance(encoder, FrozenEstimator) else encoder
+    return encoder.tokens(texts)[0] if texts is not None and hasattr(encoder, "tokens") else None
+
+
+def _labels(names, n):
+    return names if names is not None and len(names) == n else list(map(str, range(n)))
+
+
+def _name_of(run, rows, which):
+    """Function that names the i-th of some documents in an error."""
+
+    def name(i):
+        entry = np.flatnonzero(which == rows[i])[0]
+        return f"document {run.flat_docids[entry]!r}"
+
+    return name
+
+
+def _blocks(sizes, bounds):
+    """Ranges of queries whose candidates have some number of numbers together; at least one query each."""
+    totals = np.concatenate([[0], np.cumsum(sizes)])[bounds]
+    start = 0
+    while start < len(totals) - 1:
+        stop = max(int(np.searchsorted(totals, totals[start] + _CELLS, side="right")) - 1, start + 1)
+        yield start, stop
+        start = stop
+
+
+# --- arrays of any library
+
+
+def maxsim(Q, D, indptr, *, weights=None, n_jobs=None):
+    """Score documents for a query by the best match of each of its tokens.
+
+    Arrays of NumPy go through the kernel of `MaxSimReranker`; those of PyTorch, CuPy or any other library of the array
+    API are computed by that library, on the device where they are. Tokens may be patches of images, too.
+
+    Parameters
+    ----------
+    Q : array of shape (n_query_tokens, n_features)
+        Token vectors of the query.
+    D : array of shape (n_tokens, n_features)
+        Token vectors of all documents, one document after the other: float32, or in NumPy also float16 or int8, which
+        are not copied.
+    indptr : array of int, shape (n_documents + 1,)
+        Document ``i`` has the tokens ``indptr[i]:indptr[i + 1]``.
+    weights : array of shape (n_query_tokens,), default=None
+        What each token of the query counts; ``None``: 1.
+    n_jobs : int, default=None
+        Threads, for arrays of NumPy.
+
+    Returns
+    -------
+    array of shape (n_documents,)
+        Sums over the query's tokens of the largest dot product with a token of the document, of the library and on
+        the device of `D`; -inf for documents without tokens.
+
+    See Also
+    --------
+    MaxSimReranker : The step of a pipeline.
+    sklrank.data.TokenVectors : Has the attributes `values` and `indptr`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank.rerankers import maxsim
+    >>> Q = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> D = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, -1.0]])
+    >>> maxsim(Q, D, [0, 2, 3])
+    array([ 1.5, -1. ], dtype=float32)
+    """
+    for name, array in (("Q", Q), ("D", D)):
+        if getattr(array, "ndim", 0) != 2:
+            raise ValueError(f"{name} has shape (n_tokens, n_features); got {getattr(array, 'shape', type(array))}")
+    if Q.shape[1] != D.shape[1]:
+        raise ValueError(f"token vectors of Q have {Q.shape[1]} features, those of D {D.shape[1]}")
+    indptr = TokenVectors(np.empty((D.shape[0], 0)), _on_host(indptr)).indptr  # checked
+    filled = np.flatnonzero(np.diff(indptr))
+    if isinstance(D, np.ndarray):
+        scores = np.full(len(indptr) - 1, -np.inf, dtype=np.float32)
+        Q = check_tokens(np.asarray(Q), np.array([0, len(Q)]), unit=False, name=lambda i: "the query")
+        weights = np.ones(len(Q)) if weights is None else np.asarray(weights)
+        if weights.shape != (len(Q),):
+            raise ValueError(f"weights have shape {weights.shape} for {len(Q)} tokens of the query")
+        scores[filled] = _index(D, indptr).score_all(
+            Q, np.array([0, len(Q)]), filled, weights.astype(np.float32), n_jobs=n_jobs
+        )[:, 0]
+        return scores
+    if "float" not in str(D.dtype):
+        raise TypeError(f"D has numbers of {D.dtype}; needed are floating ones")
+    return _maxsim_elsewhere(_library(D), Q, D, indptr, filled, weights)
+
+
+def _index(D, indptr):
+    """Token vectors of NumPy, as they are where the kernels take them so."""
+    if D.dtype == np.int8:
+        return TokenIndex("int8", np.ascontiguousarray(D), np.ones(len(D), dtype=np.float32), indptr, D.shape[1])
+    if D.dtype == np.float16:
+        if not np.isfinite(D).all():
+            raise ValueError("D holds NaN or infinity")
+        codes = np.ascontiguousarray(D).view(np.uint16)
+        return TokenIndex("float16", codes, np.empty(0, dtype=np.float32), indptr, D.shape[1])
+    return TokenIndex.of(check_tokens(D, indptr, unit=False, name="document {}".format), indptr)
+
+
+def _on_host(array):
+    """Bounds as an array of NumPy, wherever they are."""
+    for method in ("cpu", "get"):  # of PyTorch, of CuPy
+        array = getattr(array, method)() if hasattr(array, method) else array
+    return np.array(list(map(int, array))) if hasattr(array, "__array_namespace__") else np.asarray(array)
+
+
+def _library(array):
+    """The namespace of an array."""
+    if hasattr(array, "__array_namespace__"):
+        return array.__array_namespace__()
+    return import_module(type(array).__module__.partition(".")[0])
+
+
+def _maxsim_elsewhere(xp, Q, D, indptr, filled, weights):
+    """Documents of like length side by side, filled up with their last tokens, which raise no maximum."""
+
+    def like(values, dtype=None):
+        try:
+            return xp.asarray(values, dtype=dtype, device=D.device)
+        except TypeError:  # CuPy, whose device is that of the context
+            return xp.asarray(values, dtype=dtype)
+
+    def take(array, rows):  # PyTorch's own take is another function
+        return (
+            array.index_select(0, like(rows)) if hasattr(array, "index_select") else xp.take(array, like(rows), axis=0)
+        )
+
+    maxima, join = getattr(xp, "amax", xp.max), getattr(xp, "concat", None) or xp.concatenate
+    n = Q.shape[0]
+    product = xp.matmul(D, like(Q, D.dtype).T)
+    weights = like(np.ones(n) if weights is None else weights, D.dtype)
+    if tuple(weights.shape) != (n,):
+        raise ValueError(f"weights have shape {tuple(weights.shape)} for {n} tokens of the query")
+    lengths = np.diff(indptr)
+    order = filled[np.argsort(lengths[filled], kind="stable")]
+    parts, start = [], 0
+    while start < len(order):
+        # As many as are at most a quarter longer than the shortest, and fit into memory.
+        shortest = lengths[order[start]]
+        stop = int(np.searchsorted(lengths[order], shortest + shortest // 4, side="right"))
+        width = int(lengths[order[stop - 1]])
+        own = order[start : min(stop, start + max(_CELLS // (width * max(n, 1)), 1))]
+        tokens = indptr[own][:, None] + np.minimum(np.arange(width), lengths[own][:, None] - 1)
+        similar = xp.reshape(take(product, tokens.ravel()), (len(own), width, n))
+        parts.append(xp.sum(maxima(similar, axis=1) * weights, axis=1))
+        start += len(own)
+    places = np.full(len(lengths), len(order))
+    places[order] = np.arange(len(order))
+    return take(join([*parts, like([-np.inf], D.dtype)]), places)

@@ -1,0 +1,215 @@
+"""MaxSim on candidates: against its definition, and against the retriever that compares all documents."""
+
+import array_api_strict
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import sklrank.rerankers._maxsim as module
+from sklrank import Corpus, Queries, Run
+from sklrank.data import TokenVectors
+from sklrank.encoders import OnnxTokenEncoder
+from sklrank.rerankers import MaxSimReranker, maxsim
+from sklrank.retrievers import BM25Retriever, LateInteractionRetriever
+
+HASHED = HashingVectorizer(n_features=64, alternate_sign=False)
+
+
+def word_vectors(texts):
+    """A matrix for each text, a row for each word."""
+    return TokenVectors.from_list([HASHED.transform(["", *text.split()]).toarray()[1:] for text in texts])
+
+
+WORDS = FunctionTransformer(word_vectors)
+
+
+def collection(n=40, n_queries=5, n_features=24, seed=0, shortest=1):
+    rng = np.random.default_rng(seed)
+    documents = TokenVectors.from_list([rng.normal(size=(m, n_features)) for m in rng.integers(shortest, 20, size=n)])
+    queries = TokenVectors.from_list([rng.normal(size=(m, n_features)) for m in rng.integers(1, 9, size=n_queries)])
+    corpus = Corpus(documents)
+    scores = rng.random((n_queries, n))
+    return corpus, documents, queries, Run(scores, corpus=corpus, queries=Queries(queries))
+
+
+def by_definition(query, document, metric="dot", weights=1):
+    if metric == "cosine":
+        query, document = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (query, document))
+    return (weights * (query @ document.T).max(axis=1)).sum() if len(document) else -np.inf
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_scores_are_the_definition(metric):
+    _, documents, queries, run = collection()
+    new = MaxSimReranker(metric=metric).transform(run)
+    for q in range(len(run)):
+        expected = [by_definition(queries[q], documents[d], metric) for d in new[q].rows]
+        np.testing.assert_allclose(new[q].scores, expected, rtol=1e-5)
+        assert sorted(new[q].rows) == list(range(40))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_it_is_the_retriever_over_its_candidates(metric):
+    corpus, _, queries, run = collection(shortest=0)
+    found = LateInteractionRetriever(corpus, metric=metric).fit(queries).predict(queries)
+    for reranker in (MaxSimReranker(metric=metric), MaxSimReranker(metric=metric, n_jobs=2)):
+        new = reranker.transform(run)
+        assert [ids[: len(some)] for ids, some in zip(new.docids, found.docids)] == found.docids
+        assert all((new[q].scores[: len(found[q].rows)] == found[q].scores).all() for q in range(len(run)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_columns_in_fewer_bytes(dtype):
+    corpus, documents, queries, run = collection()
+    values = documents.values.astype(np.float16) if dtype == "float16" else np.rint(documents.values * 40)
+    stored = TokenVectors(values.astype(dtype), documents.indptr)
+    run = run.with_corpus(Corpus(["text"] * 40).with_columns(tokens=stored))
+    new = MaxSimReranker(field="tokens").transform(run)
+    for q in range(len(run)):
+        expected = [by_definition(queries[q], stored[d].astype(float), "cosine") for d in new[q].rows]
+        np.testing.assert_allclose(new[q].scores, expected, rtol=1e-5)
+
+
+def test_blocks_of_memory_change_nothing(monkeypatch):
+    _, _, _, run = collection(shortest=0)
+    whole = MaxSimReranker().transform(run)
+    monkeypatch.setattr(module, "_CELLS", 1)
+    small = MaxSimReranker().transform(run)
+    assert np.array_equal(small.scores, whole.scores) and small.docids == whole.docids
+
+
+def test_encoder_sees_candidates_once():
+    seen = []
+
+    def watched(texts):
+        seen.extend(texts)
+        return word_vectors(texts)
+
+    corpus = Corpus(["heat flow", "heat flows in a plate", "cold wing", "wing"])
+    pipe = make_pipeline(BM25Retriever(corpus), MaxSimReranker(FunctionTransformer(watched), WORDS, field="text"))
+    run = pipe.fit(["heat flow"]).predict(["flow of heat"])
+    pipe.predict(["flow of heat"])
+    assert run.docids == [["0", "1"]] and seen[-2:] == ["heat flow", "heat flows in a plate"]
+    assert len(seen) <= 3  # the first text, by which the encoder was fitted
+    assert run.scores[0] == pytest.approx(2)
+
+
+def test_columns_of_tokens_and_queries_of_text():
+    corpus = Corpus(["heat flow", "cold wing"])
+    with_tokens = corpus.with_columns(tokens=word_vectors(["heat flow", "cold wing"]))
+    run = Run([{"0": 2.0, "1": 3.0}], corpus=with_tokens, queries=["heat"])
+    assert MaxSimReranker(query_encoder=WORDS, field="tokens").transform(run).docids == [["0", "1"]]
+    assert clone(MaxSimReranker(WORDS)).fit_transform(run).docids == [["0", "1"]]
+
+
+def test_weights_of_query_tokens():
+    corpus = Corpus(["heat", "wing"])
+    queries = Queries([{"text": "heat wing", "weights": [1.0, 3.0]}, {"text": "wing heat wing", "weights": [0, 1, 0]}])
+    run = Run([{"0": 2.0, "1": 1.0}] * 2, corpus=corpus, queries=queries)
+    new = MaxSimReranker(WORDS, query_weights="weights").transform(run)
+    assert new.docids == [["1", "0"], ["0", "1"]] and new.scores.tolist() == [3, 1, 1, 0]
+    again = MaxSimReranker(WORDS, query_weights=lambda text: [w != "wing" for w in text.split()]).transform(run)
+    assert again.scores.tolist() == [1, 0, 1, 0]
+    with pytest.raises(ValueError, match="2 tokens, and weights of shape"):
+        MaxSimReranker(WORDS, query_weights=lambda text: [1.0]).transform(run)
+
+
+def test_nothing_to_compare():
+    corpus = Corpus(["heat", "", "wing"])
+    run = Run([["0", "1", "2"], ["2", "1"], []], corpus=corpus, queries=["wing", "", "heat"])
+    new = MaxSimReranker(WORDS).transform(run)
+    assert new.docids == [["2", "0", "1"], ["2", "1"], []]
+    assert new.scores.tolist() == [1, 0, -np.inf, 0, -np.inf]
+    assert len(MaxSimReranker(WORDS).transform(run[:0])) == 0
+
+
+def test_wrong_input_says_so():
+    corpus, documents, _, run = collection()
+    texts = Run([{"0": 1.0}], corpus=Corpus(["heat"]), queries=["heat"])
+
+    def narrow(texts):
+        return TokenVectors.from_list([np.ones((1, 3)) for _ in texts])
+
+    nan = TokenVectors(np.full_like(documents.values, np.nan), documents.indptr)
+    for call, message in (
+        (lambda: MaxSimReranker().transform(Run([["0"]], corpus=corpus, queries=["heat"])), "query_encoder="),
+        (lambda: MaxSimReranker().transform(Run([["0"]], corpus=Corpus(nan), queries=run.queries[:1])), "document '0'"),
+        (lambda: MaxSimReranker(WORDS, FunctionTransformer(narrow)).transform(texts), "3 features, those of the"),
+        (lambda: MaxSimReranker(metric="l2").transform(texts), "metric"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(TypeError, match="DenseReranker"):
+        MaxSimReranker(HASHED).transform(texts)
+
+
+def test_explanations_add_up_to_the_score(model_folder, monkeypatch):
+    monkeypatch.chdir(model_folder)
+    documents, queries = (OnnxTokenEncoder("model.onnx", role=role, query_length=8) for role in ("document", "query"))
+    corpus = Corpus({"a": "Heat, and flow.", "b": "laminar flow over a plate"})
+    run = Run({"q": ["a", "b"]}, corpus=corpus, queries={"q": "heat transfer"})
+    reranker = MaxSimReranker(documents, queries)
+    new = reranker.transform(run)
+    for docid, score in zip(new.docids[0], new.scores):
+        alignment = reranker.explain(run, docid, "q")
+        assert alignment.score == pytest.approx(score, rel=1e-5)
+        assert alignment.query_tokens[-1] == "[MASK]" and len(alignment.query_tokens) == 8
+        assert "," not in alignment.document_tokens and alignment.document_tokens[0] == "[CLS]"
+        assert sum(abs(row["share"]) for row in alignment.rows) == pytest.approx(1)
+        assert alignment.similarities.shape == (8, len(alignment.document_tokens))
+        assert len(alignment.to_frame()) == 8 and "[CLS]" in str(alignment) and "<table>" in alignment._repr_html_()
+    with pytest.raises(ValueError, match="no query 'r'"):
+        reranker.explain(run, "a", "r")
+
+
+# --- the function
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=12), st.integers(0, 6), st.booleans(), st.integers(0, 99))
+def test_function_is_the_definition_for_every_library(lengths, n, weighted, seed):
+    rng = np.random.default_rng(seed)
+    tokens = TokenVectors(rng.normal(size=(sum(lengths), 7)), np.cumsum([0, *lengths]))
+    query, weights = rng.normal(size=(n, 7)), rng.random(n) if weighted else None
+    expected = [by_definition(query, document, weights=1 if weights is None else weights) for document in tokens]
+    found = maxsim(query, tokens.values, tokens.indptr, weights=weights)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    Q, D = array_api_strict.asarray(query), array_api_strict.asarray(tokens.values)
+    if weights is not None and seed % 2:
+        weights = array_api_strict.asarray(weights)
+    elsewhere = maxsim(Q, D, array_api_strict.asarray(tokens.indptr), weights=weights)
+    assert isinstance(elsewhere, type(D)) and elsewhere.dtype == array_api_strict.float64
+    np.testing.assert_allclose(np.asarray(elsewhere), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int8])
+def test_function_in_fewer_bytes(dtype):
+    rng = np.random.default_rng(0)
+    D, Q = (rng.normal(size=(30, 16)) * 10).astype(dtype), rng.normal(size=(4, 16))
+    expected = [by_definition(Q, D[i : i + 10].astype(float)) for i in (0, 10, 20)]
+    np.testing.assert_allclose(maxsim(Q, D, [0, 10, 20, 30]), expected, rtol=1e-5)
+
+
+def test_function_refuses_what_does_not_fit():
+    D = np.ones((3, 2))
+    for arguments, message in (
+        ((np.ones(2), D, [0, 3]), "Q has shape"),
+        ((np.ones((1, 3)), D, [0, 3]), "3 features, those of D 2"),
+        ((np.ones((1, 2)), D, [0, 2]), "indptr"),
+        ((np.ones((1, 2)), D * np.nan, [0, 3]), "NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            maxsim(*arguments)
+    with pytest.raises(ValueError, match="weights have shape"):
+        maxsim(np.ones((1, 2)), D, [0, 3], weights=[1, 2])
+    strict = array_api_strict.asarray(D)
+    with pytest.raises(ValueError, match="weights have shape"):
+        maxsim(strict, strict, [0, 3], weights=[1.0, 2.0])
+    with pytest.raises(TypeError, match="floating"):
+        maxsim(strict, array_api_strict.asarray(D.astype(int)), [0, 3])
