@@ -17,13 +17,14 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.data import TokenVectors
 from sklrank.fusers import ColumnScorer, ReciprocalRankFuser, ScoreFuser
 from sklrank.metrics import ndcg_score
 from sklrank.rerankers import CallableReranker, CascadeReranker, Cutoff, DenseReranker
-from sklrank.rerankers import _dense as dense_module
+from sklrank.rerankers import _candidates as module
 from sklrank.rerankers._base import Reranker
 from sklrank.retrievers import BM25Retriever, DenseRetriever, RetrieverUnion, TfidfRetriever
 
@@ -312,12 +313,12 @@ def test_vectors_that_a_retriever_made_are_used():
 
 
 def test_vectors_that_are_kept_are_bounded(monkeypatch):
-    monkeypatch.setattr(dense_module, "_BYTES", 3 * 23 * 4)
+    monkeypatch.setattr(module, "_BYTES", 3 * 23 * 4)
     corpus, reranker = fresh(), DenseReranker(Counting(size=23))
     expected = DenseReranker(Counting(as_sparse=True, size=23)).transform(everything(corpus))
     for _ in range(2):
         assert rows_of(reranker.transform(everything(corpus))) == rows_of(expected)
-    kept = [value._known for value in corpus._cache._entries.values() if isinstance(value, dense_module._Encoder)]
+    kept = [value._known for value in corpus._cache._entries.values() if isinstance(value, module._Encoder)]
     assert sorted(map(len, kept))[0] == 3  # of the dense ones
 
 
@@ -339,6 +340,9 @@ def test_a_corpus_may_bring_its_vectors():
     got = DenseReranker(metric="dot").transform(run)
     assert_allclose(np.asarray(got), asked @ vectors.T, rtol=1e-5)
     tokens = TokenVectors.from_list([vectors[:2]] * 6)
+    words = FunctionTransformer(lambda texts: TokenVectors.from_list([np.ones((2, 3)) for _ in texts]))
+    with pytest.raises(TypeError, match="MaxSimReranker"):
+        DenseReranker(words).transform(everything(CORPUS))
     with pytest.raises(TypeError, match="MaxSimReranker"):
         DenseReranker(field="tokens").transform(run.with_corpus(run.corpus.with_columns(tokens=tokens)))
 
