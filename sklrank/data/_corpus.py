@@ -15,6 +15,7 @@ from sklrank._kernels._strings import number_distinct
 from sklrank.data._cache import Cache
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
+from sklrank.data._passages import split_texts
 from sklrank.data._strings import StringArray
 from sklrank.data._table import VECTOR, as_column, as_table, table_dict, table_html, table_lists
 from sklrank.data._tokens import TokenVectors
@@ -183,6 +184,8 @@ class Corpus(DocumentIds):
     array([1])
     """
 
+    _parent = None  # the corpus that this one holds passages of
+
     def __init__(self, documents, *, ids=None, cache_folder=None):
         columns, ids = as_table(documents, ids, "document", _ID_NAMES)
         self._set(columns, ids, cache_folder)
@@ -308,6 +311,54 @@ class Corpus(DocumentIds):
         new = object.__new__(type(self))
         new._set({**self._columns, **added}, self._ids, self._cache.folder)
         new._token = uuid.uuid4().hex
+        new._parent = self._parent
+        _LIVING[new._token] = new
+        return new
+
+    def split(self, max_tokens, *, stride=None, tokenizer=None, field="text"):
+        """Passages of the documents, each with the id of its document as ``"parent_id"``.
+
+        Parameters
+        ----------
+        max_tokens : int
+            Most tokens of a passage.
+        stride : int, default=None
+            How many tokens after one passage the next begins; fewer than `max_tokens` let passages overlap. ``None``:
+            `max_tokens`.
+        tokenizer : tokenizers.Tokenizer, path or bytes, default=None
+            What tokens are: those of a model's tokenizer, an object, a ``tokenizer.json`` or its content. ``None``:
+            words, separated by space.
+        field : str, default="text"
+            Column to split; passages have all other columns of their document, such as the title.
+
+        Returns
+        -------
+        Corpus
+            A new one. Passage 0 of document "d" has the id "d#0". A document without text is one passage.
+
+        See Also
+        --------
+        sklrank.rerankers.PassageAggregator : Brings a run of passages back to documents.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> passages = Corpus({"d1": "heat flows from hot to cold", "d2": "cold"}).split(4, stride=2)
+        >>> passages.to_dict()["d1#1"]
+        {'text': 'from hot to cold', 'parent_id': 'd1'}
+        >>> passages.ids.tolist()
+        ['d1#0', 'd1#1', 'd2#0']
+        """
+        parents, texts = split_texts(self.text(field), max_tokens, stride, tokenizer)
+        own = self._ids.take(parents).tolist()
+        numbers = np.arange(len(parents)) - np.searchsorted(parents, parents)
+        columns = {name: texts if name == field else column[parents] for name, column in self._columns.items()}
+        columns["parent_id"] = as_column(own, "document", "parent_id")
+        new = object.__new__(type(self))
+        ids = [f"{docid}#{n}" for docid, n in zip(own, numbers.tolist())]
+        new._set(columns, Ids.of(ids, len(ids), "passage"), self._cache.folder)
+        new._token = uuid.uuid4().hex
+        new._parent = self
         _LIVING[new._token] = new
         return new
 
@@ -352,7 +403,8 @@ class Corpus(DocumentIds):
         return self
 
     def __reduce__(self):
-        return _restore, (self._token, self._columns, self._ids, self._cache.folder, *TRAVELLERS)
+        arguments = (self._token, self._columns, self._ids, self._cache.folder, *TRAVELLERS)
+        return (_restore, arguments) if self._parent is None else (_restore, arguments, {"_parent": self._parent})
 
     def to_dict(self):
         """Id → text where text is all there is, else id → dict of columns.

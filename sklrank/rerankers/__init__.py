@@ -8,6 +8,7 @@ from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._dense import DenseReranker
 from sklrank.rerankers._diversity import DPPReranker, MMRReranker
 from sklrank.rerankers._maxsim import Alignment, MaxSimReranker, maxsim
+from sklrank.rerankers._passages import PassageAggregator
 
 __all__ = [
     "Alignment",
@@ -21,6 +22,7 @@ __all__ = [
     "MMRReranker",
     "MaxSimReranker",
     "PM2Reranker",
+    "PassageAggregator",
     "XQuADReranker",
     "maxsim",
 ]
