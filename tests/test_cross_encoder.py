@@ -391,6 +391,14 @@ def test_threads_share_what_they_score():
     assert sorted(calls) == list(range(500))
 
 
+def test_eight_threads_at_once_give_the_same_ranking(pairs_run):
+    reranker = CrossEncoderReranker(MODEL, tokenizer=TOKENIZER)
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(reranker.transform, [candidates()] * 8))
+    assert len(asked(pairs_run)) == len(PAIRS)
+    assert all(run.docids == runs[0].docids and run.scores.tolist() == runs[0].scores.tolist() for run in runs)
+
+
 def test_a_failure_leaves_nothing_behind():
     cache = ScoreCache()
     with pytest.raises(ZeroDivisionError):

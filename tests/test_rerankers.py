@@ -347,6 +347,13 @@ def test_a_corpus_may_bring_its_vectors():
         DenseReranker(field="tokens").transform(run.with_corpus(run.corpus.with_columns(tokens=tokens)))
 
 
+def test_without_an_encoder_both_sides_hold_vectors():
+    with pytest.raises(ValueError, match="the corpus was not made from vectors: give encoder="):
+        DenseReranker().transform(everything(CORPUS))
+    with pytest.raises(ValueError, match="the queries do not"):
+        DenseReranker(field="vector").transform(everything(CORPUS.with_columns(vector=np.ones((8, 2)))))
+
+
 def test_queries_may_have_an_encoder_of_their_own():
     corpus = fresh()
     got = DenseReranker(Counting(), Counting(), metric="dot").transform(everything(corpus))
