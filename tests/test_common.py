@@ -54,5 +54,5 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 def test_estimators_are_named_for_their_role(estimator):
-    assert type(estimator).__name__.endswith(("Retriever", "Vectorizer", "Encoder", "Fuser", "Reranker", "Cutoff"))
+    assert type(estimator).__name__.endswith(("Retriever", "Vectorizer", "Encoder", "Fuser", "Reranker", "Aggregator", "Cutoff"))
     assert type(estimator).__module__.rpartition(".")[2].startswith("_")

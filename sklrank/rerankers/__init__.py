@@ -9,6 +9,7 @@ from sklrank.rerankers._dense import DenseReranker
 from sklrank.rerankers._diversity import DPPReranker, MMRReranker
 from sklrank.rerankers._maxsim import Alignment, MaxSimReranker, maxsim
 from sklrank.rerankers._passages import PassageAggregator
+from sklrank.rerankers._waterfall import Waterfall, WaterfallDisplay, waterfall
 
 __all__ = [
     "Alignment",
@@ -23,6 +24,9 @@ __all__ = [
     "MaxSimReranker",
     "PM2Reranker",
     "PassageAggregator",
+    "Waterfall",
+    "WaterfallDisplay",
     "XQuADReranker",
     "maxsim",
+    "waterfall",
 ]

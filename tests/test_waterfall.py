@@ -1,0 +1,172 @@
+"""Where pipelines lose relevant documents: each reason, and sums that agree with the metrics."""
+
+from operator import methodcaller
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import sklrank.rerankers._waterfall as module
+from sklrank import Corpus, Qrels, Queries
+from sklrank.datasets import load_scifact
+from sklrank.fusers import ReciprocalRankFuser, ScoreFuser
+from sklrank.metrics import ndcg_score, recall_at_k_score
+from sklrank.rerankers import (
+    CallableReranker,
+    Cutoff,
+    MMRReranker,
+    PassageAggregator,
+    Waterfall,
+    WaterfallDisplay,
+    waterfall,
+)
+from sklrank.retrievers import BM25Retriever, DenseRetriever, RetrieverUnion
+
+matplotlib.use("Agg")
+
+CORPUS = Corpus({
+    "d1": "heat flow heat", "d2": "heat flow", "d3": "heat in a plate that is very long and wide", "d4": "warmth",
+    "d5": "flow over a wing", "d6": "flow", "d7": "lift of a wing",
+})  # fmt: skip
+DENSE = make_pipeline(
+    HashingVectorizer(n_features=32, alternate_sign=False),
+    FunctionTransformer(methodcaller("toarray"), accept_sparse=True),
+)
+
+
+def fates(result):
+    return {document["docid"]: (document["lost_by"], document["reason"]) for document in result.documents}
+
+
+def test_reasons_of_retrievers():
+    retriever = BM25Retriever(CORPUS, k=2, filter=["d1", "d2", "d3", "d4", "d6"])
+    qrels = [dict.fromkeys(["d1", "d3", "d4", "d5", "gone"], 1)]
+    found = fates(waterfall(retriever.fit(["heat"]), ["heat flow"], qrels))
+    step = "bm25retriever"
+    assert found == {
+        "d1": (None, None),
+        "d3": (step, "rank 4, beyond k=2"),
+        "d4": (step, "no shared term"),
+        "d5": (step, "filtered"),
+        "gone": (step, "not in the corpus"),
+    }
+
+
+def test_blocks_of_queries_change_nothing(monkeypatch):
+    retriever = BM25Retriever(CORPUS, k=1).fit(["heat"])
+    qrels = Qrels([dict.fromkeys(CORPUS.ids.tolist(), 1)] * 3)
+    queries = ["heat flow", "wing", "cold"]
+    whole = waterfall(retriever, queries, qrels)
+    monkeypatch.setattr(module, "_CELLS", 1)
+    assert str(waterfall(retriever, queries, qrels).documents) == str(whole.documents)  # with NaN
+    assert {d["reason"] for d in whole.documents if d["qid"] == "2"} == {"no shared term"}
+
+
+def by_letter(query, documents):
+    return [-ord(document[0]) for document in documents]
+
+
+def test_reasons_of_rerankers():
+    qrels = [dict.fromkeys(["d1", "d2", "d3", "d5", "d6"], 1)]
+    first = BM25Retriever(CORPUS)
+    order = first.fit(["heat"]).predict(["heat flow"]).docids[0]
+    assert order == ["d1", "d2", "d6", "d5", "d3"]
+    pipe = make_pipeline(first, CallableReranker(by_letter, depth=4, k=2)).fit(["heat"])
+    found = fates(waterfall(pipe, ["heat flow"], qrels))
+    step = "callablereranker"
+    assert found["d3"] == (step, "rank 5, below depth=4")
+    assert found["d1"] == (step, "from rank 1 to 3, beyond k=2")
+    assert found["d2"] == (step, "from rank 2 to 4, beyond k=2")
+    pipe = make_pipeline(first, Cutoff(max_tokens=5)).fit(["heat"])
+    assert fates(waterfall(pipe, ["heat flow"], qrels))["d6"] == ("cutoff", "rank 3, beyond the cutoff")
+
+
+def test_demoted_and_ranked_low():
+    pipe = make_pipeline(BM25Retriever(CORPUS), CallableReranker(by_letter)).fit(["heat"])
+    result = waterfall(pipe, ["heat flow"], [{"d1": 1, "d3": 1, "d6": 1}], k=2)
+    new = pipe.predict(["heat flow"]).docids[0]
+    assert new[:2] == ["d5", "d6"]
+    assert fates(result)["d1"] == ("callablereranker", "from rank 1 to 3")
+    assert fates(result)["d3"] == ("callablereranker", f"rank {new.index('d3') + 1}, never among the first 2")
+    assert fates(result)["d6"] == (None, None)
+    assert result.counts() == {"bm25retriever": {}, "callablereranker": {"demoted": 1, "ranked low": 1}}
+
+
+def test_unions_say_it_for_each_retriever():
+    union = RetrieverUnion(
+        [("bm25", BM25Retriever(CORPUS, k=1)), ("dense", DenseRetriever(CORPUS, encoder=DENSE, k=1))]
+    )
+    pipe = make_pipeline(union, ReciprocalRankFuser(k=1)).fit(["heat"])
+    result = waterfall(pipe, ["heat flow"], [{"d2": 1, "d4": 1, "d3": 1}])
+    assert fates(result)["d4"][1].startswith("bm25: no shared term; dense: rank ")
+    assert {d["kind"] for d in result.lost} == {"beyond k"}
+    assert np.isnan(result.steps[0]["ndcg@10"]) and result.documents[0]["rank_retrieverunion"] == 0
+
+
+def test_passages_count_as_their_documents():
+    corpus = Corpus({"a": "heat flow " * 4, "b": "cold wing heat", "c": "warmth"})
+    pipe = make_pipeline(BM25Retriever(corpus.split(2), k=3), PassageAggregator(), MMRReranker(k=1)).fit(["heat"])
+    result = waterfall(pipe, ["heat"], [{"a": 1, "b": 1, "c": 1}])
+    found = fates(result)
+    assert found["c"] == ("bm25retriever", "no shared term")
+    lost = next(docid for docid in "ab" if found[docid][0] is not None)
+    assert "beyond k=" in found[lost][1] and result.steps[0]["n_documents"] <= 2
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6))
+def test_sums_agree_with_the_metrics(seed):
+    rng = np.random.default_rng(seed)
+    words = np.array(["heat", "flow", "wing", "plate", "cold", "lift"])
+    corpus = Corpus([" ".join(rng.choice(words, rng.integers(0, 5))) for _ in range(15)])
+    queries = Queries({f"q{i}": " ".join(rng.choice(words, 2)) for i in range(3)})
+    qrels = Qrels({f"q{i}": {str(d): int(g) for d, g in enumerate(rng.integers(-1, 3, 15))} for i in range(3)})
+    union = RetrieverUnion([("bm25", BM25Retriever(corpus, k=6)), ("two", BM25Retriever(corpus, k1=0.1, k=4))])
+    pipe = make_pipeline(union, ScoreFuser(k=7), MMRReranker(0.2, depth=6, k=5)).fit(queries)
+    shuffled = Queries({f"q{i}": queries.texts[i] for i in (2, 0, 1)})
+    result = waterfall(pipe, shuffled, qrels, k=3)
+    run = pipe.predict(shuffled)
+    assert result.steps[-1]["recall"] == pytest.approx(recall_at_k_score(qrels, run))
+    assert result.steps[-1]["ndcg@3"] == pytest.approx(ndcg_score(qrels, run, k=3))
+    assert len(result.documents) == (qrels.grades >= 1).sum()
+    top = {(q, d) for q, ids in zip(run.qids, run.docids) for d in ids[:3]}
+    for document in result.documents:
+        kept = (document["qid"], document["docid"]) in top
+        assert kept == (document["lost_by"] is None) == (document["reason"] is None)
+        assert (document["kind"] is None) == kept
+    assert sum(sum(own.values()) for own in result.counts().values()) == len(result.lost)
+
+
+def test_nothing_is_relevant():
+    result = waterfall(BM25Retriever(CORPUS).fit(["heat"]), ["heat"], [{"d1": 0}])
+    assert result.documents == [] and "0 of 0 relevant" in str(result)
+    assert len(result.to_frame()) == 0
+    result.plot()
+
+
+def test_what_gives_no_run_is_refused():
+    with pytest.raises(ValueError, match="no step of the pipeline gives a Run"):
+        waterfall(HashingVectorizer(), ["heat"], [{"d1": 1}])
+
+
+def test_on_scifact_with_frame_text_and_plot():
+    data = load_scifact()
+    queries = data.queries[:60]
+    qrels = data.qrels.align(queries)
+    pipe = make_pipeline(BM25Retriever(data.corpus, k=50), "passthrough", MMRReranker(0.9, depth=30, k=20)).fit(queries)
+    result = waterfall(pipe, queries, qrels)
+    assert isinstance(result, Waterfall) and len(result.to_frame()) == len(result.documents)
+    text = str(result)
+    assert (
+        "bm25retriever" in text and "below depth" in text and "beyond k=50" in text and "<pre>" in result._repr_html_()
+    )
+    assert repr(result).startswith("<Waterfall: 2 steps")
+    display = WaterfallDisplay.from_estimator(pipe, queries, qrels)
+    assert display.left[-1] == len(result.documents) - len(result.lost)
+    assert display.ax_.get_xlabel() == "relevant documents" and display.figure_ is display.ax_.figure
+    matplotlib.pyplot.close("all")
