@@ -28,7 +28,7 @@ files:
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="the runs, at least two")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="the runs, at least two")
     parser.add_argument("-o", "--output", metavar="RUN", help="the run to write; - is standard output")
     parser.add_argument("--method", default="rrf", help="how to fuse; help lists the methods (default: %(default)s)")
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--rank-constant", metavar="C", type=float, help="constant of rrf (default: 60)")
     parser.add_argument(
         "--param", metavar="NAME=VALUE", type=_param, action="append", default=[],
-        help="another parameter of the method; may be repeated",
+        help="another parameter of the method, a number, a word, or numbers between commas; may be repeated",
     )  # fmt: skip
     parser.add_argument("--k", type=int, help="most documents of a query (default: all)")
     parser.add_argument("--tag", default="sklrank", help="name of the run, its last column (default: %(default)s)")
@@ -60,12 +60,13 @@ def _param(text):
     name, equals, value = text.partition("=")
     if not (equals and name):
         raise argparse.ArgumentTypeError(f"needed NAME=VALUE, such as gamma=0.5, got {text!r}")
-    for make in (int, float):
+    name = name.replace("-", "_")
+    for make in (int, float, lambda text: tuple(map(float, text.split(",")))):
         try:
-            return name.replace("-", "_"), make(value)
+            return name, make(value)
         except ValueError:
             pass
-    return name.replace("-", "_"), value
+    return name, value
 
 
 def run(args):

@@ -373,9 +373,9 @@ class Run(Pairs):
         Examples
         --------
         >>> from sklrank import Run
-        >>> both = Run.union({"bm25": Run({"q": {"a": 9.0, "b": 5.0}}), "dense": Run({"q": {"b": 0.7}})})
+        >>> both = Run.union({"bm25": Run({"q": {"a": 9.0, "b": 5.0}}), "dense": Run({"q": {"b": 0.75}})})
         >>> both.docids, both.column("dense"), both.column_ranks("bm25")
-        ([['a', 'b']], array([nan, 0.7]), array([1., 2.]))
+        ([['a', 'b']], array([ nan, 0.75]), array([1., 2.]))
         """
         if not isinstance(runs, dict) or not runs:
             raise TypeError(f"union takes a dict of at least one run by name, got {runs!r}")

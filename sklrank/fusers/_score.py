@@ -207,7 +207,8 @@ class ScoreFuser(WeightedFuser):
             there, back = (np.log, np.exp) if self.method == "geometric" else (np.reciprocal, np.reciprocal)
             values, absent = (there(np.maximum(part, _FLOOR)) for part in (lists.values, lists.absent))
             totals, counts, mass = Lists(lists.indptr, values, absent).add(weights)
-            fused = back(totals / self._mass(lists, weights, mass))
+            with np.errstate(divide="ignore", invalid="ignore"):  # of documents that no list has, left out below
+                fused = back(totals / self._mass(lists, weights, mass))
         else:
             totals, counts, mass = lists.add(np.ones_like(weights) if self.method == "wmnz" else weights)
             fused = totals * self._factor(lists, weights, counts, mass)

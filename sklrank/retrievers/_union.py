@@ -51,6 +51,9 @@ class RetrieverUnion(BaseComposition):
     anew for each candidate; hence `cache`. Rankings of a call with a `filter` are not kept, nor are those of a step
     that is no retriever of this library, such as a pipeline, which may learn from the judgments.
 
+    Parameters that are set by name reach the retrievers of the next `fit`, as in every composition of scikit-learn;
+    the fitted ones are in `named_retrievers_`, where `k` and other parameters of the search may be set.
+
     Examples
     --------
     >>> from sklrank import Corpus
@@ -59,7 +62,7 @@ class RetrieverUnion(BaseComposition):
     >>> union = RetrieverUnion([("bm25", BM25Retriever(corpus)), ("tfidf", TfidfRetriever(corpus, k=1))])
     >>> run = union.fit_transform(["heat"])
     >>> run.docids, run.columns, run.column_ranks("tfidf")
-    ([['0', '2']], ('bm25', 'tfidf'), array([ 1., nan]))
+    ([['0', '2']], ('bm25', 'tfidf'), array([nan,  1.]))
     """
 
     __metadata_request__transform = {"filter": True}
