@@ -3,7 +3,8 @@
 from sklrank.rerankers._aspects import PM2Reranker, XQuADReranker
 from sklrank.rerankers._callable import CallableReranker
 from sklrank.rerankers._cascade import CascadeReranker
-from sklrank.rerankers._cross_encoder import CrossEncoder, CrossEncoderReranker
+from sklrank.rerankers._cross_encoder import CrossEncoder
+from sklrank.rerankers._cross_encoder_reranker import CrossEncoderReranker
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._dense import DenseReranker
 from sklrank.rerankers._diversity import DPPReranker, MMRReranker
