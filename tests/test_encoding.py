@@ -10,7 +10,16 @@ from sklearn.model_selection import GridSearchCV
 
 from sklrank import Corpus, Qrels, Queries
 from sklrank.data import TokenVectors
-from sklrank.retrievers import DenseRetriever, LateInteractionRetriever, SparseRetriever, _encoding
+from sklrank.retrievers import (
+    AnnRetriever,
+    BM25Retriever,
+    DenseRetriever,
+    LateInteractionRetriever,
+    QdrantRetriever,
+    RetrieverUnion,
+    SparseRetriever,
+    _encoding,
+)
 
 
 class Letters(TransformerMixin, BaseEstimator):
@@ -136,3 +145,49 @@ def test_callbacks_are_told_of_the_encoding():
     assert callback
     DenseRetriever(Corpus(DOCUMENTS), encoder=Letters()).set_callbacks(Watch()).fit(TEXTS)
     assert len(seen) > 2
+
+
+@pytest.mark.parametrize(
+    "retriever", [DenseRetriever, AnnRetriever, SparseRetriever, LateInteractionRetriever, QdrantRetriever]
+)
+@pytest.mark.parametrize("field", [None, "text", ["text"]])
+def test_texts_need_an_encoder(retriever, field):
+    with pytest.raises(ValueError, match=r"'text'.*encoder=.*field="):
+        retriever(Corpus(["a b"]), field=field).fit(["a"])
+
+
+def test_queries_of_text_need_an_encoder():
+    retriever = DenseRetriever(Corpus([[1.0, 0.0]])).fit(None)
+    with pytest.raises(ValueError, match=r"encoder=.*'vector'.*\['text'\]"):
+        retriever.predict(Queries(["a"]))
+    retriever = DenseRetriever(Corpus([{"v": [1.0, 0.0]}]), field="v").fit(None)
+    with pytest.raises(ValueError, match="'v' holds none"):
+        retriever.predict(Queries([{"v": "a"}]))
+
+
+def test_vectors_of_several_columns_and_text_are_fused():
+    corpus = Corpus([{"text": "heat", "v1": [1.0, 0.0], "v2": [0.0, 1.0]}, {"text": "", "v1": [0, 1.0], "v2": [1.0, 0]}])
+    queries = Queries([{"text": "heat", "v1": [1.0, 0.1], "v2": [1.0, 0.1]}])
+    parts = [(name, DenseRetriever(corpus, field=name)) for name in ("v1", "v2")]
+    run = RetrieverUnion([*parts, ("bm25", BM25Retriever(corpus))]).fit(queries).transform(queries)
+    assert run.docids == [["0", "1"]]
+    assert run.column_ranks("v1").tolist() == [1, 2]
+    assert run.column_ranks("v2").tolist() == [2, 1]
+    assert run.column_ranks("bm25")[0] == 1
+
+
+def test_text_beside_a_column_named_vector_is_searched_by_words():
+    corpus = Corpus([{"text": "cold", "vector": [1.0, -1.0]}, {"text": "heat", "vector": [0.0, 1.0]}])
+    queries = Queries([{"text": "heat", "vector": [1.0, 0.0]}])
+    assert BM25Retriever(corpus).fit(None).predict(queries).docids == [["1"]]
+    assert BM25Retriever(corpus, field="text").fit(None).predict(queries).docids == [["1"]]
+    assert DenseRetriever(corpus).fit(None).predict(queries).docids == [["0", "1"]]
+
+
+@pytest.mark.parametrize("first", [BM25Retriever, DenseRetriever, AnnRetriever, SparseRetriever])
+def test_token_vectors_are_for_late_interaction(first):
+    tokens = TokenVectors.from_list([np.ones((2, 8)), np.ones((3, 8))])
+    with pytest.raises(TypeError, match="TokenVectors"):
+        LateInteractionRetriever(Corpus(tokens), retriever=first()).fit(tokens)
+    with pytest.raises(TypeError, match="TokenVectors"):
+        first(Corpus(tokens)).fit(None)

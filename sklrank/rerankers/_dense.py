@@ -115,7 +115,7 @@ class DenseReranker(Reranker):
         """Raise ValueError where there is no encoder, and corpus or queries hold no vectors either."""
         if self.field is None and not corpus_of(run).is_matrix:
             raise ValueError("the corpus was not made from vectors: give encoder=, or the column of vectors as field=")
-        if not run.queries.is_matrix:
+        if not run.queries.is_matrix and self.field not in run.queries.columns:
             raise ValueError("the corpus holds vectors, and the queries do not: give encoder=, or queries as a matrix")
 
     def _prepared(self, vectors, names, what):

@@ -130,20 +130,35 @@ class MaxSimReranker(Reranker):
         lengths = np.diff(tokens.indptr)
         scores = np.full(len(which), -np.inf, dtype=np.float32)
         bounds = candidates.indptr
+        whole = self._whole(candidates, tokens)
         for start, stop in _blocks(lengths[which] * tokens.n_features, bounds):
             entries = bounds[start] + np.flatnonzero(lengths[which[bounds[start] : bounds[stop]]])
-            rows, own = np.unique(which[entries], return_inverse=True)
-            index = TokenIndex.of(*self._checked(tokens[rows], _name_of(candidates, rows, which)))
+            index, own = whole, which[entries]
+            if whole is None:
+                rows, own = np.unique(own, return_inverse=True)
+                index = TokenIndex.of(*self._checked(tokens[rows], _name_of(candidates, rows, which)))
             span = slice(queries.indptr[start], queries.indptr[stop])
             scores[entries] = index.score_pairs(
                 queries.values[span],
                 queries.indptr[start : stop + 1] - span.start,
                 np.searchsorted(entries, bounds[start : stop + 1]),
-                own.astype(np.int64),
+                own.astype(np.int64, copy=False),
                 weights[span],
                 n_jobs=self.n_jobs,
             )
         return scores
+
+    def _whole(self, candidates, tokens):
+        """Token vectors of all documents as they are scored, which a retriever has, too; None where that takes a copy."""
+        corpus = candidates.corpus
+        if len(tokens) != len(corpus) or tokens.values.dtype != np.float32:
+            return None
+        field = self.field if self.field is None or isinstance(self.field, str) else tuple(self.field)
+        key = ("tokens", field, estimator_key(self.encoder), self.metric == "cosine", None, "float32")
+        names = corpus.ids
+        return corpus.cached(
+            key, lambda: TokenIndex.of(*self._checked(tokens, lambda i: f"document {names[int(i)]!r}"))
+        )
 
     def _vectors(self, candidates):
         """Token vectors of the queries, checked; those of documents, and which each entry is; what encoded them."""
@@ -155,7 +170,8 @@ class MaxSimReranker(Reranker):
             queries = encoder.transform(query_texts(candidates))
         else:
             encoded, which = encode_candidates(candidates, self.encoder, self.field, self.query_encoder)
-            if encoded.encoder is None and not candidates.queries.is_matrix:
+            given = candidates.queries.is_matrix or encoded.field in candidates.queries.columns
+            if encoded.encoder is None and not given:
                 raise ValueError(
                     "the documents are token vectors, and the queries are not: query_encoder= makes such of their texts"
                 )
@@ -270,6 +286,18 @@ class Alignment:
         What each token of the query counts.
     similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
         All similarities, for a heat map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank import Corpus, Queries, Run
+    >>> from sklrank.data import TokenVectors
+    >>> from sklrank.rerankers import MaxSimReranker
+    >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
+    >>> queries = Queries(TokenVectors.from_list([np.array([[0.0, 1.0]])]))
+    >>> alignment = MaxSimReranker().explain(Run([{"0": 1.0}], corpus=corpus, queries=queries), "0")
+    >>> alignment.score, alignment.matches, alignment.similarities
+    (1.0, array([1]), array([[0., 1.]]))
     """
 
     docid: str
@@ -476,10 +504,14 @@ def _index(D, indptr):
     if D.dtype == np.int8:
         return TokenIndex("int8", np.ascontiguousarray(D), np.ones(len(D), dtype=np.float32), indptr, D.shape[1])
     if D.dtype == np.float16:
-        if not np.isfinite(D).all():
-            raise ValueError("D holds NaN or infinity")
         codes = np.ascontiguousarray(D).view(np.uint16)
+        if ((codes & 0x7C00) == 0x7C00).any():  # the largest exponent
+            raise ValueError("D holds NaN or infinity")
         return TokenIndex("float16", codes, np.empty(0, dtype=np.float32), indptr, D.shape[1])
+    if D.dtype == np.float32 and D.flags.c_contiguous:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(D.sum()):  # then all of it is
+                return TokenIndex.of(D, indptr)
     return TokenIndex.of(check_tokens(D, indptr, unit=False, name="document {}".format), indptr)
 
 

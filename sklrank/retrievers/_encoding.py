@@ -12,7 +12,8 @@ from sklearn.frozen import FrozenEstimator
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import is_matrix_like
 from sklrank.base import estimator_key
-from sklrank.data import Queries
+from sklrank.data import Queries, TokenVectors
+from sklrank.data._table import VECTOR
 
 _BLOCK = 2048  # documents that an encoder sees at a time, and that an interrupted run loses at most
 
@@ -29,11 +30,14 @@ class Encoded:
         The one for queries, fitted.
     output : ndarray or csr_array of shape (n_documents, n_features), or TokenVectors
         One row, or one matrix, a document.
+    field : str or None
+        Without an encoder, the column of the vectors; ``None``: that of a corpus that was made from a matrix.
     """
 
     encoder: object
     query_encoder: object
     output: object
+    field: object = None
 
 
 class EncodesCorpus(CallbackSupportMixin):
@@ -73,7 +77,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     if encoder is None:
         if query_encoder is not None:
             raise ValueError("query_encoder= was given without encoder=: then queries are vectors, as documents are")
-        return Encoded(None, None, corpus.matrix(field))
+        return Encoded(None, None, _given_vectors(corpus, field), field)
     key = ("encoded", field, estimator_key(encoder))
     file = corpus._file_of(key) if corpus._cache.folder else None
     parts = None if file is None else corpus._cache.folder / f"{file}.parts"
@@ -88,6 +92,23 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
         return Encoded(fitted, fitted, output)
     key = ("query encoder", field, estimator_key(query_encoder))
     return Encoded(fitted, corpus.cached(key, lambda: _fit(query_encoder, corpus.text(field))), output)
+
+
+def _given_vectors(corpus, field):
+    """The vectors that a corpus holds."""
+    if isinstance(field, str) and field not in corpus.columns:
+        return corpus.matrix(field)  # raises: there is no such column
+    name = VECTOR if field is None else field
+    if name not in corpus.columns or not _holds_vectors(corpus[name]):
+        raise ValueError(
+            f"without encoder= the documents are vectors, and column {name!r} holds none; the corpus has the columns "
+            f"{list(corpus.columns)}: give encoder=, or the name of a column of vectors as field="
+        )
+    return corpus.matrix(field)
+
+
+def _holds_vectors(column):
+    return isinstance(column, TokenVectors) or getattr(column, "ndim", 1) == 2
 
 
 def _fit(encoder, texts):
@@ -151,7 +172,8 @@ def encode_queries(X, encoded):
     Parameters
     ----------
     X : Queries, list of str, matrix of shape (n_queries, n_features), or TokenVectors
-        Texts where there is an encoder, else vectors.
+        Texts where there is an encoder, else vectors: of `Queries` the column that is named as that of the corpus,
+        else ``"vector"``.
     encoded : Encoded
         From `encode_corpus`.
 
@@ -162,7 +184,13 @@ def encode_queries(X, encoded):
     """
     if encoded.encoder is None:
         if isinstance(X, Queries):
-            return X, X.matrix
+            name = encoded.field if encoded.field in X.columns else VECTOR
+            if name not in X.columns or not _holds_vectors(X[name]):
+                raise ValueError(
+                    f"without encoder= queries are vectors, as the documents are, and their column {name!r} holds none; "
+                    f"they have the columns {list(X.columns)}"
+                )
+            return X, X[name]
         queries = Queries(X) if is_matrix_like(X) or hasattr(X, "indptr") else None
         if queries is None:
             raise TypeError(f"queries are vectors, as the documents are, got {type(X).__name__}; texts need encoder=")

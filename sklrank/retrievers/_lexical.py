@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sklrank._validation import HasMethods, _fit_context, check_term_weights
 from sklrank.base import estimator_key
-from sklrank.data import Queries
+from sklrank.data import Queries, StringArray, TokenVectors
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._explain import Highlight, best_passage
 from sklrank.retrievers._index import Index, Segment
@@ -39,9 +39,9 @@ class LexicalRetriever(InvertedIndexRetriever):
         self
         """
         self._set_corpus(X, y)
-        if self.corpus_.is_matrix and self.vectorizer is None:
-            self.n_features_in_ = self.corpus_.matrix().shape[1]
         self.index_ = self._shared_index()
+        if self.index_.vectorizer is None:
+            self.n_features_in_ = self.index_.n_terms
         return self
 
     def _check_documents(self, X):
@@ -56,9 +56,21 @@ class LexicalRetriever(InvertedIndexRetriever):
         """The text that is searched."""
         return self.corpus_.text(self.field)
 
+    def _holds_weights(self):
+        """Whether the documents are term weights: the corpus was made from a matrix, and has no text beside it."""
+        names = ("title", "text") if self.field is None else np.atleast_1d(self.field).tolist()
+        has_text = any(name in self.corpus_.columns and isinstance(self.corpus_[name], StringArray) for name in names)
+        return self.corpus_.is_matrix and not has_text
+
     def _build_index(self):
-        if self.vectorizer is None and self.corpus_.is_matrix:
-            matrix = check_term_weights(self, self.corpus_.matrix(self.field), reset=True)
+        if self.vectorizer is None and self._holds_weights():
+            matrix = self.corpus_.matrix(self.field)
+            if isinstance(matrix, TokenVectors):
+                raise TypeError(
+                    f"the documents are TokenVectors, which are for LateInteractionRetriever; {type(self).__name__} "
+                    "needs texts, or a matrix of term weights"
+                )
+            matrix = check_term_weights(self, matrix, reset=True)
             return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
         texts = self._texts()
         vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)

@@ -49,10 +49,10 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         """Take the corpus, and make vectors of it: float32, finite, of unit length where `metric` is the cosine."""
         self._set_corpus(X, y)
         self._encode_corpus()
-        if self.encoder is None:
-            self.n_features_in_ = self.encoded_.output.shape[1]
         self.__dict__.pop("_vectors_key", None)
         self.vectors_ = self.corpus_.cached(self._vectors_key, self._make_vectors)
+        if self.encoder is None:
+            self.n_features_in_ = self.vectors_.shape[1]
 
     @cached_property
     def _vectors_key(self):
@@ -79,6 +79,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         if self.encoder is None and not isinstance(X, (Queries, QueryVectors)) and not _is_text(X):
             X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
         queries, vectors = (X.queries, X.vectors) if given else encode_queries(X, self.encoded_)
+        _check_dense(vectors, "query")
         if vectors.shape[1] != self.vectors_.shape[1]:
             raise ValueError(
                 f"queries have {vectors.shape[1]} dimensions, the documents {self.vectors_.shape[1]}: both come from "
@@ -100,13 +101,17 @@ def _is_text(X):
     return isinstance(X, str) or isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], str)
 
 
-def _prepare(vectors, metric, names, what):
-    """`vectors` as they are searched; as they are where nothing has to change."""
+def _check_dense(vectors, what):
     if sparse.issparse(vectors) or getattr(vectors, "ndim", 0) != 2:
         raise TypeError(
             f"needed is one dense vector a {what}, got {type(vectors).__name__}; sparse weights are for "
             "SparseRetriever, token vectors for LateInteractionRetriever"
         )
+
+
+def _prepare(vectors, metric, names, what):
+    """`vectors` as they are searched; as they are where nothing has to change."""
+    _check_dense(vectors, what)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     squares = np.einsum("ij,ij->i", vectors, vectors)
     bad = ~np.isfinite(squares)
