@@ -75,6 +75,19 @@ def test_columns_in_fewer_bytes(dtype):
         np.testing.assert_allclose(new[q].scores, expected, rtol=1e-5)
 
 
+def test_candidates_alone_and_all_tokens_score_alike():
+    corpus, documents, queries, run = collection(shortest=0)
+    texts = [str(i) for i in range(40)]
+    encoder = FunctionTransformer(lambda given: documents[[int(text) for text in given]])
+    of_texts = run.with_corpus(Corpus(texts))
+    new = MaxSimReranker(encoder, FunctionTransformer(lambda given: queries[list(map(int, given))]), depth=9)
+    named = Run.from_ragged(
+        of_texts.indptr, of_texts.rows, of_texts.scores, queries=Queries(list("01234")), corpus=of_texts.corpus
+    )
+    few, whole = new.transform(named), MaxSimReranker(depth=9).transform(run)
+    assert few.docids == whole.docids and (few.scores == whole.scores).all()
+
+
 def test_blocks_of_memory_change_nothing(monkeypatch):
     _, _, _, run = collection(shortest=0)
     whole = MaxSimReranker().transform(run)

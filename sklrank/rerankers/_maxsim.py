@@ -149,7 +149,7 @@ class MaxSimReranker(Reranker):
         return scores
 
     def _whole(self, candidates, tokens):
-        """Token vectors of all documents as they are scored, which a retriever has, too; None where that takes a copy."""
+        """Token vectors of all documents as they are scored, shared with retrievers; None where that takes a copy."""
         corpus = candidates.corpus
         if len(tokens) != len(corpus) or tokens.values.dtype != np.float32:
             return None

@@ -148,6 +148,16 @@ class Waterfall:
         where it is not.
     k : int
         How many documents of a ranking count.
+
+    Examples
+    --------
+    >>> from sklrank import Corpus
+    >>> from sklrank.rerankers import waterfall
+    >>> from sklrank.retrievers import BM25Retriever
+    >>> retriever = BM25Retriever(Corpus({"d1": "heat", "d2": "warmth"})).fit(["heat"])
+    >>> result = waterfall(retriever, ["heat"], [{"d1": 1, "d2": 1}])
+    >>> result, result.lost[0]["docid"], result.counts()
+    (<Waterfall: 1 steps, 1 of 2 relevant documents lost>, 'd2', {'bm25retriever': {'no shared term': 1}})
     """
 
     def __init__(self, steps, documents, k):
