@@ -427,9 +427,8 @@ def _fates(stages, relevant, ranks, k):
     there = ~np.isnan(ranks)
     last = ranks[-1]
     for d in range(n):
-        gone = np.flatnonzero(~there[:, d])
-        if len(gone):
-            lost_by[d] = gone[0]
+        if not there[-1, d]:
+            lost_by[d] = np.flatnonzero(there[:, d]).max(initial=-1) + 1
         elif last[d] > k:
             among = np.flatnonzero((ranks[:, d] >= 1) & (ranks[:, d] <= k))
             lost_by[d] = among[-1] + 1 if len(among) else len(stages) - 1
