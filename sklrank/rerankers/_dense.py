@@ -5,7 +5,7 @@ from scipy import sparse
 
 from sklrank._validation import HasMethods, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base import Reranker, corpus_of, query_of_entries, query_texts
+from sklrank.rerankers._base import Reranker, query_of_entries, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import encode_queries
 from sklrank.retrievers._vectors import _prepare
@@ -87,8 +87,6 @@ class DenseReranker(Reranker):
         self.field = field
 
     def _score(self, candidates):
-        if self.encoder is None:
-            self._check_vectors(candidates)
         encoded, which = encode_candidates(candidates, self.encoder, self.field, self.query_encoder)
         if isinstance(encoded.output, TokenVectors):
             raise TypeError("needed is one vector a document, and there is one a token: see MaxSimReranker")
@@ -110,13 +108,6 @@ class DenseReranker(Reranker):
             pairs = slice(start, start + _PAIRS)
             scores[pairs] = _similarities(queries[asked[pairs]], documents[which[pairs]], self.metric)
         return scores + np.float32(0)  # which makes 0.0 of -0.0
-
-    def _check_vectors(self, run):
-        """Raise ValueError where there is no encoder, and corpus or queries hold no vectors either."""
-        if self.field is None and not corpus_of(run).is_matrix:
-            raise ValueError("the corpus was not made from vectors: give encoder=, or the column of vectors as field=")
-        if not run.queries.is_matrix and self.field not in run.queries.columns:
-            raise ValueError("the corpus holds vectors, and the queries do not: give encoder=, or queries as a matrix")
 
     def _prepared(self, vectors, names, what):
         """Vectors in one form: dense ones in single precision, of unit length where `metric` is the cosine."""
