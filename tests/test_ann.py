@@ -97,6 +97,28 @@ def test_whatever_faiss_makes(factory):
     assert same(again.predict(QUERIES), retriever.predict(QUERIES))
 
 
+@pytest.mark.parametrize(
+    "factory, exact",
+    [
+        *[(factory, True) for factory in ("Flat", "IVF16,Flat", "HNSW8", "HNSW8,Flat")],
+        *[(factory, False) for factory in ("PCA4,Flat", "PCA4,IVF8,Flat", "IVF16,SQ8,RFlat", "HNSW8,SQ8")],
+    ],
+)
+def test_faiss_is_taken_as_exact_only_where_it_holds_the_vectors(factory, exact):
+    retriever = AnnRetriever(CORPUS, backend="faiss", factory=factory, k=5, expansion_search=5, nprobe=16).fit(QUERIES)
+    assert retriever.index_.is_exact == exact
+    if "PCA" in factory:  # what is asked for beyond k makes up for what the projection loses
+        low = retriever.recall_against_exact(QUERIES)
+        assert low < 0.9 < retriever.set_params(expansion_search=200).recall_against_exact(QUERIES)
+
+
+@pytest.mark.parametrize("factory", ["IVF64,PQ2x6", "PCA8,IVF64,Flat", "IVF64,SQ8,RFlat"])
+def test_faiss_prints_nothing(factory, capfd):
+    for seed in (None, 0):
+        AnnRetriever(VECTORS, backend="faiss", factory=factory, random_state=seed).fit(QUERIES)
+    assert capfd.readouterr() == ("", "")
+
+
 @BACKENDS
 def test_a_batch_equals_a_loop_and_threads_change_nothing(backend):
     retriever = AnnRetriever(CORPUS, backend=backend, **COARSE).fit(QUERIES)
@@ -297,6 +319,59 @@ def test_an_index_in_the_format_of_its_library(backend, tmp_path):
         AnnRetriever(**parameters).load_index(path)
     with pytest.raises(NotFittedError):
         AnnRetriever(CORPUS).save_index(path)
+
+
+@BACKENDS
+def test_a_loaded_index_is_read_each_time_and_never_kept_for_one_that_is_built(backend, tmp_path):
+    def over(folder=None):
+        return AnnRetriever(Corpus(VECTORS, cache_folder=folder), backend=backend, **COARSE)
+
+    built = over(tmp_path / "cache").fit(QUERIES)
+    with pytest.raises(FileNotFoundError):
+        clone(built).load_index(tmp_path / "nothing")
+    other = AnnRetriever(Corpus(VECTORS), backend=backend, **{**COARSE, "connectivity": 8}).fit(QUERIES)
+    other.save_index(tmp_path / "index")
+    loaded = over(tmp_path / "empty").load_index(tmp_path / "index")
+    assert same(loaded.predict(QUERIES), other.predict(QUERIES))
+    assert not same(loaded.predict(QUERIES), built.predict(QUERIES))
+    assert same(clone(loaded).fit(QUERIES).predict(QUERIES), built.predict(QUERIES))
+    assert same(over(tmp_path / "empty").fit(QUERIES).predict(QUERIES), built.predict(QUERIES))
+    assert same(clone(built).load_index(tmp_path / "index").predict(QUERIES), other.predict(QUERIES))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int8"])
+@BACKENDS
+def test_an_index_of_other_vectors_or_another_metric_is_refused(backend, dtype, tmp_path):
+    parameters = {"backend": backend, "dtype": dtype}
+    for metric in ("cosine", "dot", "euclidean"):
+        retriever = AnnRetriever(CORPUS, metric=metric, **parameters).fit(QUERIES)
+        retriever.save_index(tmp_path / metric)
+    for metric in ("cosine", "dot", "euclidean"):
+        for saved in ("cosine", "dot", "euclidean"):
+            loader = AnnRetriever(Corpus(VECTORS), metric=metric, **parameters)
+            if saved == metric:
+                loader.load_index(tmp_path / saved)
+                continue
+            with pytest.raises(ValueError, match="compare" if "euclidean" in (saved, metric) else "other vectors"):
+                loader.load_index(tmp_path / saved)
+        for others in (VECTORS[::-1], VECTORS[RNG.permutation(1500)], -VECTORS, VECTORS * np.repeat([1, 2], 6)):
+            with pytest.raises(ValueError, match="holds other vectors"):
+                AnnRetriever(Corpus(others), metric=metric, **parameters).load_index(tmp_path / metric)
+
+
+@pytest.mark.parametrize(
+    "factory", ["Flat", "IVF16,Flat", "IVF16,PQ4x4", "PCA8,IVF16,SQ8", "HNSW8,SQ8", "PQ2x4", "PQ4x4fs"]
+)
+@METRICS
+def test_what_faiss_holds_is_checked_as_far_as_it_gives_it_back(factory, metric, tmp_path):
+    retriever = AnnRetriever(CORPUS, backend="faiss", factory=factory, metric=metric).fit(QUERIES)
+    retriever.save_index(tmp_path / "index")
+    again = AnnRetriever(Corpus(VECTORS), backend="faiss", factory=factory, metric=metric)
+    assert same(again.load_index(tmp_path / "index").predict(QUERIES), retriever.predict(QUERIES))
+    if not factory.endswith("fs"):
+        again.set_params(corpus=Corpus(VECTORS[RNG.permutation(1500)]))
+        with pytest.raises(ValueError, match="holds other vectors"):
+            again.load_index(tmp_path / "index")
 
 
 def test_a_folder_keeps_the_index_memory_mapped(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 from numbers import Integral, Real
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -194,15 +195,21 @@ class AnnRetriever(VectorRetriever):
         -------
         self
         """
-        self._index(X, y, lambda kind, options: kind.build(self.vectors_, n_jobs=self.n_jobs, **options))
+        options = self._index_options(X, y)
+        kind = _BACKENDS[self.backend]
+        key = ("ann", self.backend, *options.values(), self._vectors_key)
+        self.index_ = self.corpus_.cached(
+            key, lambda: kind.build(self.vectors_, n_jobs=self.n_jobs, **options), persist=True
+        )
         return self
 
-    def _index(self, X, y, make):
+    def _index_options(self, X, y):
+        """Take the corpus and its vectors; what an index of them depends on beside these."""
         if self.factory is not None and self.backend != "faiss":
             raise ValueError(f"factory={self.factory!r} is a notation of faiss, and backend={self.backend!r}")
         self._set_vectors(X, y)
         seed = None if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        options = {
+        return {
             "metric": "euclidean" if self.metric == "euclidean" else "dot",
             "factory": self.factory,
             "dtype": self.dtype,
@@ -210,9 +217,6 @@ class AnnRetriever(VectorRetriever):
             "expansion_add": self.expansion_add,
             "seed": seed,
         }
-        key = ("ann", self.backend, *options.values(), self._vectors_key)
-        kind = _BACKENDS[self.backend]
-        self.index_ = self.corpus_.cached(key, lambda: make(kind, options), persist=True)
 
     def save_index(self, path):
         """Write the index in the format of its library; `load_index` reads it.
@@ -231,6 +235,9 @@ class AnnRetriever(VectorRetriever):
     def load_index(self, path):
         """Fit by an index that was saved, instead of building it.
 
+        The file is read each time, and the index is that of this retriever only. A sample of what it holds is compared
+        with the vectors of the corpus, where its library gives them back.
+
         Parameters
         ----------
         path : path
@@ -243,7 +250,9 @@ class AnnRetriever(VectorRetriever):
         """
         if self.corpus is None:
             raise ValueError("an index has vectors, not documents: give these as corpus=")
-        self._index(None, None, lambda kind, options: kind.load(path, self.vectors_, **options))
+        Path(path).stat()  # raises FileNotFoundError, whichever library would read it
+        options = self._index_options(None, None)
+        self.index_ = _BACKENDS[self.backend].load(path, self.vectors_, **options)
         return self
 
     # --- search

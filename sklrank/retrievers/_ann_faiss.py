@@ -6,7 +6,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from sklrank._optional import optional_import
-from sklrank.retrievers._ann_usearch import check_shape
+from sklrank.retrievers._ann_usearch import check_shape, other_vectors, sample
 
 _CODECS = {"float32": "Flat", "bfloat16": "SQbf16", "float16": "SQfp16", "int8": "SQ8"}
 
@@ -33,7 +33,9 @@ class FaissIndex:
         parts = list(_parts(faiss, self.index))
         lists = [part.nlist for part in parts if isinstance(part, faiss.IndexIVF)]
         self.n_lists = lists[0] if lists else 0
-        self.is_exact = self.factory.endswith("Flat")  # whether what it holds are the vectors as they are
+        self.is_exact = all(
+            isinstance(part, _whole(faiss)) for part in parts
+        )  # whether it holds the vectors as they are
         self.filters = all(isinstance(part, _filtering(faiss)) for part in parts)
 
     @classmethod
@@ -76,7 +78,41 @@ class FaissIndex:
         with _as_value_error(f"{path} holds no index of faiss"):
             index = faiss.read_index(str(path))
         check_shape(path, (index.ntotal, index.d), vectors.shape)
-        return cls(index, _factory(factory, dtype, connectivity))
+        needed = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
+        if index.metric_type != needed:
+            names = {faiss.METRIC_L2: "METRIC_L2", faiss.METRIC_INNER_PRODUCT: "METRIC_INNER_PRODUCT"}
+            raise ValueError(
+                f"{path} compares by {names.get(index.metric_type, index.metric_type)}; metric={metric!r} needs "
+                f"{names[needed]}"
+            )
+        new = cls(index, _factory(factory, dtype, connectivity))
+        if not new._agrees(vectors):
+            raise other_vectors(path)
+        return new
+
+    def _agrees(self, vectors):
+        """Whether what the index gives back are these vectors, as far as it can: a sample is compared."""
+        faiss = optional_import("faiss", extra="faiss")
+        if not all(isinstance(part, _centred(faiss)) for part in _parts(faiss, self.index)):
+            return True
+        asked = vectors[sample(len(vectors))]
+        try:
+            _, rows, held = self.index.search_and_reconstruct(asked, 1)
+        except RuntimeError:  # a transform that cannot be undone
+            return True
+        held, rows = held[rows >= 0].astype(np.float64), rows[rows >= 0]
+        if rows.max(initial=0) >= len(vectors):
+            return False
+        own = vectors[rows].astype(np.float64)
+        error, size = np.sum((held - own) ** 2), np.sum(own**2)
+        if self.is_exact:
+            return error <= 1e-6 * size
+        spread = np.sum((own - asked.mean(axis=0)) ** 2)
+        parts, scalar = list(_parts(faiss, self.index)), (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)
+        if isinstance(parts[0], (*_whole(faiss), *scalar)):  # four bits a dimension, at least
+            return error <= 0.05 * spread + 1e-3 * size
+        # A code stands for the mean of its vectors: it is nearer to them than the mean of all is, and as long as they.
+        return error <= spread + 1e-3 * size and abs(np.sum(held * (own - held))) <= 0.25 * size
 
     def __getstate__(self):
         faiss = optional_import("faiss", extra="faiss")
@@ -92,11 +128,11 @@ def _factory(given, dtype, connectivity):
 
 
 def _parts(faiss, index):
-    """An index and those in it that hold documents, from the outside in."""
+    """An index and those in it that hold documents, from the outside in; of a graph, what it stores, too."""
     while index is not None:
         index = faiss.downcast_index(index)
         yield index
-        inner = [name for name in ("index", "base_index") if hasattr(index, name)]
+        inner = [name for name in ("index", "base_index", "storage") if hasattr(index, name)]
         index = getattr(index, inner[0]) if inner else None
 
 
@@ -104,17 +140,28 @@ def _filtering(faiss):
     return (faiss.IndexPreTransform, faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlat, faiss.IndexScalarQuantizer)
 
 
+def _whole(faiss):
+    return (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSW, faiss.IndexNSG, faiss.IndexIDMap)
+
+
+def _centred(faiss):
+    """Indexes whose codes stand for vectors in the coordinates of the documents."""
+    scalar = (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)
+    products = (faiss.IndexPQ, faiss.IndexIVFPQ)
+    return (*_whole(faiss), *scalar, *products, faiss.IndexPreTransform, faiss.IndexRefineFlat)
+
+
 def _set_up(faiss, part, expansion_add, seed):
     """Set what is not a parameter of the factory."""
     if isinstance(part, faiss.IndexHNSW):
         part.hnsw.efConstruction = expansion_add
-    if seed is None:
-        return
-    if isinstance(part, faiss.IndexHNSW):
-        part.hnsw.rng = faiss.RandomGenerator(seed)
+        if seed is not None:
+            part.hnsw.rng = faiss.RandomGenerator(seed)
     for clustered in (part, getattr(part, "pq", None)):
         if hasattr(clustered, "cp"):
-            clustered.cp.seed = seed
+            clustered.cp.min_points_per_centroid = 1  # it prints a line to the terminal where there are fewer
+            if seed is not None:
+                clustered.cp.seed = seed
 
 
 def _parameters(faiss, index, expansion, nprobe, chosen):

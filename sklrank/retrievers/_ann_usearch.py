@@ -12,6 +12,9 @@ _RANGES = {"float16": 1.0, "int8": 127.0}  # of the components; the other types 
 _TINY = 1e-30  # too small to be brought there
 _BLOCK = 1 << 14  # vectors that are brought into their order at a time
 _N_VIEWS = 8
+_N_SAMPLES = 64  # vectors that are compared with those of an index that is loaded
+_N_NEIGHBOURS = 8  # of each
+_SLACK = 0.005  # of a distance, by the rounding of a coarse type and of an encoder that ran again
 
 
 class UsearchIndex:
@@ -154,7 +157,27 @@ class UsearchIndex:
                 f"{path} compares by {held['kind_metric'].name} and holds {held['kind_scalar'].name}; metric and dtype "
                 f"here are {index.metric_kind.name} and {index.dtype.name}"
             )
+        if not new._agrees(vectors):
+            raise other_vectors(path)
         return new
+
+    def _agrees(self, vectors):
+        """Whether the distances that the graph finds are those of these vectors: a sample is compared."""
+        asked = self._asked(vectors[sample(len(vectors))])
+        found = [self._view(_N_SAMPLES).search(query, _N_NEIGHBOURS) for query in asked]
+        rows = np.unique(np.concatenate([one.keys for one in found])).astype(np.int64)
+        if len(rows) == 0 or rows[-1] >= len(vectors):
+            return False
+        # What an index of just these says.
+        small = self._open()
+        small.add(rows.astype(np.uint64), self._coded(vectors[rows], self.scale), threads=1)
+        for query, one in zip(asked, found):
+            again = small.search(query, len(rows), exact=True)
+            expected = again.distances[np.argsort(again.keys)][np.searchsorted(rows, one.keys.astype(np.int64))]
+            size = np.sum(np.square(query, dtype=np.float64)) + (self.metric != "euclidean")
+            if not np.allclose(one.distances, expected, rtol=_SLACK, atol=_SLACK * size):
+                return False
+        return True
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name not in ("_views", "_lock")}
@@ -175,6 +198,19 @@ def _scales(vectors, dtype):
         return np.ones((len(vectors), 1), dtype=np.float32)
     largest = np.maximum(vectors.max(axis=1, keepdims=True), -vectors.min(axis=1, keepdims=True))
     return np.divide(_RANGES[dtype], largest, out=np.ones_like(largest), where=largest > _TINY)
+
+
+def sample(n):
+    """Some of n rows, over all of them."""
+    return np.unique(np.linspace(0, n - 1, _N_SAMPLES).astype(np.int64))
+
+
+def other_vectors(path):
+    """The error where an index is of other vectors."""
+    return ValueError(
+        f"{path} holds other vectors than the corpus has: needed is an index of these documents in this order, by the "
+        "same encoder and metric (the cosine is that of vectors of unit length)"
+    )
 
 
 def check_shape(path, held, needed):
