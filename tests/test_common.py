@@ -28,7 +28,8 @@ ESTIMATORS = FEEDBACK + [
     value()
     for room in (sklrank.encoders, sklrank.fusers, sklrank.rerankers, sklrank.retrievers)
     for name in room.__all__
-    if inspect.isclass(value := getattr(room, name)) and issubclass(value, BaseEstimator) and not needs_an_argument(value)
+    if inspect.isclass(value := getattr(room, name))
+    if issubclass(value, BaseEstimator) and not needs_an_argument(value)
 ]
 ONE_NUMBER = "wants one number a sample from predict, which gives a Run of shape (n_queries, n_documents)"
 
@@ -54,5 +55,6 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 def test_estimators_are_named_for_their_role(estimator):
-    assert type(estimator).__name__.endswith(("Retriever", "Vectorizer", "Encoder", "Fuser", "Reranker", "Aggregator", "Cutoff"))
+    roles = ("Retriever", "Vectorizer", "Encoder", "Fuser", "Reranker", "Aggregator", "Cutoff")
+    assert type(estimator).__name__.endswith(roles)
     assert type(estimator).__module__.rpartition(".")[2].startswith("_")

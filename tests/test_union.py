@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, clone
@@ -14,7 +15,6 @@ from sklearn.pipeline import Pipeline
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.metrics import get_scorer
 from sklrank.retrievers import BM25Retriever, RetrieverUnion, TfidfRetriever
-from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
 
 
 def union_of(corpus, **parameters):
@@ -92,7 +92,7 @@ def test_union_runs_its_retrievers_on_the_same_queries():
         assert run.columns == ("bm25", "tfidf") and not run.has_order
     assert not hasattr(union, "predict") and not hasattr(union, "score")
     with pytest.raises(ValueError, match="a fuser or a reranker"):
-        run.scores
+        _ = run.scores
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, -1])

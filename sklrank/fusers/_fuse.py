@@ -133,8 +133,9 @@ class FusionExplanation:
         How it was fused.
     systems : list of dict
         For each system: ``system``, ``rank`` and ``score`` in its own list, the ``normalized`` score where the method
-        looks at scores, and the ``contribution`` to the fused score. Where the system did not find the document, rank and
-        score are None, and the contribution is what the method gives to missing documents, None where that is nothing.
+        looks at scores, and the ``contribution`` to the fused score. Where the system did not find the document, rank
+        and score are None, and the contribution is what the method gives to missing documents, None where that is
+        nothing.
 
     Examples
     --------
