@@ -83,7 +83,8 @@ class Cache:
         except BaseException:
             os.unlink(temporary)
             raise
-        return value
+        del value  # what is on disk need not stand in memory, too
+        return joblib.load(path, mmap_mode="r")
 
     def clear(self):
         """Drop all entries from memory."""

@@ -11,6 +11,7 @@ from sklrank.retrievers._array_api import search_elsewhere
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._inverted import _stack
 from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes, search
+from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._vectors import VectorRetriever, _prepare
 
 _DTYPES = ("float32", "float16", "int8", "binary")
@@ -154,7 +155,7 @@ class DenseRetriever(VectorRetriever):
             return self.vectors_
         if dim > self.vectors_.shape[1]:
             raise ValueError(f"truncate_dim={dim}, but vectors have {self.vectors_.shape[1]} dimensions")
-        return self.corpus_.cached((*self._vectors_key, dim), lambda: self._truncated(self.vectors_))
+        return self.corpus_.cached((*self._vectors_key, dim), lambda: self._truncated(self.vectors_), persist=True)
 
     def _truncated(self, vectors):
         vectors = np.ascontiguousarray(vectors[:, : self.truncate_dim])
@@ -163,10 +164,8 @@ class DenseRetriever(VectorRetriever):
     def _codes(self, dtype):
         """The form of the vectors that `dtype` names, made once however many estimators ask."""
         persist = dtype != "float32"  # whose form is that of the vectors themselves
-        return self.corpus_.cached(self._codes_key(dtype), lambda: self._make_codes(dtype), persist=persist)
-
-    def _codes_key(self, dtype):
-        return ("codes", dtype, self.metric, self.truncate_dim, *self._vectors_key)
+        key = self._codes_key(dtype, self.truncate_dim)
+        return self.corpus_.cached(key, lambda: self._make_codes(dtype), persist=persist)
 
     def _make_codes(self, dtype):
         vectors = self._searched()
@@ -187,8 +186,6 @@ class DenseRetriever(VectorRetriever):
             self.dtype in _DTYPES and _at_least_one(self.rescore, Real) and _at_least_one(self.truncate_dim, Integral)
         ):
             self._validate_params()
-        if (self.metric == "cosine") != self._vectors_key[-1]:
-            raise ValueError(f"metric={self.metric!r} was set after fit, which made vectors for another one: fit again")
 
     def _check_documents(self, X):
         xp, _ = array_namespace(X)
@@ -219,11 +216,13 @@ class DenseRetriever(VectorRetriever):
 
     def _place(self, xp, device, dtype, name, array):
         """An array that belongs to the corpus, on a device of another library, brought there once."""
-        key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype))
+        key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype, self.truncate_dim))
         return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device))
 
     def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that the search with this `dtype` and `rescore` finds.
+
+        A document that is as near as the farthest of the exact ranking counts as found.
 
         Parameters
         ----------
@@ -237,7 +236,7 @@ class DenseRetriever(VectorRetriever):
         Returns
         -------
         float
-            Mean over the queries.
+            Mean over the queries that may find anything; NaN where there are none.
 
         Examples
         --------
@@ -253,8 +252,7 @@ class DenseRetriever(VectorRetriever):
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
         found, exact = (self._search_vectors(queries, vectors, k, filter, dtype) for dtype in (self.dtype, "float32"))
-        kept = [len(np.intersect1d(a.rows, b.rows)) / max(len(b.rows), 1) for a, b in zip(found, exact)]
-        return float(np.mean(kept)) if kept else math.nan
+        return mean_recall(found.indptr, found.scores, *lowest(exact.indptr, exact.scores))
 
 
 def _at_least_one(value, kind):

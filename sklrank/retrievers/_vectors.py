@@ -1,6 +1,6 @@
 """What retrievers over dense vectors have in common."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,8 @@ from sklrank.data._ids import show
 from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 
+_BLOCK = 4096  # vectors that are looked at, and scaled in double precision, at a time
+_METRICS = ("cosine", "dot", "euclidean")
 _UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
 
 
@@ -42,30 +44,70 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         **CorpusRetriever._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
         "query_encoder": [HasMethods(["fit", "transform"]), None],
-        "metric": [StrOptions({"cosine", "dot", "euclidean"})],
+        "metric": [StrOptions(set(_METRICS))],
     }
 
     def _set_vectors(self, X, y):
         """Take the corpus, and make vectors of it: float32, finite, of unit length where `metric` is the cosine."""
         self._set_corpus(X, y)
-        self._encode_corpus()
+        self._fitted_metric = self.metric
         self.__dict__.pop("_vectors_key", None)
-        self.vectors_ = self.corpus_.cached(self._vectors_key, self._make_vectors)
+        made = []
+
+        def output():
+            if not made:
+                self._encode_corpus()
+                made.append(self.encoded_)
+            return made[0].output
+
+        def encoders():
+            output()
+            return replace(made[0], output=None)
+
+        # The retriever holds encoders and vectors. What these were made from is left to the cache of the corpus, which
+        # drops it where memory is short.
+        key = ("encoders", self._field, estimator_key(self.encoder), estimator_key(self.query_encoder))
+        encoded = self.corpus_.cached(key, encoders)
+        self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()))
+        self.encoded_ = encoded
         if self.encoder is None:
             self.n_features_in_ = self.vectors_.shape[1]
 
     @cached_property
     def _vectors_key(self):
         """What the vectors depend on beside the corpus."""
-        return ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
+        return ("vectors", self._field, estimator_key(self.encoder), self._fitted_metric == "cosine")
+
+    def _codes_key(self, dtype, truncate_dim=None):
+        """What a form of the vectors that is searched depends on beside the corpus."""
+        return ("codes", dtype, self.metric, truncate_dim, *self._vectors_key)
+
+    def _check_call(self, k):
+        super()._check_call(k)
+        if self.metric not in _METRICS:
+            self._validate_params()
+        if not self._is_made_for(self.metric):
+            raise ValueError(
+                f"metric={self.metric!r} was set after fit, which made what is searched for {self._fitted_metric!r}: "
+                "fit again"
+            )
+
+    def _is_made_for(self, metric):
+        """Whether what `fit` made serves this metric, too."""
+        return (metric == "cosine") == (self._fitted_metric == "cosine")
 
     def __getstate__(self):
         state = super().__getstate__()
         state.pop("_vectors_key", None)  # which may hold the code of a function
         return state
 
-    def _make_vectors(self):
-        return _prepare(self.encoded_.output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
+    def _make_vectors(self, output):
+        def make():
+            return _prepare(output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
+
+        if _is_prepared(output, self.metric):  # then it stands on disk already, where there is a folder
+            return make()
+        return self.corpus_.cached(("prepared", *self._vectors_key), make, persist=True)
 
     def _check_documents(self, X):
         if self.encoder is not None:
@@ -123,8 +165,22 @@ def _prepare(vectors, metric, names, what):
     if metric == "cosine":
         # Row by row, so that what a vector becomes does not depend on the others.
         other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & vectors.any(axis=1))
-        if len(other):
-            lengths = np.linalg.norm(vectors[other].astype(np.float64), axis=1)
-            vectors = vectors.copy()
-            vectors[other] = vectors[other] / lengths[:, None]
+        vectors = vectors.copy() if len(other) else vectors
+        for start in range(0, len(other), _BLOCK):
+            rows = other[start : start + _BLOCK]
+            some = vectors[rows].astype(np.float64)
+            vectors[rows] = some / np.linalg.norm(some, axis=1)[:, None]
     return vectors
+
+
+def _is_prepared(vectors, metric):
+    """Whether `_prepare` leaves `vectors` as they are."""
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or not vectors.flags.c_contiguous:
+        return False
+    if metric == "cosine":
+        for start in range(0, len(vectors), _BLOCK):
+            some = vectors[start : start + _BLOCK]
+            squares = np.einsum("ij,ij->i", some, some)
+            if (np.abs(squares[some.any(axis=1)] - 1) > _UNIT).any():
+                return False
+    return True
