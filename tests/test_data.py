@@ -1045,3 +1045,12 @@ def test_a_corpus_is_no_sequence_of_documents():
         iter(corpus)
     with pytest.raises(TypeError, match="one document id"):
         corpus.rows("4")
+
+
+def test_candidates_without_an_order_have_no_ranks():
+    union = Run.union({"one": Run({"q": {"a": 2.0}}), "two": Run({"q": {"b": 1.0}})})
+    assert list(union.to_records()[0]) == ["qid", "docid", "one", "one_rank", "two", "two_rank"]
+    assert list(union.to_frame().columns) == list(union.to_records()[0])
+    assert str(union) == "q\n  a\n  b"
+    assert "<th>rank</th>" not in union._repr_html_()
+    assert "<th>rank</th>" in Run({"q": {"a": 2.0}})._repr_html_()

@@ -606,3 +606,39 @@ def test_eight_threads_at_once(data):
 
     with ThreadPoolExecutor(8) as pool:
         assert len({run.scores.tobytes() for run in pool.map(ask, range(16))}) == 1
+
+
+def test_a_list_of_matrices_is_a_corpus():
+    matrices = [np.eye(4)[:2], np.eye(4)[1:]]
+    for documents in (matrices, [matrix.tolist() for matrix in matrices], matrices[:1] * 2):
+        run = LateInteractionRetriever(documents).fit(None).predict([np.eye(4)[:1]])
+        assert run.docids == [["0", "1"]]
+        assert Corpus(documents).matrix().n_features == 4
+    assert Queries(matrices).matrix.n_features == 4
+    with pytest.raises(ValueError, match=r"the documents have the shapes \(2,\), \(3,\)"):
+        Corpus([[1.0, 2.0], [1.0, 2.0, 3.0]])
+    with pytest.raises(ValueError, match="as many columns"):
+        Corpus([np.ones((2, 3)), np.ones((2, 4))])
+
+
+def test_the_metric_is_that_of_fit(data):
+    documents, queries = data
+    retriever = LateInteractionRetriever(k=3).fit(documents)
+    for one in (retriever, pickle.loads(pickle.dumps(retriever))):
+        with pytest.raises(ValueError, match="metric='dot' was set after fit"):
+            one.set_params(metric="dot").predict(queries)
+        with pytest.raises(ValueError, match="The 'metric' parameter"):
+            one.set_params(metric="euclidean").predict(queries)
+
+
+def test_recall_counts_ties_and_leaves_out_queries_without_answers(data):
+    documents, queries = data
+    twice = TokenVectors.from_list([documents[i] for i in range(len(documents)) if len(documents[i])] * 2)
+    retriever = LateInteractionRetriever(twice, dtype="int8", rescore=0, k=1).fit(queries)
+    exact = LateInteractionRetriever(twice, k=1).fit(queries)
+    share = np.mean(retriever.predict(queries).rows % (len(twice) // 2) == exact.predict(queries).rows)
+    assert retriever.recall_against_exact(queries) == pytest.approx(share)
+    assert np.isnan(retriever.recall_against_exact(queries, filter=np.zeros(len(twice), dtype=bool)))
+    masks = np.zeros((len(queries), len(twice)), dtype=bool)
+    masks[0, :1] = True
+    assert exact.recall_against_exact(queries, filter=masks) == 1

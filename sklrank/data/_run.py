@@ -420,7 +420,8 @@ class Run(Pairs):
             return self
         new = self._take_entries(slice(None), self._indptr, self._queries)
         new._columns[name] = self._scores.astype(np.float64)
-        new._column_ranks[name] = np.arange(len(self._scores)) - np.repeat(self._indptr[:-1], np.diff(self._indptr)) + 1.0
+        starts = np.repeat(self._indptr[:-1], np.diff(self._indptr))
+        new._column_ranks[name] = np.arange(len(self._scores)) - starts + 1.0
         return new
 
     # --- what is in it
@@ -510,12 +511,12 @@ class Run(Pairs):
 
     def _to_columns(self, fields):
         lengths = np.diff(self._indptr)
-        columns = {
-            "qid": np.repeat(self.qids, lengths).tolist(),
-            "rank": (np.arange(self._indptr[-1]) - np.repeat(self._indptr[:-1], lengths) + 1).tolist(),
-            "docid": self.flat_docids.tolist(),
-        }
-        if self._scores is not None:
+        columns = {"qid": np.repeat(self.qids, lengths).tolist()}
+        if self.has_order:
+            ranks = np.arange(self._indptr[-1]) - np.repeat(self._indptr[:-1], lengths) + 1
+            columns["rank"] = ranks.tolist()
+        columns["docid"] = self.flat_docids.tolist()
+        if self.has_order:
             columns["score"] = self._scores.tolist()
         for name, column in self._columns.items():
             columns[name] = column.tolist()
@@ -532,6 +533,8 @@ class Run(Pairs):
 
     def to_frame(self, fields=None, *, backend=None):
         """One row an entry: qid, rank (from 1), docid, score, score columns, and columns of the corpus.
+
+        Candidates without an order have neither rank nor score.
 
         Parameters
         ----------
@@ -599,16 +602,15 @@ class Run(Pairs):
         corpus = self.corpus
         names = () if corpus is None else [name for name in ("title", "text") if name in corpus.columns]
         texts = [corpus[name] for name in names if isinstance(corpus[name], StringArray)]
-        scores = self._scores
         for i in range(min(len(self), n_queries)):
             start, stop = self._indptr[i], self._indptr[i + 1]
             entries = []
             for e in range(start, min(stop, start + n_documents)):
                 docid = self._docids[e] if self._rows is None else self._documents.ids[int(self._rows[e])]
-                score = "" if scores is None else f"{scores[e]:.6g}"
                 snippet = " ".join(next(filter(None, (text[int(self._rows[e])] for text in texts)), "").split())
                 snippet = snippet if len(snippet) <= width else snippet[: width - 1] + "…"
-                entries.append((str(e - start + 1), docid, score, snippet))
+                place = (str(e - start + 1), docid, f"{self._scores[e]:.6g}") if self.has_order else (docid,)
+                entries.append((*place, snippet))
             query = self.qids[i]
             if "text" in self._queries.columns:
                 query = f"{query}: {self._queries.texts[i]}" if self.has_ids else self._queries.texts[i]
@@ -638,7 +640,8 @@ class Run(Pairs):
                 "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in entry) + "</tr>" for entry in entries
             )
             more = f"<tr><td colspan=4>… {n - len(entries)} more</td></tr>" if n > len(entries) else ""
-            names = "<th>rank</th><th>docid</th><th>score</th><th></th>"
+            ranked = "<th>rank</th><th>docid</th><th>score</th><th></th>"
+            names = ranked if self.has_order else "<th>docid</th><th></th>"
             head = f"<tr>{names}</tr>" if n else "<tr><td>nothing found</td></tr>"
             parts.append(f"<table><caption>{html.escape(query)}</caption>{head}{rows}{more}</table>")
         return "".join(parts)

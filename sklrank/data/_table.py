@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank.data._frames import frame_columns, is_frame, is_series
-from sklrank.data._ids import Ids
+from sklrank.data._ids import Ids, show
 from sklrank.data._strings import StringArray
 from sklrank.data._tokens import TokenVectors
 
@@ -74,8 +74,22 @@ def _split(data, what, id_names):
     if values and all(isinstance(value, Mapping) for value in values):
         return _columns(_transpose(values), what, id_names)
     if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values):
-        return {VECTOR: _frozen(np.asarray(values))}, None
+        return {VECTOR: _rows(values, what)}, None
     return {"text": StringArray.from_strings(values, what=what)}, None
+
+
+def _rows(values, what):
+    """Vectors of numbers as a matrix, matrices as TokenVectors."""
+    if all(value.ndim == 2 if isinstance(value, np.ndarray) else _is_nested(value) for value in values):
+        return TokenVectors.from_list(values)
+    widths = {np.shape(value) if isinstance(value, np.ndarray) else (len(value),) for value in values}
+    if len(widths) > 1:
+        raise ValueError(f"vectors have one length; those of the {what}s have the shapes {show(sorted(widths))}")
+    return _frozen(np.asarray(values))
+
+
+def _is_nested(values):
+    return len(values) > 0 and isinstance(values[0], (list, tuple, np.ndarray))
 
 
 def _transpose(records):
