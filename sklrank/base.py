@@ -130,6 +130,8 @@ def estimator_key(estimator):
     """
     if estimator is None:
         return None
+    if isinstance(estimator, type):
+        raise TypeError(f"needed is an instance, {estimator.__name__}(...), and this is the class {estimator.__name__}")
     try:
         # The hash has the names of functions only, and in a notebook a name gets a new body.
         functions = [value for value in estimator.get_params().values() if hasattr(value, "__code__")]

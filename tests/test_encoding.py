@@ -191,3 +191,54 @@ def test_token_vectors_are_for_late_interaction(first):
         LateInteractionRetriever(Corpus(tokens), retriever=first()).fit(tokens)
     with pytest.raises(TypeError, match="TokenVectors"):
         first(Corpus(tokens)).fit(None)
+
+
+def is_mapped(array):
+    return isinstance(array, np.memmap) or isinstance(array.base, np.memmap)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("truncate_dim", [None, 5])
+def test_vectors_in_a_folder_are_memory_maps_in_every_process(tmp_path, metric, truncate_dim):
+    runs = []
+    for _ in range(2):
+        corpus = Corpus(DOCUMENTS, cache_folder=tmp_path)
+        retriever = DenseRetriever(corpus, encoder=Letters(), metric=metric, truncate_dim=truncate_dim).fit(None)
+        assert is_mapped(retriever.vectors_) and is_mapped(retriever._searched())
+        runs.append(retriever.predict(TEXTS))
+    plain = DenseRetriever(Corpus(DOCUMENTS), encoder=Letters(), metric=metric, truncate_dim=truncate_dim)
+    assert all(run.to_dict() == plain.fit(None).predict(TEXTS).to_dict() for run in runs)
+
+
+def test_a_retriever_of_vectors_needs_no_output_of_the_encoder():
+    corpus = Corpus(DOCUMENTS)
+    retriever = DenseRetriever(corpus, encoder=Letters()).fit(None)
+    assert retriever.encoded_.output is None
+    entries = corpus._cache._entries
+    raw = [key for key in entries if key[0] == "encoded"]
+    assert len(raw) == 1
+    entries.pop(raw[0])
+    Letters.asked.clear()
+    assert DenseRetriever(corpus, encoder=Letters()).fit(None).vectors_ is retriever.vectors_
+    assert not Letters.asked
+
+
+@pytest.mark.parametrize("retriever", [DenseRetriever, AnnRetriever, SparseRetriever, LateInteractionRetriever])
+def test_an_encoder_is_an_instance(retriever):
+    with pytest.raises(TypeError, match=r"an instance, Letters\(\.\.\.\)"):
+        retriever(Corpus(["a b"]), encoder=Letters).fit(["a"])
+    with pytest.raises(TypeError, match="an instance"):
+        BM25Retriever(Corpus(["a b"]), vectorizer=Letters).fit(["a"])
+
+
+def test_the_dtype_of_sparse_weights_after_fit():
+    corpus = Corpus(sparse.csr_array([[1.0, 0.0], [0.5, 2.0]]))
+    retriever = SparseRetriever(corpus).fit(None)
+    queries = sparse.csr_array([[1.0, 1.0]])
+    with pytest.raises(ValueError, match="'dtype' parameter of SparseRetriever"):
+        retriever.set_params(dtype="foo").predict(queries)
+    with pytest.raises(ValueError, match="set after fit"):
+        retriever.set_params(dtype="uint8").predict(queries)
+    with pytest.raises(ValueError, match="'max_query_terms' parameter"):
+        retriever.set_params(dtype="float32", max_query_terms=0).predict(queries)
+    assert retriever.set_params(max_query_terms=None).predict(queries).docids == [["1", "0"]]

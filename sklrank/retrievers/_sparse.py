@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 
 from sklrank._kernels._search import LINEAR
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_term_weights, is_matrix_like
@@ -13,6 +14,7 @@ from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._index import Index, Segment, Weighting
 from sklrank.retrievers._inverted import InvertedIndexRetriever, heaviest
+from sklrank.retrievers._recall import lowest, mean_recall
 
 
 class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
@@ -148,6 +150,15 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         units = np.asarray(matrix.max(axis=0).todense(), dtype=np.float64).ravel() / 255
         return Index([Segment.from_matrix(0, matrix, np.uint8, units)], matrix.shape[1], units=units)
 
+    def _check_call(self, k):
+        super()._check_call(k)
+        # Which may be set after `fit`; where they are right, to look is enough.
+        n = self.max_query_terms
+        if self.dtype not in ("float32", "uint8") or n is not None and (type(n) is not int or n < 1):
+            self._validate_params()
+        if (self.dtype == "uint8") != (self.index_.units is not None):
+            raise ValueError(f"dtype={self.dtype!r} was set after fit, which made an index for another one: fit again")
+
     def _formula(self):
         return ("weights",)
 
@@ -176,6 +187,31 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
             terms, weights = terms[kept], weights[kept]
             indptr = np.searchsorted(owners[kept], np.arange(len(indptr)))
         return queries, (indptr, terms.astype(np.uint32), weights.astype(np.float32))
+
+    def recall_against_exact(self, X, k=None, filter=None):
+        """Share of the exact ranking that the search with this `dtype` and `max_query_terms` finds.
+
+        A document that scores as high as the last one of the exact ranking counts as found.
+
+        Parameters
+        ----------
+        X : Queries, list of str, or matrix of shape (n_queries, n_terms)
+            The queries; no judgments are needed.
+        k : int, default=None
+            The cutoff; ``None``: the parameter `k`.
+        filter : mask, list of ids, or one of these per query, default=None
+            The documents that may be found.
+
+        Returns
+        -------
+        float
+            Mean over the queries that find anything; NaN where there are none.
+        """
+        k = self.k if k is None else k
+        found = self._search(X, k, filter)
+        exact = clone(self).set_params(corpus=self.corpus_, dtype="float32", max_query_terms=None).fit(None)
+        whole, again = exact._search(X, k, filter), exact._search(X, k, found.docids)
+        return mean_recall(again.indptr, again.scores, *lowest(whole.indptr, whole.scores))
 
     def _term_names(self, terms):
         encoder = self.encoded_.encoder
