@@ -18,6 +18,7 @@ from sklrank.retrievers._dense import DenseRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._pooling import pool_tokens
+from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._union import RetrieverUnion
 
 _RESCORE = {"float32": 0, "float16": 0, "int8": 4, "binary": 10}
@@ -31,6 +32,9 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     document, and the best similarities are added:
 
     .. math:: \sum_{q} \max_{d} \langle q, d \rangle
+
+    The tokens are brought to unit length before, so that similarities are cosines; with ``metric="dot"`` they stay as
+    they are.
 
     Without a `retriever` all documents are scored, exactly. With one, only the candidates that it finds are.
 
@@ -179,6 +183,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         self._set_corpus(self._check_documents(X), y)
         self._encode_corpus()
         _check_type(self.encoded_.output)
+        self._fitted_metric = self.metric
         self.__dict__.pop("_key", None)
         index = self._index(self.dtype)
         self.n_tokens_ = int(index.indptr[-1])
@@ -200,7 +205,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     @cached_property
     def _key(self):
         """What the tokens depend on beside the corpus."""
-        return ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
+        return ("tokens", self._field, estimator_key(self.encoder), self._fitted_metric == "cosine", self.pool_factor)
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -278,6 +283,12 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             self._validate_params()
         if self.rescore is not None and not (isinstance(self.rescore, Real) and self.rescore >= 0):
             self._validate_params()
+        if self.metric != self._fitted_metric:
+            self._validate_params()
+            raise ValueError(
+                f"metric={self.metric!r} was set after fit, which made what is searched for {self._fitted_metric!r}: "
+                "fit again"
+            )
 
     def _query_tokens(self, X):
         if self.encoder is None and not isinstance(X, Queries):
@@ -353,8 +364,12 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         lengths = np.minimum(np.diff(bounds), k)
         return np.concatenate([[0], np.cumsum(lengths)]), rows[kept], scores[kept]
 
-    def recall_against_exact(self, X, k=None):
+    def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that is found with this `retriever`, `dtype` and `rescore`.
+
+        A document that scores as high as the last one of the exact ranking counts as found.
+
+        The exact ranking is that of the tokens that `pool_factor` leaves: what pooling loses is not measured.
 
         Parameters
         ----------
@@ -362,19 +377,21 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             The queries; no judgments are needed.
         k : int, default=None
             The cutoff; ``None``: the parameter `k`.
+        filter : mask, list of ids, or one of these per query, default=None
+            The documents that may be found.
 
         Returns
         -------
         float
-            Mean over the queries that find anything.
+            Mean over the queries that may find anything; NaN where there are none.
         """
         k = self.k if k is None else k
-        found = self._search(X, k)
+        found = self._search(X, k, filter)
         _, tokens = self._query_tokens(X)
-        bounds, rows, _ = self._scan(self._index("float32"), tokens, k, self._chosen_filter(None, found.queries))
-        exact = [rows[i:j] for i, j in zip(bounds[:-1], bounds[1:])]
-        shares = [len(np.intersect1d(a.rows, b)) / len(b) for a, b in zip(found, exact) if len(b)]
-        return float(np.mean(shares)) if shares else np.nan
+        index = self._index("float32")
+        bounds, _, scores = self._scan(index, tokens, k, self._chosen_filter(filter, found.queries))
+        found_bounds, _, found_scores = self._score(index, tokens, found.indptr, found.rows, k)
+        return mean_recall(found_bounds, found_scores, *lowest(bounds, scores))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_tokens_")
