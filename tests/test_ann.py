@@ -145,8 +145,9 @@ def test_no_query(backend):
     retriever = AnnRetriever(CORPUS, backend=backend, **COARSE).fit(QUERIES)
     run = retriever.predict(Queries(QUERIES)[:0])
     assert run.shape == (0, len(VECTORS))
+    assert np.isnan(retriever.recall_against_exact(Queries(QUERIES)[:0]))
     with pytest.raises(ValueError, match="there are none"):
-        retriever.recall_against_exact(Queries(QUERIES)[:0])
+        retriever.tune(Queries(QUERIES)[:0])
 
 
 @BACKENDS
@@ -506,3 +507,32 @@ def test_errors_of_the_factory():
         AnnRetriever(CORPUS, backend="faiss", factory="Nonsense").fit(QUERIES)
     with pytest.raises(ValueError, match=r"cannot train factory='IVF4096,Flat' on 1500 documents"):
         AnnRetriever(CORPUS, backend="faiss", factory="IVF4096,Flat").fit(QUERIES)
+
+
+@BACKENDS
+def test_the_metric_is_that_of_fit(backend):
+    for metric in ("cosine", "dot", "euclidean"):
+        fitted = AnnRetriever(CORPUS, backend=backend, metric=metric, **COARSE).fit(QUERIES)
+        for retriever in (fitted, pickle.loads(pickle.dumps(fitted))):
+            for other in {"cosine", "dot", "euclidean"} - {metric}:
+                with pytest.raises(ValueError, match=f"metric='{other}' was set after fit"):
+                    retriever.set_params(metric=other).predict(QUERIES)
+            with pytest.raises(ValueError, match="The 'metric' parameter"):
+                retriever.set_params(metric="manhattan").predict(QUERIES)
+            retriever.set_params(metric=metric).predict(QUERIES)
+
+
+def test_recall_counts_ties_as_found_and_leaves_out_queries_without_answers():
+    rng = np.random.default_rng(0)
+    vectors = np.repeat(np.sign(rng.normal(size=(40, 8))), 40, axis=0).astype(np.float32)
+    masks = np.ones((5, 1600), dtype=bool)
+    masks[:4] = False
+    for retriever in (
+        AnnRetriever(Corpus(vectors), k=20, random_state=0),
+        DenseRetriever(Corpus(vectors), k=20, dtype="binary", rescore=1),
+    ):
+        retriever.fit(vectors)
+        assert retriever.recall_against_exact(vectors[::100]) == 1
+        assert retriever.recall_against_exact(vectors[:5], filter=masks) == 1
+        assert np.isnan(retriever.recall_against_exact(vectors[:5], filter=np.zeros(1600, dtype=bool)))
+        assert np.isnan(retriever.recall_against_exact(Queries(vectors)[:0]))

@@ -324,7 +324,7 @@ def test_recall_and_bytes_are_reported(clouds, metric):
         retriever = DenseRetriever(corpus, metric=metric, dtype=dtype, k=20).fit(None)
         recall[dtype], size[dtype] = retriever.recall_against_exact(queries), retriever.bytes_per_vector_
         expected = DenseRetriever(corpus, metric=metric, k=20).fit(None).predict(queries)
-        kept = [len(set(a.rows) & set(b.rows)) / 20 for a, b in zip(retriever.predict(queries), expected)]
+        kept = [np.mean(a.scores >= b.scores[-1]) for a, b in zip(retriever.predict(queries), expected)]
         assert recall[dtype] == pytest.approx(np.mean(kept))
     extra = {"cosine": 0, "dot": 4, "euclidean": 8}[metric]
     assert size["int8"] == 48 + extra and size["binary"] == 8 and size["float16"] * 2 - size["float32"] <= 4
@@ -440,3 +440,26 @@ def test_arrays_of_another_library_are_searched_where_they_are():
     """
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
     subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True, env=environment)
+
+
+def test_the_metric_is_that_of_fit_also_after_pickling(clouds):
+    documents, queries = clouds
+    retriever = pickle.loads(pickle.dumps(DenseRetriever(k=3).fit(documents)))
+    with pytest.raises(ValueError, match="metric='dot' was set after fit"):
+        retriever.set_params(metric="dot").predict(queries)
+    with pytest.raises(ValueError, match="The 'metric' parameter"):
+        retriever.set_params(metric="manhattan").predict(queries)
+    retriever.set_params(metric="dot").fit(documents)
+    assert same(
+        retriever.set_params(metric="euclidean").predict(queries),
+        DenseRetriever(k=3, metric="euclidean").fit(documents).predict(queries),
+    )
+
+
+def test_recall_is_the_mean_over_queries_that_may_find_something(clouds):
+    documents, queries = clouds
+    retriever = DenseRetriever(k=3).fit(documents)
+    masks = np.zeros((len(queries), len(documents)), dtype=bool)
+    assert np.isnan(retriever.recall_against_exact(queries, filter=masks))
+    masks[0, :2] = True
+    assert retriever.recall_against_exact(queries, filter=masks) == 1

@@ -17,6 +17,7 @@ from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_usearch import UsearchIndex
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._quantization import FloatCodes, _frozen, search
+from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._vectors import VectorRetriever
 
 _BACKENDS = {"usearch": UsearchIndex, "faiss": FaissIndex}
@@ -263,17 +264,14 @@ class AnnRetriever(VectorRetriever):
             if type(value) is not int or value < 1:
                 self._validate_params()
 
+    def _is_made_for(self, metric):
+        return metric == self._fitted_metric
+
     def _search(self, X, k, filter=None):
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
         rows, scores, counts = self._rank(vectors, k, self._chosen_filter(filter, queries), self._nearest)
-        bounds = np.concatenate([[0], np.cumsum(counts)])
-        if bounds[-1] == rows.size:
-            rows, scores = rows.reshape(-1), scores.reshape(-1)
-        else:
-            found = np.arange(rows.shape[1]) < counts[:, None]
-            rows, scores = rows[found], scores[found]
-        return self._run(bounds, rows, scores, queries, k)
+        return self._run(*_ragged(rows, scores, counts), queries, k)
 
     def _rank(self, vectors, k, filter, find):
         """Rows and scores of what `find` finds for each query, and how many; what stands behind is not set."""
@@ -350,8 +348,7 @@ class AnnRetriever(VectorRetriever):
 
     def _codes(self):
         """What exact search reads; that of DenseRetriever."""
-        key = ("codes", "float32", self.metric, None, *self._vectors_key)
-        return self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric))
+        return self.corpus_.cached(self._codes_key("float32"), lambda: FloatCodes(self.vectors_, self.metric))
 
     def _scan(self, queries, k, mask):
         """The nearest documents to each query, exactly."""
@@ -369,7 +366,7 @@ class AnnRetriever(VectorRetriever):
         """Which part of the truly nearest documents is found: the mean over queries.
 
         No judgments are needed. A document that is as near as the farthest of those that exact search finds counts as
-        found, whichever of them that names.
+        found, whichever of them that names. A query that may find nothing does not count.
 
         Parameters
         ----------
@@ -383,7 +380,7 @@ class AnnRetriever(VectorRetriever):
         Returns
         -------
         float
-            Between 0 and 1.
+            Between 0 and 1; NaN where no query counts.
         """
         k = self.k if k is None else k
         self._check_call(k)
@@ -394,17 +391,13 @@ class AnnRetriever(VectorRetriever):
         # A grid search asks for the same queries under each setting.
         key = ("nearest", self._vectors_key, self.metric, k, joblib.hash((vectors, filter)))
         floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
-        _, scores, counts = self._rank(vectors, k, filter, partial(self._nearest, exactly=True))
-        found = (np.arange(scores.shape[1]) < counts[:, None]) & (scores >= floors[:, None])
-        asked = sizes > 0
-        if not asked.any():
-            raise ValueError("recall is the mean over queries that have something to find, and there are none")
-        return float(np.mean(found.sum(axis=1)[asked] / sizes[asked]))
+        bounds, _, scores = _ragged(*self._rank(vectors, k, filter, partial(self._nearest, exactly=True)))
+        return mean_recall(bounds, scores, floors, sizes)
 
     def _floors(self, vectors, k, filter):
         """Score of the last of the truly nearest documents, and how many there are."""
-        _, scores, counts = self._rank(vectors, k, filter, self._scan)
-        return scores[np.arange(len(scores)), np.maximum(counts, 1) - 1], counts
+        bounds, _, scores = _ragged(*self._rank(vectors, k, filter, self._scan))
+        return lowest(bounds, scores)
 
     def tune(self, X, target=0.95, *, k=None, filter=None):
         """Set `nprobe` and `expansion_search` to the least that reach a recall.
@@ -436,6 +429,8 @@ class AnnRetriever(VectorRetriever):
         def reaches(**setting):
             self.set_params(**setting)
             recall = self._recall(vectors, k, filter)
+            if math.isnan(recall):
+                raise ValueError("recall is the mean over queries that have something to find, and there are none")
             self.tuning_.append({"expansion_search": self.expansion_search, "nprobe": self.nprobe, "recall": recall})
             return recall >= target
 
@@ -468,6 +463,15 @@ def _least(first, last, reaches):
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
     return high
+
+
+def _ragged(rows, scores, counts):
+    """Bounds, rows and scores of what queries find, one after the other."""
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    if bounds[-1] == rows.size:
+        return bounds, rows.reshape(-1), scores.reshape(-1)
+    found = np.arange(rows.shape[1]) < counts[:, None]
+    return bounds, rows[found], scores[found]
 
 
 def ranking_arrays(n_queries, k):
