@@ -310,3 +310,21 @@ def test_what_is_no_weight_is_refused():
 def test_parameters_are_checked(parameters):
     with pytest.raises(ValueError, match=f"'{next(iter(parameters))}' parameter"):
         SparseRetriever(**parameters).fit(sp.csr_array([[1.0]]))
+
+
+def test_recall_against_exact():
+    rng = np.random.default_rng(0)
+    documents = sp.csr_array(rng.random((400, 60)) * (rng.random((400, 60)) < 0.2))
+    queries = rng.random((32, 60)) * (rng.random((32, 60)) < 0.2)
+    queries[30:] = 0
+    queries = sp.csr_array(queries)
+    exact = SparseRetriever(k=10).fit(documents)
+    assert exact.recall_against_exact(queries) == 1
+    assert np.isnan(exact.recall_against_exact(queries[30:]))
+    run = exact.predict(queries[:30])
+    mask = rng.random(400) < 0.5
+    for parameters in ({"dtype": "uint8"}, {"max_query_terms": 4}):
+        retriever = SparseRetriever(k=10, **parameters).fit(documents)
+        kept = [len(np.intersect1d(a.rows, b.rows)) / 10 for a, b in zip(retriever.predict(queries[:30]), run)]
+        assert retriever.recall_against_exact(queries) == pytest.approx(np.mean(kept))
+        assert 0 < retriever.recall_against_exact(queries, 3, filter=mask) <= 1
