@@ -166,7 +166,9 @@ def test_queries_of_text_need_an_encoder():
 
 
 def test_vectors_of_several_columns_and_text_are_fused():
-    corpus = Corpus([{"text": "heat", "v1": [1.0, 0.0], "v2": [0.0, 1.0]}, {"text": "", "v1": [0, 1.0], "v2": [1.0, 0]}])
+    corpus = Corpus(
+        [{"text": "heat", "v1": [1.0, 0.0], "v2": [0.0, 1.0]}, {"text": "", "v1": [0, 1.0], "v2": [1.0, 0]}]
+    )
     queries = Queries([{"text": "heat", "v1": [1.0, 0.1], "v2": [1.0, 0.1]}])
     parts = [(name, DenseRetriever(corpus, field=name)) for name in ("v1", "v2")]
     run = RetrieverUnion([*parts, ("bm25", BM25Retriever(corpus))]).fit(queries).transform(queries)
