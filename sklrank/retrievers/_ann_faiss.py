@@ -50,7 +50,7 @@ class FaissIndex:
             _set_up(faiss, part, expansion_add, seed)
         threads = effective_n_jobs(n_jobs) if seed is None else 1
         failed = f"faiss cannot train factory={factory!r} on {len(vectors)} documents"
-        with _on(faiss, threads), _as_value_error(failed):
+        with _on(faiss, threads), _as_value_error(failed), _silent_rotations(faiss, index):
             index.train(vectors)
             index.add(vectors)
         return cls(index, factory)
@@ -178,6 +178,24 @@ def _parameters(faiss, index, expansion, nprobe, chosen):
     if isinstance(index, faiss.IndexHNSW):
         return faiss.SearchParametersHNSW(efSearch=expansion, sel=chosen)
     return None if chosen is None else faiss.SearchParameters(sel=chosen)
+
+
+@contextmanager
+def _silent_rotations(faiss, index):
+    """Let OPQ, while it is trained, cluster by quantizers that print nothing."""
+    index, rotations = faiss.downcast_index(index), []
+    if isinstance(index, faiss.IndexPreTransform):
+        chain = [faiss.downcast_VectorTransform(index.chain.at(i)) for i in range(index.chain.size())]
+        rotations = [one for one in chain if isinstance(one, faiss.OPQMatrix)]
+    quantizers = [faiss.ProductQuantizer(one.d_out, one.M, 8) for one in rotations]  # as it makes itself
+    for rotation, quantizer in zip(rotations, quantizers):
+        quantizer.cp.min_points_per_centroid = 1
+        rotation.pq = quantizer
+    try:
+        yield
+    finally:
+        for rotation in rotations:
+            rotation.pq = None
 
 
 @contextmanager
