@@ -138,11 +138,16 @@ def estimator_key(estimator):
         defaults = [(function.__defaults__, function.__kwdefaults__) for function in functions]
         return (joblib.hash((estimator, defaults)), *(function.__code__ for function in functions))
     except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
-        parameters = estimator.get_params(deep=False).items()
-        return (
-            type(estimator),
-            *((name, value if callable(value) else joblib.hash(value)) for name, value in parameters),
-        )
+        return (type(estimator), *((name, _part_key(v)) for name, v in estimator.get_params(deep=False).items()))
+
+
+def _part_key(value):
+    """What stands in the key of an estimator for a parameter."""
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return estimator_key(value)
+    if isinstance(value, (list, tuple)):  # such as the steps of a pipeline
+        return tuple(map(_part_key, value))
+    return value if callable(value) else joblib.hash(value)
 
 
 def ranking_key(retriever):

@@ -7,6 +7,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklrank import Corpus, Qrels, Queries
 from sklrank.data import TokenVectors
@@ -244,3 +246,16 @@ def test_the_dtype_of_sparse_weights_after_fit():
     with pytest.raises(ValueError, match="'max_query_terms' parameter"):
         retriever.set_params(dtype="float32", max_query_terms=0).predict(queries)
     assert retriever.set_params(max_query_terms=None).predict(queries).docids == [["1", "0"]]
+
+
+def test_encoders_with_a_lambda_somewhere_inside():
+    def encoder(factor):
+        scale = FunctionTransformer(lambda X: X * factor)
+        return make_pipeline(Letters(), scale)
+
+    corpus = Corpus(DOCUMENTS)
+    union = RetrieverUnion([("one", DenseRetriever(corpus, encoder=encoder(1), metric="dot"))])
+    one = union.fit_transform(TEXTS).column("one")
+    assert (union.fit_transform(TEXTS).column("one") == one).all()
+    other = RetrieverUnion([("one", DenseRetriever(corpus, encoder=encoder(2), metric="dot"))]).fit_transform(TEXTS)
+    np.testing.assert_allclose(other.column("one"), 4 * one)

@@ -187,8 +187,8 @@ def encode_queries(X, encoded):
             name = encoded.field if encoded.field in X.columns else VECTOR
             if name not in X.columns or not _holds_vectors(X[name]):
                 raise ValueError(
-                    f"without encoder= queries are vectors, as the documents are, and their column {name!r} holds none; "
-                    f"they have the columns {list(X.columns)}"
+                    f"without encoder= queries are vectors, as the documents are, and their column {name!r} holds "
+                    f"none; they have the columns {list(X.columns)}"
                 )
             return X, X[name]
         queries = Queries(X) if is_matrix_like(X) or hasattr(X, "indptr") else None
