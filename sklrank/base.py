@@ -22,6 +22,8 @@ class Retriever(BaseEstimator):
     A subclass has `fit` and `transform`. `predict` is the same as `transform`, and `score` is the mean nDCG@10.
     """
 
+    _may_be_kept = True  # whether a ranking depends on nothing but the parameters, the corpus and the query
+
     __metadata_request__transform = {"filter": True}
     __metadata_request__predict = {"filter": True}
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.metrics import get_scorer
-from sklrank.retrievers import BM25Retriever, RetrieverUnion, TfidfRetriever
+from sklrank.retrievers import BM25Retriever, CallableRetriever, RetrieverUnion, TfidfRetriever
 
 
 def union_of(corpus, **parameters):
@@ -252,3 +252,16 @@ def test_ranks_of_a_column_without_a_list():
     np.testing.assert_array_equal(run.column_ranks("x"), [np.nan, 2.0, 1.0, 3.0])
     run = run[[0, 0]]
     np.testing.assert_array_equal(run.column_ranks("x"), [np.nan, 2.0, 1.0, 3.0] * 2)
+
+
+def test_what_says_that_it_must_not_be_kept_is_asked_again():
+    calls = []
+
+    def engine(queries, k):
+        calls.append(list(queries))
+        return [[("d1", 1.0)] for _ in queries]
+
+    union = RetrieverUnion([("engine", CallableRetriever(engine, Corpus(DOCUMENTS), cache=0))]).fit(TEXTS)
+    union.transform(["heat"])
+    union.transform(["heat"])
+    assert calls == [["heat"], ["heat"]]

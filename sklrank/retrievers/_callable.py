@@ -111,7 +111,8 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
 
     **Answers are kept** for the function, in the process, so that a grid search asks each query once, whatever it
     varies: clones share them, and so do the tasks of a worker. Where the engine's content changes, say
-    ``cache=0``, or ``clear_cache()`` when it did; a `RetrieverUnion` has a cache of its own.
+    ``cache=0``, which a `RetrieverUnion` heeds, too, or ``clear_cache()`` when it did; the union keeps what it has
+    seen, unless it says ``cache=False``.
 
     **Filters** apply to what `f` found; where too few of that pass, `f` is asked for twice as many, until `k` do or
     `f` has no more. A filter that the engine can apply itself is cheaper in `f`, with `query_field` for what differs
@@ -130,6 +131,10 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
     """
 
     _stage = "callable"
+
+    @property
+    def _may_be_kept(self):
+        return self.cache > 0  # otherwise the engine's content changes
 
     _parameter_constraints: dict = {
         **{name: of for name, of in CorpusRetriever._parameter_constraints.items() if name != "field"},

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
-from sklrank.base import Retriever, ranking_key
+from sklrank.base import ranking_key
 from sklrank.data import Queries, Run
 
 _CACHED_BYTES = 1 << 29  # of rankings, on each corpus
@@ -133,7 +133,7 @@ class RetrieverUnion(BaseComposition):
             if filter is not None:
                 return retriever.transform(queries, filter=filter)
             corpus = getattr(retriever, "corpus_", None)
-            if not self.cache or corpus is None or not isinstance(retriever, Retriever):
+            if not self.cache or corpus is None or not getattr(retriever, "_may_be_kept", False):
                 return retriever.transform(queries)
             return corpus.cached(("rankings",), Rankings).of(retriever, queries)
 
