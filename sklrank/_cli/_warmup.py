@@ -93,6 +93,7 @@ def exercise():
     from sklrank.fusers._fuse import METHODS
     from sklrank.metrics import alpha_ndcg_score, compare, evaluate
     from sklrank.metrics._names import MEASURES
+    from sklrank.rerankers import DPPReranker
     from sklrank.retrievers import (
         BM25FRetriever,
         BM25Retriever,
@@ -141,6 +142,7 @@ def exercise():
             dense.predict(np.eye(n_queries, 8))
         LateInteractionRetriever(dtype=dtype, pool_factor=2).fit(tokens).predict(tokens)
     MuveraEncoder().fit_transform(tokens)
+    DPPReranker().fit_transform(DenseRetriever().fit(np.eye(2)).predict(np.eye(2)))
     RM3Retriever(BM25Retriever(data.corpus)).fit(queries).predict(queries)
 
     # What proposes candidates to AnnRetriever is in extras; that it ranks them is not.
