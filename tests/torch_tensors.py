@@ -1,12 +1,11 @@
-"""What takes PyTorch's tensors, in a process that may dispatch to them from its start."""
+"""What takes PyTorch's tensors, in a process that may dispatch to them from its start.
+
+Needs the extra torch, which is too large for everybody who runs the tests: ``python -m pytest tests/torch_tensors.py``.
+"""
 
 import os
 import subprocess
 import sys
-
-import pytest
-
-pytest.importorskip("torch", reason="needs the extra torch, which .ci/run tests by itself")
 
 PROGRAM = """
 import numpy as np, sklearn, torch
