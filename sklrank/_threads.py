@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 from joblib import effective_n_jobs
 
@@ -51,7 +52,7 @@ class _OneBlasThread:
     def __enter__(self):
         with self._lock:
             if self._libraries is None:
-                import scipy.linalg  # noqa: F401 (loads its BLAS, which could not be found else)
+                import_module("scipy.linalg")  # loads its BLAS, which could not be found else
                 from threadpoolctl import ThreadpoolController
 
                 self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers

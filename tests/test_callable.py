@@ -155,7 +155,10 @@ ANSWERS = st.lists(st.dictionaries(st.sampled_from([*DOCUMENTS, "", "ä 日"]), 
 def test_whatever_is_returned_is_ranked(answers, k, higher_is_better, form):
     ids = [*DOCUMENTS, "", "ä 日"]
     engine = Engine({}, form)
-    f = lambda queries, k: [engine.form_of(list(answers[int(query)].items())) for query in queries]  # noqa: E731
+
+    def f(queries, k):
+        return [engine.form_of(list(answers[int(query)].items())) for query in queries]
+
     options = {"k": k, "higher_is_better": higher_is_better, "batch_size": 2, "cache": 0}
     run = (
         CallableRetriever(f, Corpus([""] * len(ids), ids=ids), **options)
@@ -176,7 +179,10 @@ def test_distances_become_scores():
 
 def test_ties_go_to_the_lower_row_and_without_a_corpus_to_who_came_first():
     answer = {"x": [("d", 1.0), ("a", 1.0), ("e", 2.0)], "y": [("a", 1.0), ("d", 1.0)]}
-    f = lambda queries, k: [answer[query] for query in queries]  # noqa: E731
+
+    def f(queries, k):
+        return [answer[query] for query in queries]
+
     assert CallableRetriever(f, DOCUMENTS).fit([]).predict(["x", "y"]).docids == [["e", "a", "d"], ["a", "d"]]
     assert CallableRetriever(f).fit([]).predict(["y", "x"]).docids == [["a", "d"], ["e", "d", "a"]]
 
@@ -355,7 +361,10 @@ def test_workers_ask_each_query_once(tmp_path, monkeypatch):
 
 
 def test_threads_ask_each_query_once(engine):
-    slow = lambda queries, k: (time.sleep(0.02), engine(queries, k))[1]  # noqa: E731
+    def slow(queries, k):
+        time.sleep(0.02)
+        return engine(queries, k)
+
     retriever = CallableRetriever(slow, batch_size=1, n_jobs=2).fit([])
     with ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda _: retriever.predict(["heat", "cold", "lift", "heat"]), range(8)))

@@ -60,7 +60,10 @@ def learn(method, hits, n_relevant, n_segments, window):
     if method in ("posfuse", "slidefuse"):
         depth = max(map(len, hits))
         share = [sum(h[i] for h in hits if len(h) > i) / sum(len(h) > i for h in hits) for i in range(depth)] or [0.0]
-        at = lambda i: share[min(i, len(share) - 1)]  # noqa: E731
+
+        def at(i):
+            return share[min(i, len(share) - 1)]
+
         if method == "posfuse":
             return lambda i, length: at(i)
         return lambda i, length: np.mean([at(j) for j in range(max(i - window, 0), min(i + window, length - 1) + 1)])

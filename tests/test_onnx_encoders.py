@@ -180,7 +180,9 @@ def test_special_tokens_may_be_left_out():
 
 
 def test_token_encoders_need_tokens():
-    function = lambda texts: [[2, 5, 3] for _ in texts]  # noqa: E731
+    def function(texts):
+        return [[2, 5, 3] for _ in texts]
+
     plain = {"skip_punctuation": False, "query_length": None}
     assert len(OnnxTokenEncoder(text_model(), tokenizer=function, **plain).transform(["x"])[0]) == 3
     for options, message in (

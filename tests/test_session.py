@@ -41,7 +41,10 @@ TEXTS = [
 def hidden(model, texts, **options):
     """The vectors of the tokens of each text, without padding."""
     found = [None] * len(texts)
-    rows = lambda indices: model.tokenizer.rows([texts[i] for i in indices], model.max_length)  # noqa: E731
+
+    def rows(indices):
+        return model.tokenizer.rows([texts[i] for i in indices], model.max_length)
+
     for batch in model.batches(list(map(len, texts)), rows, list(model.open.outputs)[:1], **options):
         for i, index in enumerate(batch.indices):
             found[index] = batch.outputs[0][i, : len(batch.ids[i])]

@@ -189,14 +189,18 @@ class Corpus(DocumentIds):
     def __init__(self, documents, *, ids=None, cache_folder=None):
         columns, ids = as_table(documents, ids, "document", _ID_NAMES)
         self._set(columns, ids, cache_folder)
-        self._token = uuid.uuid4().hex
-        _LIVING[self._token] = self
+        self._enter(uuid.uuid4().hex)
 
     def _set(self, columns, ids, cache_folder):
         super().__init__(ids)
         self._columns = columns
         self._cache = Cache(cache_folder)
         self._fingerprint = None
+
+    def _enter(self, token):
+        """Take a place among the corpora of this process."""
+        self._token = token
+        _LIVING[token] = self
 
     @classmethod
     def of(cls, documents):
@@ -310,9 +314,8 @@ class Corpus(DocumentIds):
                 raise ValueError(f"column {name!r} has {n} values for {len(self)} documents")
         new = object.__new__(type(self))
         new._set({**self._columns, **added}, self._ids, self._cache.folder)
-        new._token = uuid.uuid4().hex
         new._parent = self._parent
-        _LIVING[new._token] = new
+        new._enter(uuid.uuid4().hex)
         return new
 
     def split(self, max_tokens, *, stride=None, tokenizer=None, field="text"):
@@ -357,9 +360,8 @@ class Corpus(DocumentIds):
         new = object.__new__(type(self))
         ids = [f"{docid}#{n}" for docid, n in zip(own, numbers.tolist())]
         new._set(columns, Ids.of(ids, len(ids), "passage"), self._cache.folder)
-        new._token = uuid.uuid4().hex
         new._parent = self
-        _LIVING[new._token] = new
+        new._enter(uuid.uuid4().hex)
         return new
 
     @property
@@ -445,8 +447,7 @@ def _restore(token, columns, ids, folder, *travellers):
         if corpus is None:
             corpus = object.__new__(Corpus)
             corpus._set(columns, ids, folder)
-            corpus._token = token
-            _LIVING[token] = corpus
+            corpus._enter(token)
         return corpus if parent_process() is None else _hold(_AT_WORK, token, corpus)
 
 

@@ -3,6 +3,45 @@
 import numpy as np
 
 
+def places(indptr):
+    """Place of each entry in its query, from 0.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_queries + 1,)
+        Query ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_entries,)
+    """
+    return np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+
+
+def spans(starts, lengths):
+    """Positions of entries that stand together, one span after the other.
+
+    Parameters
+    ----------
+    starts, lengths : ndarray of int64, shape (n_spans,)
+        Where each span begins, and how many entries it has.
+
+    Returns
+    -------
+    entries : ndarray of int64
+        The positions.
+    indptr : ndarray of int64, shape (n_spans + 1,)
+        The bounds of the spans among them.
+    """
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1]), indptr
+
+
+def first_entries(indptr, n):
+    """The first n entries of each query, all where it has no more; as from `spans`."""
+    return spans(indptr[:-1], np.minimum(np.diff(indptr), n))
+
+
 def rank(indptr, scores, ties=None):
     """Order the entries of each query by score, descending.
 

@@ -5,6 +5,7 @@ from scipy import sparse
 
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
 from sklrank.data._ids import Ids, check_unique, show
+from sklrank.data._order import spans
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
@@ -188,8 +189,7 @@ class Pairs:
     def _take_queries(self, positions, queries):
         """The entries of the queries at `positions`, which are `queries` from now on; none for position -1."""
         lengths = np.diff(self._indptr, append=self._indptr[-1])[positions]  # the last one is empty
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        entries = np.repeat(self._indptr[positions] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        entries, indptr = spans(self._indptr[positions], lengths)
         return self._take_entries(entries, indptr, queries)
 
     @classmethod
@@ -365,13 +365,18 @@ def align_queries(own, wanted, what):
         return np.arange(len(own))
     if len(own) == len(wanted) and (own.ids == wanted.ids).all():
         return np.arange(len(own))
-    table = {qid: i for i, qid in enumerate(own.ids)}
-    positions = np.fromiter((table.get(qid, -1) for qid in wanted.ids), dtype=np.int64, count=len(wanted))
+    positions = positions_by_id(own, wanted)
     if len(own) and len(wanted) and (positions < 0).all():
         raise ValueError(
             f"no query id of the {what} is among those asked for: {show(own.ids)} against {show(wanted.ids)}"
         )
     return positions
+
+
+def positions_by_id(own, wanted):
+    """Position in `own` of each of the queries `wanted`, both with ids; -1 where there is none."""
+    table = {qid: i for i, qid in enumerate(own.ids.tolist())}
+    return np.fromiter((table.get(qid, -1) for qid in wanted.ids.tolist()), dtype=np.int64, count=len(wanted))
 
 
 def as_pairs(data, value_of):

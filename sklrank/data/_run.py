@@ -9,7 +9,7 @@ from sklrank._kernels._fusion import unite
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
-from sklrank.data._order import rank
+from sklrank.data._order import first_entries, places, rank
 from sklrank.data._pairs import (
     Pairs,
     align_queries,
@@ -21,6 +21,7 @@ from sklrank.data._pairs import (
     keyed_by_str,
     object_array,
     pair_of,
+    positions_by_id,
 )
 from sklrank.data._queries import Queries, concatenate_queries
 from sklrank.data._strings import StringArray
@@ -404,11 +405,8 @@ class Run(Pairs):
         order = rank(self._indptr, scores, ties=self.rows)
         indptr = self._indptr
         if k is not None and len(scores) and np.diff(indptr).max() > k:
-            lengths = np.minimum(np.diff(indptr), k)
-            cut = np.concatenate([[0], np.cumsum(lengths)])
-            kept = np.repeat(indptr[:-1] - cut[:-1], lengths) + np.arange(cut[-1])
+            kept, indptr = first_entries(indptr, k)
             order = kept if order is None else order[kept]
-            indptr = cut
         new = self._take_entries(slice(None) if order is None else order, indptr, self._queries)
         new._scores, new.name, new.k = scores if order is None else scores[order], name, k or self.k
         return new
@@ -420,8 +418,7 @@ class Run(Pairs):
             return self
         new = self._take_entries(slice(None), self._indptr, self._queries)
         new._columns[name] = self._scores.astype(np.float64)
-        starts = np.repeat(self._indptr[:-1], np.diff(self._indptr))
-        new._column_ranks[name] = np.arange(len(self._scores)) - starts + 1.0
+        new._column_ranks[name] = places(self._indptr) + 1.0
         return new
 
     # --- what is in it
@@ -663,12 +660,7 @@ def _align(runs):
     queries = concatenate_queries([part for part in parts if len(part)]) if any(map(len, parts[1:])) else parts[0]
     if all(run.queries is queries for run in runs):
         return runs
-    return [run._take_queries(_positions(run.queries, queries), queries) for run in runs]
-
-
-def _positions(own, wanted):
-    table = {qid: i for i, qid in enumerate(own.ids.tolist())}
-    return np.fromiter((table.get(qid, -1) for qid in wanted.ids.tolist()), dtype=np.int64, count=len(wanted))
+    return [run._take_queries(positions_by_id(run.queries, queries), queries) for run in runs]
 
 
 def _common_rows(runs):
@@ -690,8 +682,7 @@ def _ranks(indptr, scores, rows):
     last = missing * (rows.max(initial=0) + 1)  # behind those whose score is -inf
     order = rank(indptr, np.where(missing, -np.inf, scores), ties=rows + last)
     ranks = np.empty(len(scores))
-    places = np.arange(len(scores)) - np.repeat(indptr[:-1], np.diff(indptr)) + 1.0
-    ranks[slice(None) if order is None else order] = places
+    ranks[slice(None) if order is None else order] = places(indptr) + 1.0
     ranks[missing] = np.nan
     return ranks
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklrank.data._order import spans
+
 
 class TokenVectors:
     """Vectors of the tokens of texts, one after the other in one array.
@@ -25,6 +27,8 @@ class TokenVectors:
     Examples
     --------
     >>> import numpy as np
+
+    from sklrank.data._order import spans
     >>> from sklrank.data import TokenVectors
     >>> vectors = TokenVectors.from_list([np.eye(2), np.ones((1, 2)), np.empty((0, 2))])
     >>> vectors, vectors[1]
@@ -90,9 +94,7 @@ class TokenVectors:
             indptr = self.indptr[start : max(start, stop) + 1]
             return TokenVectors(self.values[indptr[0] : indptr[-1]], indptr - indptr[0])
         texts = np.arange(len(self))[key]
-        lengths = np.diff(self.indptr)[texts]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        tokens = np.repeat(self.indptr[:-1][texts] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        tokens, indptr = spans(self.indptr[:-1][texts], np.diff(self.indptr)[texts])
         return TokenVectors(self.values[tokens], indptr)
 
     def tolist(self):

@@ -10,6 +10,7 @@ from sklrank._optional import optional_import
 from sklrank._validation import Interval, validate_params
 from sklrank.data import Qrels, Run
 from sklrank.data._frames import frame_like
+from sklrank.data._order import places
 from sklrank.fusers._fuse import fused_by
 from sklrank.fusers._weights import judge
 from sklrank.metrics import metric_from_name
@@ -442,8 +443,7 @@ def _count_combinations(names, found):
 
 def _shares(union, fused, found, top, k):
     """Share of each system in the first k of the fused lists."""
-    position = np.arange(len(fused.rows)) - np.repeat(fused.indptr[:-1], np.diff(fused.indptr))
-    first = position < k
+    first = places(fused.indptr) < k
     # The fused list has the candidates of the union in another order; the two meet by query and row.
     width = int(union.rows.max(initial=0)) + 1
     keys = np.repeat(np.arange(len(union)), np.diff(union.indptr)) * width + union.rows

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit
 
 from sklrank._kernels._fusion import add_values, describe, rescale
+from sklrank.data._order import places
 from sklrank.fusers._base import rank_entries
 
 _PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
@@ -167,10 +168,10 @@ def _quantiles(indptr, rows, scores):
     """Share of the scores of the list that are no higher, and the lowest share in each list."""
     bounds, order, ranked = rank_entries(indptr, rows, scores)
     lengths = np.diff(bounds)
-    places = np.arange(len(order)) - np.repeat(bounds[:-1], lengths)
+    place = places(bounds)
     # Equal scores have the place of the first of them.
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]) | (places == 0))
-    above = np.repeat(places[starts], np.diff(starts, append=len(order)))
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]) | (place == 0))
+    above = np.repeat(place[starts], np.diff(starts, append=len(order)))
     shares = 1 - above / np.repeat(lengths, lengths)
     values = np.full(len(scores), np.nan)
     values[order] = shares

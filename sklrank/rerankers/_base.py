@@ -9,7 +9,7 @@ from sklearn.utils import TransformerTags
 from sklrank._validation import Interval, StrOptions, _fit_context
 from sklrank.data import Run
 from sklrank.data._ids import show
-from sklrank.data._order import rank
+from sklrank.data._order import first_entries, places, rank, spans
 from sklrank.data._pairs import pair_of
 from sklrank.metrics import ndcg_score
 from sklrank.metrics._judged import check_same_queries
@@ -185,14 +185,8 @@ def head(run, lengths):
     """A run of the first candidates of each query, so many as `lengths` says."""
     if np.array_equal(lengths, np.diff(run.indptr)):
         return run
-    slots, bounds = _slots(run, lengths)
+    slots, bounds = spans(run.indptr[:-1], lengths)
     return run._take_entries(slots, bounds, run.queries)
-
-
-def _slots(run, lengths):
-    """Entries of the first candidates, and their bounds."""
-    bounds = np.concatenate([[0], np.cumsum(lengths)])
-    return np.repeat(run.indptr[:-1] - bounds[:-1], lengths) + np.arange(bounds[-1]), bounds
 
 
 def place(run, lengths, scores, stage, *, tail="drop", k=None):
@@ -219,11 +213,11 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     Run
     """
     kept = run._with_old_score()
-    slots, bounds = _slots(run, lengths)
+    slots, bounds = spans(run.indptr[:-1], lengths)
     order = rank(bounds, scores, ties=run.rows[slots])
     entries = slots if order is None else slots[order]
     ranked = scores if order is None else scores[order]
-    ranks = np.arange(len(slots)) - np.repeat(bounds[:-1], lengths) + 1.0
+    ranks = places(bounds) + 1.0
     column, column_ranks = np.full((2, len(run.rows)), np.nan)
     column[slots], column_ranks[entries] = scores, ranks
     indptr, values = bounds, ranked
@@ -233,10 +227,8 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
         everything[slots], values[slots] = entries, ranked
         entries = everything
     if k is not None and len(entries) and np.diff(indptr).max() > k:
-        counts = np.minimum(np.diff(indptr), k)
-        cut = np.concatenate([[0], np.cumsum(counts)])
-        places = np.repeat(indptr[:-1] - cut[:-1], counts) + np.arange(cut[-1])
-        entries, values, indptr = entries[places], values[places], cut
+        among, indptr = first_entries(indptr, k)
+        entries, values = entries[among], values[among]
     name, n = stage, 1
     while name in kept.columns:
         n += 1

@@ -6,9 +6,7 @@ from importlib import import_module
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
 
 from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._validation import HasMethods, StrOptions
@@ -17,7 +15,7 @@ from sklrank.data import TokenVectors
 from sklrank.data._frames import frame_like
 from sklrank.rerankers._base import Reranker, corpus_of, query_texts
 from sklrank.rerankers._candidates import encode_candidates
-from sklrank.retrievers._encoding import Encoded, encode_queries
+from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 
 _CELLS = 1 << 25  # numbers of token vectors, or similarities, that stand in memory at a time
 _FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
@@ -165,7 +163,11 @@ class MaxSimReranker(Reranker):
         corpus = corpus_of(candidates)
         if self.encoder is None and self.query_encoder is not None:
             key = ("query encoder alone", estimator_key(self.query_encoder))
-            encoder = corpus.cached(key, lambda: _opened(self.query_encoder))
+            problem = (
+                f"{type(self.query_encoder).__name__} has to be fitted, and without encoder= there are no texts of "
+                "documents to fit it on: give it fitted, in a FrozenEstimator"
+            )
+            encoder = corpus.cached(key, lambda: without_fitting(self.query_encoder, problem))
             encoded, which = Encoded(None, encoder, corpus.matrix(self.field)), candidates.rows
             queries = encoder.transform(query_texts(candidates))
         else:
@@ -383,18 +385,6 @@ class Alignment:
         rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in self._table())
         title = f"<p>document {html.escape(self.docid)}, score {self.score:.6g}</p>"
         return f"{title}<table><tr>{names}</tr>{rows}</table>"
-
-
-def _opened(encoder):
-    """An encoder of queries that nothing is known of to learn from."""
-    if isinstance(encoder, FrozenEstimator):
-        return encoder
-    if get_tags(encoder).requires_fit:
-        raise ValueError(
-            f"{type(encoder).__name__} has to be fitted, and without encoder= there are no texts of documents to fit "
-            "it on: give it fitted, in a FrozenEstimator"
-        )
-    return clone(encoder)
 
 
 def _position(run, qid):

@@ -8,8 +8,7 @@ import numpy as np
 
 from sklrank._validation import Interval, StrOptions, _fit_context, array_namespace, to_numpy
 from sklrank.retrievers._array_api import search_elsewhere
-from sklrank.retrievers._filters import resolve_filter
-from sklrank.retrievers._inverted import _stack
+from sklrank.retrievers._filters import rank_filtered
 from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes, search
 from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._vectors import VectorRetriever, _prepare
@@ -203,16 +202,16 @@ class DenseRetriever(VectorRetriever):
             vectors = self._truncated(vectors)
         rescore = 1 if codes.is_exact else _RESCORE[dtype] if self.rescore is None else self.rescore
         n_candidates = math.ceil(rescore * k)
-        parts = []
-        for start, stop, *masks in resolve_filter(self._chosen_filter(filter, queries), len(queries), self.corpus_):
+
+        def nearest(start, stop, *masks):
             own = vectors[start:stop]
             if xp is not None and codes.is_exact:
                 place = partial(self._place, xp, device, dtype)
-                part = search_elsewhere(xp, device, codes, documents, own, self.metric, k, *masks, place)
-            else:
-                part = search(codes, documents, own, self.metric, k, n_candidates, *masks, self.n_jobs)
-            parts.append(part)
-        return self._run(*(parts[0] if len(parts) == 1 else _stack(parts)), queries, k)
+                return search_elsewhere(xp, device, codes, documents, own, self.metric, k, *masks, place)
+            return search(codes, documents, own, self.metric, k, n_candidates, *masks, self.n_jobs)
+
+        ranked = rank_filtered(nearest, self._chosen_filter(filter, queries), len(queries), self.corpus_)
+        return self._run(*ranked, queries, k)
 
     def _place(self, xp, device, dtype, name, array):
         """An array that belongs to the corpus, on a device of another library, brought there once."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklrank.data import Run
 from sklrank.data._corpus import DocumentIds
-from sklrank.data._order import rank
+from sklrank.data._order import first_entries, rank
 
 
 def run_of(found, queries, corpus, rows_of, k, name):
@@ -36,10 +36,8 @@ def run_of(found, queries, corpus, rows_of, k, name):
     scores = np.concatenate([scores for _, scores in found]) if found else np.empty(0, dtype=np.float32)
     rows = None if corpus is None else rows_of(ids)
     order = rank(bounds, scores, ties=rows)
-    order = np.arange(len(scores)) if order is None else order
-    lengths = np.minimum(np.diff(bounds), k)
-    cut = np.concatenate([[0], np.cumsum(lengths)])
-    order = order[np.repeat(bounds[:-1] - cut[:-1], lengths) + np.arange(cut[-1])]
+    kept, cut = first_entries(bounds, k)
+    order = kept if order is None else order[kept]
     if corpus is None:  # numbered when they are in order, which must not depend on what other queries found
         corpus, rows = DocumentIds.factorize(ids[order])
     else:

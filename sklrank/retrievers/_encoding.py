@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import is_matrix_like
@@ -114,6 +115,27 @@ def _holds_vectors(column):
 def _fit(encoder, texts):
     encoder = clone(encoder)
     return encoder if isinstance(encoder, FrozenEstimator) else encoder.fit(texts.tolist())
+
+
+def without_fitting(encoder, problem):
+    """An encoder, cloned, that there are no documents to fit on.
+
+    Parameters
+    ----------
+    encoder : transformer or None
+        A `FrozenEstimator`, which stays as it is, or one that needs no fitting.
+    problem : str
+        What a ValueError says of one that has to be fitted.
+
+    Returns
+    -------
+    transformer or None
+    """
+    if encoder is None or isinstance(encoder, FrozenEstimator):
+        return encoder
+    if get_tags(encoder).requires_fit:
+        raise ValueError(problem)
+    return clone(encoder)
 
 
 def _encode(encoder, texts, parts, report):

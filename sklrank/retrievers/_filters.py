@@ -56,6 +56,30 @@ def resolve_filter(given, n_queries, corpus):
         yield start, start + len(batch), stacked, mask_of
 
 
+def rank_filtered(search, given, n_queries, corpus):
+    """Rankings under a filter.
+
+    Parameters
+    ----------
+    search : callable
+        Takes the four values that `resolve_filter` yields, returns bounds, rows and scores of those queries.
+    given, n_queries, corpus
+        As for `resolve_filter`.
+
+    Returns
+    -------
+    bounds, rows, scores : ndarray of int64, int64, float32
+        Ragged rankings of all queries.
+    """
+    parts = [search(*batch) for batch in resolve_filter(given, n_queries, corpus)]
+    if len(parts) == 1:
+        return parts[0]
+    ends = np.cumsum([bounds[-1] for bounds, _, _ in parts])
+    starts = ends - [bounds[-1] for bounds, _, _ in parts]
+    bounds = np.concatenate([[0]] + [part[0][1:] + start for part, start in zip(parts, starts)])
+    return bounds, np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts])
+
+
 def _per_query(given, n_queries, n_documents):
     """The filter of each query as a list, or None where there is one for all."""
     if isinstance(given, np.ndarray) and given.dtype == bool:

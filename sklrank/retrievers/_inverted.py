@@ -5,7 +5,7 @@ import numpy as np
 from sklrank._validation import check_fitted
 from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._explain import Explanation
-from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers._filters import rank_filtered
 
 
 class InvertedIndexRetriever(CorpusRetriever):
@@ -54,15 +54,13 @@ class InvertedIndexRetriever(CorpusRetriever):
         """
         impacts = self._impacts()
         indptr, terms, weights = self._in_units(*terms)
-        parts = []
-        filter = self._chosen_filter(filter, queries)
-        for start, stop, masks, mask_of in resolve_filter(filter, len(queries), self.corpus_):
+
+        def search(start, stop, masks, mask_of):
             bounds = indptr[start : stop + 1]
             inside = slice(bounds[0], bounds[-1])
-            parts.append(
-                impacts.search(bounds - bounds[0], terms[inside], weights[inside], k, masks, mask_of, self.n_jobs)
-            )
-        return parts[0] if len(parts) == 1 else _stack(parts)
+            return impacts.search(bounds - bounds[0], terms[inside], weights[inside], k, masks, mask_of, self.n_jobs)
+
+        return rank_filtered(search, self._chosen_filter(filter, queries), len(queries), self.corpus_)
 
     def _in_units(self, indptr, terms, weights):
         """Terms of queries, with weights for the integers that stand in the index instead of weights."""
@@ -137,11 +135,3 @@ def heaviest(owners, terms, weights, n):
     order = np.lexsort((terms, -weights, owners))
     first = np.searchsorted(owners, owners)
     return np.sort(order[np.arange(len(owners)) - first < n])
-
-
-def _stack(parts):
-    """Join ragged rankings of consecutive queries."""
-    ends = np.cumsum([bounds[-1] for bounds, _, _ in parts])
-    starts = ends - [bounds[-1] for bounds, _, _ in parts]
-    bounds = np.concatenate([[0]] + [part[0][1:] + start for part, start in zip(parts, starts)])
-    return bounds, np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts])

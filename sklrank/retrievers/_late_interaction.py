@@ -11,7 +11,7 @@ from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever, estimator_key
 from sklrank.data import Corpus, Queries, TokenVectors
-from sklrank.data._order import rank
+from sklrank.data._order import first_entries, rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
 from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._dense import DenseRetriever
@@ -360,9 +360,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         order = rank(bounds, scores, ties=rows)
         if order is not None:
             rows, scores = rows[order], scores[order]
-        kept = np.arange(len(rows)) - np.repeat(bounds[:-1], np.diff(bounds)) < k
-        lengths = np.minimum(np.diff(bounds), k)
-        return np.concatenate([[0], np.cumsum(lengths)]), rows[kept], scores[kept]
+        kept, bounds = first_entries(bounds, k)
+        return bounds, rows[kept], scores[kept]
 
     def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that is found with this `retriever`, `dtype` and `rescore`.

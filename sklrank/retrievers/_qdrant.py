@@ -7,9 +7,6 @@ from numbers import Integral, Real
 import joblib
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
@@ -22,7 +19,7 @@ from sklrank.data._ids import show
 from sklrank.data._pairs import canonical
 from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._elsewhere import run_of
-from sklrank.retrievers._encoding import Encoded, encode_corpus, encode_queries
+from sklrank.retrievers._encoding import Encoded, encode_corpus, encode_queries, without_fitting
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._qdrant_store import (
     KINDS,
@@ -41,6 +38,10 @@ from sklrank.retrievers._vectors import _prepare
 
 _ID = "docid"  # payload key of the document's id in collections that are made here
 _VECTOR = "vector"  # name of the vector where there is one
+_ENCODED_BEFORE = (
+    "a collection that exists was encoded before, so that its encoder must not be fitted again: give "
+    "encoder=FrozenEstimator(encoder) with a fitted one"
+)
 
 
 class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
@@ -265,7 +266,10 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
                 self.n_features_in_ = width(self.encoded_[_VECTOR].output)
         else:
             encoders = {name: encoder if other is None else other for name, encoder, other, _ in parts}
-            self.encoded_ = {name: Encoded(encoder, _fitted(encoder), None) for name, encoder in encoders.items()}
+            self.encoded_ = {
+                name: Encoded(encoder, without_fitting(encoder, _ENCODED_BEFORE), None)
+                for name, encoder in encoders.items()
+            }
         self._found = self._find_or_upload()
         self.collection_ = self._found.name
         return self
@@ -480,18 +484,6 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.encoder is None
         return tags
-
-
-def _fitted(encoder):
-    """An encoder that needs no documents to be fitted on."""
-    if encoder is None or isinstance(encoder, FrozenEstimator):
-        return encoder
-    if get_tags(encoder).requires_fit:
-        raise ValueError(
-            "a collection that exists was encoded before, so that its encoder must not be fitted again: give "
-            "encoder=FrozenEstimator(encoder) with a fitted one"
-        )
-    return clone(encoder)
 
 
 def _prepared(output, metric, names, what):
