@@ -27,8 +27,6 @@ class TokenVectors:
     Examples
     --------
     >>> import numpy as np
-
-    from sklrank.data._order import spans
     >>> from sklrank.data import TokenVectors
     >>> vectors = TokenVectors.from_list([np.eye(2), np.ones((1, 2)), np.empty((0, 2))])
     >>> vectors, vectors[1]
