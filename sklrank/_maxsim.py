@@ -41,6 +41,35 @@ def check_tokens(values, indptr, *, unit, name):
     given = values
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, dtype=np.float32)
+    squares = squared_lengths(values, indptr, unit=unit, name=name, given=given)
+    other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & (squares > 0)) if unit else ()
+    if len(other):
+        values = values.copy() if values is given or not values.flags.owndata else values
+        for rows in np.array_split(other, len(other) // _BLOCK + 1):
+            values[rows] = values[rows] / np.sqrt(squares[rows])[:, None]
+    return values
+
+
+def squared_lengths(values, indptr, *, unit, name, given=None):
+    """Squared lengths of token vectors.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_tokens, n_features)
+    indptr, unit, name
+        As in `check_tokens`.
+    given : array of shape (n_tokens, n_features), default=None
+        What `values` were rounded from.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_tokens,)
+
+    Raises
+    ------
+    ValueError
+        If there is NaN or infinity.
+    """
     squares = np.empty(len(values), dtype=np.float64)
     for block in _blocks(values):
         doubles = values[block].astype(np.float64)
@@ -48,15 +77,36 @@ def check_tokens(values, indptr, *, unit, name):
     bad = ~np.isfinite(squares) if unit else ~(squares < _LONGEST**2)
     if bad.any():
         token = np.flatnonzero(bad)[0]
-        finite = np.isfinite(np.asarray(given[token])).all()
+        finite = np.isfinite(np.asarray((values if given is None else given)[token])).all()
         what = "numbers too large for single precision" if finite else "NaN or infinity"
         raise ValueError(f"a token vector of {name(np.searchsorted(indptr, token, 'right') - 1)} holds {what}")
-    other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & (squares > 0)) if unit else ()
-    if len(other):
-        values = values.copy() if values is given or not values.flags.owndata else values
-        for rows in np.array_split(other, len(other) // _BLOCK + 1):
-            values[rows] = values[rows] / np.sqrt(squares[rows])[:, None]
-    return values
+    return squares
+
+
+def of_like_length(lengths, n_tokens):
+    """Groups of texts that stand side by side, each filled up to the longest of its group.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64, shape (n_texts,)
+        Tokens of each text, at least one.
+    n_tokens : int
+        Most tokens of a group, those included that fill it up; one text is a group however long it is.
+
+    Yields
+    ------
+    texts : ndarray of int64
+        Positions in `lengths`.
+    longest : int
+    """
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        most = max(n_tokens // int(lengths[order[start]]), 1)
+        ahead = lengths[order[start : start + most]]
+        size = max(int(np.searchsorted(ahead * np.arange(1, len(ahead) + 1), n_tokens, side="right")), 1)
+        yield order[start : start + size], int(ahead[size - 1])
+        start += size
 
 
 @dataclass(frozen=True)

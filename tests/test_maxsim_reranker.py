@@ -1,5 +1,9 @@
 """MaxSim on candidates: against its definition, and against the retriever that compares all documents."""
 
+import pickle
+import sys
+from types import ModuleType
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -12,10 +16,14 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sklrank.rerankers._maxsim as module
 from sklrank import Corpus, Queries, Run
+from sklrank import _session as sessions
+from sklrank._maxsim import TokenIndex, of_like_length
+from sklrank._session import DeviceTokens
+from sklrank._session._maxsim import maxsim_graph
 from sklrank.data import TokenVectors
 from sklrank.encoders import OnnxTokenEncoder
 from sklrank.rerankers import MaxSimReranker, maxsim
-from sklrank.retrievers import BM25Retriever, LateInteractionRetriever
+from sklrank.retrievers import BM25Retriever, LateInteractionRetriever, pool_tokens
 
 HASHED = HashingVectorizer(n_features=64, alternate_sign=False)
 
@@ -180,6 +188,161 @@ def test_explanations_add_up_to_the_score(model_folder, monkeypatch):
         reranker.explain(run, "a", "r")
 
 
+# --- fewer tokens
+
+
+def test_pooled_tokens_are_those_of_the_retriever():
+    corpus, documents, queries, run = collection(shortest=0)
+    found = LateInteractionRetriever(corpus, pool_factor=2).fit(queries).predict(queries)
+    new = MaxSimReranker(pool_factor=2).transform(run)
+    assert [ids[: len(some)] for ids, some in zip(new.docids, found.docids)] == found.docids
+    assert all((new[q].scores[: len(found[q].rows)] == found[q].scores).all() for q in range(len(run)))
+    pooled = run.with_corpus(Corpus(pool_tokens(documents, 2)))
+    assert np.array_equal(MaxSimReranker().transform(pooled).scores, new.scores)
+    docid, score = new.docids[0][0], new.scores[0]
+    assert MaxSimReranker(pool_factor=2).explain(run, docid).score == pytest.approx(score, rel=1e-5)
+
+
+def test_candidates_are_pooled_as_the_whole_is():
+    _, documents, queries, run = collection()
+    encoder = FunctionTransformer(lambda given: documents[[int(text) for text in given]])
+    of_queries = FunctionTransformer(lambda given: queries[list(map(int, given))])
+    texts = Corpus([str(i) for i in range(40)])
+    named = Run.from_ragged(run.indptr, run.rows, run.scores, queries=Queries(list("01234")), corpus=texts)
+    few = MaxSimReranker(encoder, of_queries, pool_factor=3, depth=9).transform(named)
+    assert np.array_equal(few.scores, MaxSimReranker(pool_factor=3, depth=9).transform(run).scores)
+
+
+# --- on a device: the graph that runs on CUDA, on the CPU
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=9),
+    st.lists(st.integers(0, 5), min_size=1, max_size=4),
+    st.sampled_from(["float32", "float16", "int8"]),
+    st.sampled_from([1, 60, 1 << 25]),
+    st.integers(0, 99),
+)
+def test_the_graph_scores_as_the_kernel_does(lengths, asked, dtype, cells, seed):
+    rng = np.random.default_rng(seed)
+    indptr, q_indptr = (np.cumsum([0, *sizes]) for sizes in (lengths, asked))
+    values = np.rint(rng.normal(size=(indptr[-1], 5)) * 3)  # few numbers, so that there are ties and zeros
+    scales = rng.random(len(values)) if seed % 2 else None
+    queries, weights = np.float32(rng.normal(size=(q_indptr[-1], 5))), np.float32(rng.normal(size=q_indptr[-1]))
+    filled = np.flatnonzero(lengths)
+    rows = [rng.permutation(filled)[: rng.integers(len(filled) + 1)] for _ in asked]
+    pairs = queries, q_indptr, np.cumsum([0, *map(len, rows)]), np.concatenate(rows), weights
+    scaled = np.float32(values if scales is None else values * scales[:, None])
+    expected = TokenIndex.of(scaled, indptr).score_pairs(*pairs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sessions._maxsim, "_CELLS", cells)
+        found = DeviceTokens(values.astype(dtype), indptr, "cpu", scales).score_pairs(*pairs)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_groups_hold_each_text_once_and_no_more_tokens_than_asked_for():
+    lengths = np.random.default_rng(0).integers(1, 50, size=300)
+    groups = list(of_like_length(lengths, 200))
+    assert np.array_equal(np.sort(np.concatenate([texts for texts, _ in groups])), np.arange(300))
+    assert all(longest == lengths[texts].max() and len(texts) * longest <= 200 for texts, longest in groups)
+    assert [len(texts) for texts, _ in of_like_length(lengths, 1)] == [1] * 300
+    assert list(of_like_length(lengths[:0], 200)) == []
+
+
+class OnDevice(FunctionTransformer):
+    """An encoder that says that it runs on CUDA."""
+
+    device_ = "cuda:1"
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A CUDA device that is the CPU: which devices models were opened on, and what was copied there."""
+    seen = {"opened": [], "copied": []}
+    start, place = sessions._model.open_session, DeviceTokens._placed
+
+    def opened(source, device, providers):
+        seen["opened"].append(device)
+        return start(source, "cpu")
+
+    def placed(self, array):
+        seen["copied"].append((array.dtype.name, array.shape))
+        return place(self, array)
+
+    monkeypatch.setattr(sessions._model, "open_session", opened)
+    monkeypatch.setattr(DeviceTokens, "_placed", placed)
+    monkeypatch.setattr(sessions._model, "_HELD", type(sessions._model._HELD)())
+    return seen
+
+
+def on_device(run, queries, encoder=None, **parameters):
+    """Candidates reranked where an encoder of the queries says that it runs on CUDA, and on the CPU."""
+    named = Run.from_ragged(run.indptr, run.rows, run.scores, queries=Queries(list("01234")), corpus=run.corpus)
+    kinds = (OnDevice, FunctionTransformer)
+    return [
+        MaxSimReranker(
+            encoder and kind(encoder), kind(lambda given: queries[list(map(int, given))]), **parameters
+        ).transform(named)
+        for kind in kinds
+    ]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_tokens_of_the_corpus_stay_on_the_device(device, dtype, metric):
+    corpus, documents, queries, run = collection(shortest=0)
+    documents.values[:2] = 0
+    values = documents.values.astype(np.float16) if dtype == "float16" else np.rint(documents.values * 40)
+    stored = TokenVectors((documents.values if dtype == "float32" else values).astype(dtype), documents.indptr)
+    run = run.with_corpus(Corpus(["text"] * 40).with_columns(tokens=stored))
+    for _ in range(2):
+        there, here = on_device(run, queries, field="tokens", metric=metric)
+        np.testing.assert_allclose(np.sort(there.scores), np.sort(here.scores), rtol=1e-5, atol=1e-5)
+        assert [ids[:5] for ids in there.docids] == [ids[:5] for ids in here.docids]
+    assert set(device["opened"]) == {"cuda:1"}
+    assert device["copied"].count((dtype, stored.values.shape)) == 1
+    assert len(pickle.loads(pickle.dumps(run.corpus))) == 40
+
+
+def test_candidates_are_scored_on_the_device_of_the_encoder(device):
+    _, documents, queries, run = collection(shortest=0)
+    run = run.with_corpus(Corpus([str(i) for i in range(40)]))
+
+    documents = TokenVectors(documents.values.astype(np.float32), documents.indptr)
+
+    def encode(given):
+        return documents[[int(text) for text in given]]
+
+    for parameters in ({}, {"pool_factor": 2}, {"query_weights": lambda text: np.arange(len(queries[int(text)]))}):
+        there, here = on_device(run, queries, encode, depth=9, **parameters)
+        assert there.docids == here.docids
+        np.testing.assert_allclose(there.scores, here.scores, rtol=1e-5)
+    assert set(device["opened"]) == {"cuda:1"}
+    retriever = LateInteractionRetriever(run.corpus, encoder=OnDevice(encode)).fit(["0"])  # encodes all documents
+    before = len(device["copied"])
+    for _ in range(2):
+        there, here = on_device(run, queries, encode, depth=9)
+        assert there.docids == here.docids
+    assert device["copied"][before:].count(("float32", retriever.encoded_.output.values.shape)) == 1
+
+
+def test_documents_without_tokens_have_no_place_on_a_device(device):
+    corpus = Corpus(["heat", "", "wing"])
+    run = Run([["0", "1", "2"], ["1"], []], corpus=corpus, queries=["wing", "", "heat"])
+    new = MaxSimReranker(OnDevice(word_vectors)).transform(run)
+    assert new.docids == [["2", "0", "1"], ["1"], []] and new.scores.tolist() == [1, 0, -np.inf, -np.inf]
+
+
+def test_a_device_needs_onnx(device, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    maxsim_graph.cache_clear()
+    _, _, queries, run = collection()
+    with pytest.raises(ImportError, match="this needs onnx, .*: pip install onnx"):
+        on_device(run, queries)
+
+
 # --- the function
 
 
@@ -199,6 +362,54 @@ def test_function_is_the_definition_for_every_library(lengths, n, weighted, seed
     elsewhere = maxsim(Q, D, array_api_strict.asarray(tokens.indptr), weights=weights)
     assert isinstance(elsewhere, type(D)) and elsewhere.dtype == array_api_strict.float64
     np.testing.assert_allclose(np.asarray(elsewhere), expected, rtol=1e-12)
+
+
+class CuPyArray:
+    """What cupy.ndarray has, and numpy.ndarray would have it otherwise: no namespace, and `get`."""
+
+    device = "<CUDA Device 0>"
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+        self.shape, self.ndim, self.dtype = self.values.shape, self.values.ndim, self.values.dtype
+
+    @property
+    def T(self):
+        return CuPyArray(self.values.T)
+
+    def __mul__(self, other):
+        return CuPyArray(self.values * other.values)
+
+    def get(self):
+        return self.values
+
+
+def test_function_by_what_cupy_has(monkeypatch):
+    cupy = ModuleType("cupy")
+
+    def of_numpy(name):
+        def function(*arrays, **options):
+            arrays = [a.values if isinstance(a, CuPyArray) else a for a in arrays]
+            return CuPyArray(getattr(np, name)(*arrays, **options))
+
+        return function
+
+    for name in ("matmul", "amax", "sum", "reshape", "take"):
+        setattr(cupy, name, of_numpy(name))
+    cupy.max = cupy.amax
+    cupy.asarray = lambda a, dtype=None, order=None, *, blocking=False: CuPyArray(  # without device=, until CuPy 14
+        np.asarray(getattr(a, "values", a), dtype=dtype)
+    )
+    cupy.concatenate = lambda arrays, axis=0: CuPyArray(np.concatenate([a.values for a in arrays], axis=axis))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(CuPyArray, "__module__", "cupy")
+    _, documents, queries, _ = collection(shortest=0)
+    indptr, D = CuPyArray(documents.indptr), CuPyArray(documents.values.astype(np.float32))
+    expected = maxsim(queries[0], documents.values, documents.indptr)
+    for Q in (queries[0], CuPyArray(queries[0])):
+        found = maxsim(Q, D, indptr, weights=np.ones(len(queries[0])))
+        assert isinstance(found, CuPyArray) and found.dtype == np.float32
+        np.testing.assert_allclose(found.get(), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int8])

@@ -1,12 +1,14 @@
 """ONNX Runtime sessions over texts: opening, devices, tokenizing, batches of like length."""
 
 from sklrank._session._hub import HubFile, Repository
+from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
 from sklrank._session._quantize import Quantization, quantize
 from sklrank._session._source import is_session, picklable
 from sklrank._session._tokenizer import Rows, Template, wordpiece_tokenizer
 
 __all__ = [
+    "DeviceTokens",
     "HubFile",
     "Quantization",
     "Repository",

@@ -371,7 +371,8 @@ def run_bound(session, feeds, outputs, kind, number):
     Parameters
     ----------
     session : InferenceSession
-    feeds : dict of str to ndarray
+    feeds : dict of str to ndarray or OrtValue
+        An OrtValue is on the device already.
     outputs : list of str
     kind : str
         "cuda" or "cpu".
@@ -385,8 +386,10 @@ def run_bound(session, feeds, outputs, kind, number):
     from onnxruntime import OrtValue
 
     binding = session.io_binding()
-    for name, array in feeds.items():
-        binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array, kind, int(number)))
+    for name, value in feeds.items():
+        if not isinstance(value, OrtValue):
+            value = OrtValue.ortvalue_from_numpy(value, kind, int(number))
+        binding.bind_ortvalue_input(name, value)
     for name in outputs:
         binding.bind_output(name, kind, int(number))
     session.run_with_iobinding(binding)

@@ -1,6 +1,7 @@
 """Late interaction on candidates: MaxSimReranker, and maxsim for arrays of any library."""
 
 import html
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from numbers import Integral
@@ -8,14 +9,16 @@ from numbers import Integral
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from sklrank._maxsim import TokenIndex, check_tokens
-from sklrank._validation import HasMethods, StrOptions
+from sklrank._maxsim import TokenIndex, check_tokens, of_like_length, squared_lengths
+from sklrank._session import DeviceTokens
+from sklrank._validation import HasMethods, Interval, StrOptions, to_numpy
 from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
 from sklrank.data._frames import frame_like
 from sklrank.rerankers._base import Reranker, corpus_of, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
+from sklrank.retrievers._pooling import pool_tokens
 
 _CELLS = 1 << 25  # numbers of token vectors, or similarities, that stand in memory at a time
 _FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
@@ -43,6 +46,9 @@ class MaxSimReranker(Reranker):
     query_weights : str or callable, default=None
         What the tokens of queries count: the column of the queries that holds a list of numbers for each, or a function
         from the text of a query to such a list. ``None``: 1 each.
+    pool_factor : int, default=None
+        Leave one token of so many in each document, see `pool_tokens`. ``None``: all. Candidates are pooled in each
+        call, unless the corpus has the token vectors of all documents.
     depth : int, default=None
         How many candidates of each query to score, the first ones; ``None``: all.
     tail : {"drop", "keep"}, default="drop"
@@ -53,7 +59,7 @@ class MaxSimReranker(Reranker):
         Columns of the corpus: texts to encode, or without an `encoder` the column that holds the token vectors.
         ``None``: title and text joined by a space where both exist, or the token vectors that the corpus was made from.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Threads on the CPU; the ranking does not depend on it.
 
     See Also
     --------
@@ -66,8 +72,13 @@ class MaxSimReranker(Reranker):
     A document without tokens has the score -inf. A query without tokens gives all documents the score 0, so that they
     stand in the order of the corpus.
 
-    Scores are those of a `LateInteractionRetriever` with the same encoder and metric, bit for bit. Equal documents have
-    equal scores.
+    Scores are those of a `LateInteractionRetriever` with the same encoder, metric and `pool_factor`, bit for bit. Equal
+    documents have equal scores.
+
+    Where the encoder of the queries runs on CUDA, candidates are scored there, too, by an ONNX graph, which needs the
+    package onnx. Where the corpus has the token vectors of all documents, in float32, float16 or int8, they are copied
+    to the device once, and stay as long as the corpus keeps them. The device adds up in an order of its own: scores are
+    those of the CPU to about 1e-5, and documents that are equal may be told apart.
 
     References
     ----------
@@ -95,6 +106,7 @@ class MaxSimReranker(Reranker):
         "query_encoder": [HasMethods(["fit", "transform"]), None],
         "metric": [StrOptions({"cosine", "dot"})],
         "query_weights": [str, callable, None],
+        "pool_factor": [Interval(Integral, 1, None, closed="left"), None],
         "field": "no_validation",
         "n_jobs": [Integral, None],
     }
@@ -106,6 +118,7 @@ class MaxSimReranker(Reranker):
         *,
         metric="cosine",
         query_weights=None,
+        pool_factor=None,
         depth=None,
         tail="drop",
         k=None,
@@ -116,6 +129,7 @@ class MaxSimReranker(Reranker):
         self.query_encoder = query_encoder
         self.metric = metric
         self.query_weights = query_weights
+        self.pool_factor = pool_factor
         self.depth = depth
         self.tail = tail
         self.k = k
@@ -123,18 +137,21 @@ class MaxSimReranker(Reranker):
         self.n_jobs = n_jobs
 
     def _score(self, candidates):
-        queries, tokens, which, _ = self._vectors(candidates)
+        queries, tokens, which, encoded = self._vectors(candidates)
         weights = self._weights(candidates, queries)
+        device = _cuda_of(encoded.query_encoder)
         lengths = np.diff(tokens.indptr)
         scores = np.full(len(which), -np.inf, dtype=np.float32)
         bounds = candidates.indptr
-        whole = self._whole(candidates, tokens)
+        whole = self._whole(candidates, tokens, device)
         for start, stop in _blocks(lengths[which] * tokens.n_features, bounds):
             entries = bounds[start] + np.flatnonzero(lengths[which[bounds[start] : bounds[stop]]])
+            if not len(entries):
+                continue
             index, own = whole, which[entries]
             if whole is None:
                 rows, own = np.unique(own, return_inverse=True)
-                index = TokenIndex.of(*self._checked(tokens[rows], _name_of(candidates, rows, which)))
+                index = _placed(*self._documents(tokens[rows], _name_of(candidates, rows, which)), device)
             span = slice(queries.indptr[start], queries.indptr[stop])
             scores[entries] = index.score_pairs(
                 queries.values[span],
@@ -146,17 +163,42 @@ class MaxSimReranker(Reranker):
             )
         return scores
 
-    def _whole(self, candidates, tokens):
-        """Token vectors of all documents as they are scored, shared with retrievers; None where that takes a copy."""
-        corpus = candidates.corpus
-        if len(tokens) != len(corpus) or tokens.values.dtype != np.float32:
+    def _whole(self, candidates, tokens, device):
+        """Token vectors of all documents where they are scored, kept; None where that takes a copy on the host."""
+        corpus, dtype = candidates.corpus, tokens.values.dtype
+        as_stored = device is not None and self.pool_factor is None and dtype in (np.float16, np.int8)
+        if len(tokens) != len(corpus) or not (as_stored or dtype == np.float32 or self.pool_factor is not None):
             return None
         field = self.field if self.field is None or isinstance(self.field, str) else tuple(self.field)
-        key = ("tokens", field, estimator_key(self.encoder), self.metric == "cosine", None, "float32")
-        names = corpus.ids
-        return corpus.cached(
-            key, lambda: TokenIndex.of(*self._checked(tokens, lambda i: f"document {names[int(i)]!r}"))
-        )
+        key = (
+            "tokens",
+            field,
+            estimator_key(self.encoder),
+            self.metric == "cosine",
+            self.pool_factor,
+        )  # as retrievers'
+        ids = corpus.ids
+
+        def name(i):
+            return f"document {ids[int(i)]!r}"
+
+        def prepared():
+            return TokenIndex.of(*self._documents(tokens, name))
+
+        def on_host():
+            return corpus.cached((*key, "float32"), prepared, persist=self.pool_factor is not None)
+
+        def on_device():
+            if not as_stored:
+                whole = on_host()
+                return DeviceTokens(whole.codes, whole.indptr, device)
+            lengths = np.sqrt(squared_lengths(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name))
+            scales = 1 / np.where(lengths > 0, lengths, 1) if self.metric == "cosine" else None
+            return DeviceTokens(tokens.values, tokens.indptr, device, scales)
+
+        if device is None:
+            return on_host()
+        return corpus.cached((*key, dtype.name, device, os.getpid()), on_device)  # a fork has no device
 
     def _vectors(self, candidates):
         """Token vectors of the queries, checked; those of documents, and which each entry is; what encoded them."""
@@ -191,6 +233,10 @@ class MaxSimReranker(Reranker):
             )
         values, indptr = self._checked(queries, lambda i: f"query {candidates.qids[i]!r}")
         return TokenVectors(values, indptr), encoded.output, which, encoded
+
+    def _documents(self, tokens, name):
+        pooled = tokens if self.pool_factor is None else pool_tokens(tokens, self.pool_factor, n_jobs=self.n_jobs)
+        return self._checked(pooled, name)
 
     def _checked(self, tokens, name):
         values = check_tokens(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name)
@@ -254,7 +300,7 @@ class MaxSimReranker(Reranker):
             np.array([0, 1]), corpus.rows([docid]), np.zeros(1), queries=one.queries, corpus=corpus
         )
         queries, tokens, which, encoded = self._vectors(pair)
-        document, indptr = self._checked(tokens[which], lambda i: f"document {docid!r}")
+        document, _ = self._documents(tokens[which], lambda i: f"document {docid!r}")
         if not len(document):
             raise ValueError(f"document {docid!r} has no tokens")
         similar = queries.values.astype(np.float64) @ document.astype(np.float64).T
@@ -414,6 +460,17 @@ def _name_of(run, rows, which):
     return name
 
 
+def _cuda_of(encoder):
+    """The CUDA device on which an encoder runs; None where it runs elsewhere, or does not say."""
+    device = getattr(encoder, "device_", "cpu")
+    return device if device.startswith("cuda") else None
+
+
+def _placed(values, indptr, device):
+    """Checked token vectors where they are scored."""
+    return TokenIndex.of(values, indptr) if device is None else DeviceTokens(values, indptr, device)
+
+
 def _blocks(sizes, bounds):
     """Ranges of queries whose candidates have some number of numbers together; at least one query each."""
     totals = np.concatenate([[0], np.cumsum(sizes)])[bounds]
@@ -507,9 +564,7 @@ def _index(D, indptr):
 
 def _on_host(array):
     """Bounds as an array of NumPy, wherever they are."""
-    for method in ("cpu", "get"):  # of PyTorch, of CuPy
-        array = getattr(array, method)() if hasattr(array, method) else array
-    return np.array(list(map(int, array))) if hasattr(array, "__array_namespace__") else np.asarray(array)
+    return np.asarray(array) if isinstance(array, (list, tuple, np.ndarray)) else to_numpy(array, _library(array))
 
 
 def _library(array):
@@ -540,18 +595,12 @@ def _maxsim_elsewhere(xp, Q, D, indptr, filled, weights):
     if tuple(weights.shape) != (n,):
         raise ValueError(f"weights have shape {tuple(weights.shape)} for {n} tokens of the query")
     lengths = np.diff(indptr)
-    order = filled[np.argsort(lengths[filled], kind="stable")]
-    parts, start = [], 0
-    while start < len(order):
-        # As many as are at most a quarter longer than the shortest, and fit into memory.
-        shortest = lengths[order[start]]
-        stop = int(np.searchsorted(lengths[order], shortest + shortest // 4, side="right"))
-        width = int(lengths[order[stop - 1]])
-        own = order[start : min(stop, start + max(_CELLS // (width * max(n, 1)), 1))]
+    places, parts, done = np.full(len(lengths), len(filled)), [], 0
+    for own, width in of_like_length(lengths[filled], _CELLS // max(n, 1)):
+        own = filled[own]
         tokens = indptr[own][:, None] + np.minimum(np.arange(width), lengths[own][:, None] - 1)
         similar = xp.reshape(take(product, tokens.ravel()), (len(own), width, n))
         parts.append(xp.sum(maxima(similar, axis=1) * weights, axis=1))
-        start += len(own)
-    places = np.full(len(lengths), len(order))
-    places[order] = np.arange(len(order))
+        places[own] = done + np.arange(len(own))
+        done += len(own)
     return take(join([*parts, like([-np.inf], D.dtype)]), places)
