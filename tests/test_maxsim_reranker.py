@@ -83,6 +83,37 @@ def test_columns_in_fewer_bytes(dtype):
         np.testing.assert_allclose(new[q].scores, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_padding_is_left_out(dtype):
+    rng = np.random.default_rng(0)
+    values, mask = (rng.normal(size=(40, 7, 24)) * 9).astype(dtype), rng.random((40, 7)) < 0.6
+    mask[3] = False
+    tokens = TokenVectors.from_padded(values, mask.astype(int))
+    assert tokens.values.dtype == dtype and len(tokens[3]) == 0
+    assert all((text == padded[kept]).all() for text, padded, kept in zip(tokens, values, mask))
+    _, _, queries, run = collection()
+    run = run.with_corpus(Corpus(["text"] * 40).with_columns(tokens=tokens))
+    new = MaxSimReranker(field="tokens", metric="dot").transform(run)
+    expected = [by_definition(queries[0], values[d][mask[d]].astype(float)) for d in new[0].rows]
+    np.testing.assert_allclose(new[0].scores, expected, rtol=1e-5)
+    assert len(TokenVectors.from_padded(values[:0], mask[:0])) == 0
+
+
+def test_masks_that_are_none():
+    values = np.ones((2, 3, 4))
+    for mask, message in (
+        (np.ones((2, 2)), r"got \(2, 3, 4\) and \(2, 2\)"),
+        (np.ones((2, 3, 4)), "the first two"),
+        (np.full((2, 3), 0.5), "0 and 1"),
+        (np.full((2, 3), -np.inf), "0 and 1"),
+        (np.full((2, 3), np.nan), "0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TokenVectors.from_padded(values, mask)
+    with pytest.raises(ValueError, match="longest"):
+        TokenVectors.from_padded(values[0], np.ones((2, 3)))
+
+
 def test_candidates_alone_and_all_tokens_score_alike():
     corpus, documents, queries, run = collection(shortest=0)
     texts = [str(i) for i in range(40)]

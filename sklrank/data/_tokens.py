@@ -64,6 +64,41 @@ class TokenVectors:
         lengths = np.cumsum([len(matrix) for matrix in matrices])
         return cls(np.concatenate(matrices), np.concatenate([[0], lengths]))
 
+    @classmethod
+    def from_padded(cls, values, mask):
+        """Take the tokens that a mask names out of one array, in which texts are filled up to a common length.
+
+        Parameters
+        ----------
+        values : array of shape (n_texts, longest, n_features)
+            Such as the last hidden state of a model.
+        mask : array of bool, or of 0 and 1, shape (n_texts, longest)
+            Which tokens are there, such as the attention mask. They need not stand together.
+
+        Returns
+        -------
+        TokenVectors
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklrank.data import TokenVectors
+        >>> values = np.arange(12.0).reshape(2, 3, 2)
+        >>> TokenVectors.from_padded(values, [[1, 1, 0], [1, 0, 0]]).tolist()
+        [array([[0., 1.],
+               [2., 3.]]), array([[6., 7.]])]
+        """
+        values, mask = np.asarray(values), np.asarray(mask)
+        if values.ndim != 3 or mask.shape != values.shape[:2]:
+            raise ValueError(
+                f"values have shape (n_texts, longest, n_features), and a mask the first two of it; got {values.shape} "
+                f"and {mask.shape}"
+            )
+        there = mask.astype(bool)
+        if (there != mask).any():
+            raise ValueError("a mask holds 0 and 1; where padding has -inf or a weight, say which tokens are there")
+        return cls(values[there], np.concatenate([[0], np.cumsum(there.sum(axis=1))]))
+
     @property
     def shape(self):
         """``(n_texts,)``."""
