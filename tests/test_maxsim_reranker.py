@@ -437,6 +437,7 @@ def test_function_by_what_cupy_has(monkeypatch):
     _, documents, queries, _ = collection(shortest=0)
     indptr, D = CuPyArray(documents.indptr), CuPyArray(documents.values.astype(np.float32))
     expected = maxsim(queries[0], documents.values, documents.indptr)
+    monkeypatch.setattr(module, "_GROUP", 200)
     for Q in (queries[0], CuPyArray(queries[0])):
         found = maxsim(Q, D, indptr, weights=np.ones(len(queries[0])))
         assert isinstance(found, CuPyArray) and found.dtype == np.float32

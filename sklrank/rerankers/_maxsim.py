@@ -20,7 +20,8 @@ from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 from sklrank.retrievers._pooling import pool_tokens
 
-_CELLS = 1 << 25  # numbers of token vectors, or similarities, that stand in memory at a time
+_CELLS = 1 << 25  # numbers of token vectors that stand in memory at a time
+_GROUP = 1 << 22  # similarities of documents side by side: with fewer, less fills them up; with more, fewer steps
 _FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
 
 
@@ -596,7 +597,7 @@ def _maxsim_elsewhere(xp, Q, D, indptr, filled, weights):
         raise ValueError(f"weights have shape {tuple(weights.shape)} for {n} tokens of the query")
     lengths = np.diff(indptr)
     places, parts, done = np.full(len(lengths), len(filled)), [], 0
-    for own, width in of_like_length(lengths[filled], _CELLS // max(n, 1)):
+    for own, width in of_like_length(lengths[filled], _GROUP // max(n, 1)):
         own = filled[own]
         tokens = indptr[own][:, None] + np.minimum(np.arange(width), lengths[own][:, None] - 1)
         similar = xp.reshape(take(product, tokens.ravel()), (len(own), width, n))
