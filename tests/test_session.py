@@ -485,6 +485,52 @@ def test_a_query_is_not_cut_in_silence():
     assert (ids[0] == VOCABULARY.index("heat")).sum() == 6
 
 
+def trained(kind):
+    """A tokenizer whose words are joined to spaces in another way."""
+    models, steps, trainers = tokenizers.models, tokenizers.pre_tokenizers, tokenizers.trainers
+    options = {"vocab_size": 100, "show_progress": False, "special_tokens": ["<unk>"]}
+    model, step, trainer = {
+        "ByteLevel": (models.BPE(), steps.ByteLevel(), trainers.BpeTrainer(**options)),
+        "Metaspace": (models.Unigram(), steps.Metaspace(), trainers.UnigramTrainer(**options, unk_token="<unk>")),
+    }[kind]
+    found = tokenizers.Tokenizer(model)
+    found.normalizer, found.pre_tokenizer = tokenizers.normalizers.NFKC(), step
+    found.train_from_iterator(["laminar heat flow over a flat plate, 1 2 3 é日"] * 20, trainer)
+    return open_tokenizer(found)
+
+
+SPLITTING = {
+    "BertPreTokenizer": open_tokenizer(tokenizer()),
+    **{kind: trained(kind) for kind in ("ByteLevel", "Metaspace")},
+}
+
+
+@pytest.mark.parametrize("kind", SPLITTING)
+@given(st.lists(st.text(st.sampled_from("heat flow 1é\u0301日\t.'-ﬁ▁")), max_size=20), st.integers(0, 30))
+def test_the_first_tokens_of_a_text_are_those_of_its_beginning(kind, texts, limit):
+    texts = [text * 5 for text in texts]
+    ours = SPLITTING[kind]
+    for found, expected in zip(ours.encode(texts, limit), ours.encode(texts)):
+        assert np.array_equal(found, expected[:limit])
+
+
+def test_no_more_of_a_long_text_is_tokenized_than_is_read():
+    text = "heat flow " * 1000
+    across = tokenizers.pre_tokenizers.Split("t f", "removed")
+    for change, n_characters in [
+        (lambda given: None, 99),
+        (lambda given: given.add_tokens(["heat flow heat"]), len(text)),
+        (lambda given: setattr(given, "pre_tokenizer", across), len(text)),
+    ]:
+        given, seen = tokenizer(), []
+        change(given)
+        ours = open_tokenizer(given)
+        ids = ours._ids
+        ours._ids = lambda texts, limit, ids=ids: seen.extend(texts) or ids(texts, limit)
+        ours.encode([text], 16)
+        assert sum(map(len, seen)) == n_characters
+
+
 # --- batches
 
 

@@ -1,6 +1,8 @@
 """Texts to token ids: tokenizers from files, bytes, objects and callables."""
 
 import hashlib
+import json
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,13 @@ from sklrank._optional import optional_import
 
 _PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 _NONE = np.empty(0, dtype=np.int64)
+
+# Of a long text no more is tokenized than its first tokens need, up to a space between two words. The tokens before it
+# are those of the whole text where normalizers go character by character and words are parted at spaces first of all.
+_CHARACTERS = 6  # a token; most languages stay below
+_SPACE = re.compile("(?<=[0-9A-Za-z]) (?=[0-9A-Za-z])")
+_BY_CHARACTER = set("BertNormalizer Lowercase NFC NFD NFKC NFKD Precompiled Strip StripAccents".split())
+_AT_SPACES = set("BertPreTokenizer ByteLevel Metaspace Whitespace WhitespaceSplit".split())
 
 
 @dataclass
@@ -198,6 +207,7 @@ class FastTokenizer:
         known = (token for token in _PADDING if tokenizer.token_to_id(token) is not None)
         self.pad = padding["pad_id"] if padding else tokenizer.token_to_id(next(known, "")) or 0
         self.single, self.pair = self._template(1), self._template(2)
+        self._parts_words = _parts_words(tokenizer)
 
     def _template(self, n_texts):
         """The special tokens around `n_texts` texts, read off an encoding."""
@@ -237,6 +247,16 @@ class FastTokenizer:
 
     def encode(self, texts, limit=None):
         """Token ids of each text, without special tokens, the first `limit`."""
+        if limit is None or not self._parts_words:
+            return self._ids(texts, limit)
+        heads = [_head(text, limit * _CHARACTERS) for text in texts]
+        found = self._ids(heads, limit)
+        more = [i for i, head in enumerate(heads) if len(head) < len(texts[i]) and len(found[i]) < limit]
+        for i, ids in zip(more, self._ids([texts[i] for i in more], limit)):
+            found[i] = ids
+        return found
+
+    def _ids(self, texts, limit):
         encodings = self._encode(texts, add_special_tokens=False)
         return [np.array(encoding.ids[:limit], dtype=np.int64) for encoding in encodings]
 
@@ -291,6 +311,29 @@ class FastTokenizer:
             )
 
         return make
+
+
+def _parts_words(tokenizer):
+    """Whether the tokens up to a space between two words depend on nothing behind it."""
+
+    def steps(component):
+        state = {} if component is None else json.loads(component.__getstate__())
+        return state.get("normalizers") or state.get("pretokenizers") or [state]
+
+    first = steps(tokenizer.pre_tokenizer)[0]
+    return (
+        first.get("type") in _AT_SPACES
+        and first.get("use_regex", True)
+        and first.get("split", True)
+        and all(step.get("type") in {None, *_BY_CHARACTER} for step in steps(tokenizer.normalizer))
+        and not any(" " in token.content for token in tokenizer.get_added_tokens_decoder().values())
+    )
+
+
+def _head(text, n_characters):
+    """The text up to the first space between two words behind so many characters."""
+    space = _SPACE.search(text, n_characters)
+    return text[: space.start()] if space else text
 
 
 class CallableTokenizer:
