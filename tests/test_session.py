@@ -526,7 +526,7 @@ def test_no_more_of_a_long_text_is_tokenized_than_is_read():
         change(given)
         ours = open_tokenizer(given)
         ids = ours._ids
-        ours._ids = lambda texts, limit, ids=ids: seen.extend(texts) or ids(texts, limit)
+        ours._ids = lambda texts, limit, ids=ids, seen=seen: seen.extend(texts) or ids(texts, limit)
         ours.encode([text], 16)
         assert sum(map(len, seen)) == n_characters
 
