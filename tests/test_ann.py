@@ -454,10 +454,10 @@ def test_the_scorer_has_a_name_once_registered():
 def test_texts_go_through_an_encoder():
     texts = [f"heat {i % 17} flows {i % 5} plate {i}" for i in range(300)]
     encoder = make_pipeline(TfidfVectorizer(token_pattern=r"\w+"), TruncatedSVD(8, random_state=0))
-    retriever = AnnRetriever(Corpus(texts), encoder=encoder, k=3, expansion_search=3).fit(texts[:5])
+    retriever = AnnRetriever(Corpus(texts), encoder=encoder, k=4, expansion_search=10).fit(texts[:5])
     assert (
         retriever.predict(texts[:5]).docids
-        == DenseRetriever(Corpus(texts), encoder=encoder, k=3).fit([]).predict(texts[:5]).docids
+        == DenseRetriever(Corpus(texts), encoder=encoder, k=4).fit([]).predict(texts[:5]).docids
     )
     assert len(retriever.search("heat 3 flows 3", k=2).docids[0]) == 2
 

@@ -68,9 +68,8 @@ class UsearchIndex:
     def _open(self, **options):
         usearch = optional_import("usearch.index", extra="ann")
         metric = "l2sq" if self.metric == "euclidean" else "ip"
-        return usearch.Index(
-            ndim=self.n_dimensions, metric=metric, dtype=_DTYPES[self.dtype], enable_key_lookups=False, **options
-        )
+        options = {"enable_key_lookups": False, **options}
+        return usearch.Index(ndim=self.n_dimensions, metric=metric, dtype=_DTYPES[self.dtype], **options)
 
     @property
     def is_exact(self):
@@ -168,8 +167,8 @@ class UsearchIndex:
         rows = np.unique(np.concatenate([one.keys for one in found])).astype(np.int64)
         if len(rows) == 0 or rows[-1] >= len(vectors):
             return False
-        # What an index of just these says.
-        small = self._open()
+        # What an index of just these says. Without lookups, exact search breaks the heap in usearch before 2.26.1.
+        small = self._open(enable_key_lookups=True)
         small.add(rows.astype(np.uint64), self._coded(vectors[rows], self.scale), threads=1)
         for query, one in zip(asked, found):
             again = small.search(query, len(rows), exact=True)
