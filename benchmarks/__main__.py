@@ -29,6 +29,7 @@ PARTS = [
     "hybrid",
     "rerank",
     "maxsim",
+    "cuda",
     "startup",
 ]
 TABLES = Path(__file__).parents[1] / "docs" / "benchmarks"
