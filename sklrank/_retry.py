@@ -63,6 +63,9 @@ def pause_after(retry_on):
     -------
     callable
     """
+    types = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in types):
+        raise TypeError(f"retry_on={retry_on!r} is neither a type of exceptions nor a tuple of such")
 
     def pause_of(error):
         if not isinstance(error, retry_on):

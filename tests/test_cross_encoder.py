@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from onnx import load_from_string
+from onnx import TensorProto, helper, load_from_string
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -21,7 +21,7 @@ from sklrank.rerankers import CascadeReranker, CrossEncoder, CrossEncoderReranke
 from sklrank.rerankers import _cross_encoder as module
 from sklrank.rerankers._score_cache import ScoreCache
 from sklrank.retrievers import BM25Retriever, TfidfRetriever
-from tests.onnx_models import text_model, tokenizer, write_models
+from tests.onnx_models import VOCABULARY, WORDS, embeddings, text_model, tokenizer, write_models
 
 MODEL = text_model("score")
 LABELS = text_model("pooled")  # eight numbers a pair
@@ -205,6 +205,54 @@ def test_other_shapes_of_models():
     assert_allclose(unstated.score_batch(PAIRS), expected, atol=1e-5)
 
 
+def with_outputs(model, *names):
+    """A model that gives some tensors of the one that is given, by new names."""
+    model = load_from_string(model)
+    outputs = []
+    for name in names:
+        model.graph.node.append(helper.make_node("Identity", [name], [f"of_{name}"]))
+        outputs.append(helper.make_tensor_value_info(f"of_{name}", TensorProto.FLOAT, None))
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
+    return model.SerializeToString()
+
+
+def test_of_several_outputs_the_one_number_is_the_score():
+    expected = by_hand(MODEL, PAIRS)[:, 0]
+    for names in (["pooled", "logits"], ["logits", "pooled", "in_context"]):
+        got = CrossEncoder(with_outputs(MODEL, *names), tokenizer=TOKENIZER)
+        assert got.n_labels == 1
+        assert_allclose(got.score_batch(PAIRS), expected, atol=1e-5)
+
+
+def test_an_output_may_be_named_and_has_to_be_where_several_may_be_the_score():
+    model = with_outputs(MODEL, "pooled", "mean", "logits")
+    assert CrossEncoder(model, tokenizer=TOKENIZER).n_labels == 1
+    assert CrossEncoder(model, tokenizer=TOKENIZER, output="of_mean").n_labels == 8
+    reranker = CrossEncoderReranker(model, tokenizer=TOKENIZER, output="of_pooled").fit(candidates())
+    assert reranker.model_.n_labels == 8
+    with pytest.raises(ValueError, match="several outputs.*of_pooled, of_mean: say output="):
+        CrossEncoder(with_outputs(MODEL, "pooled", "mean"), tokenizer=TOKENIZER)
+    with pytest.raises(ValueError, match="output='grade' is none of the model's.*of_pooled"):
+        CrossEncoder(model, tokenizer=TOKENIZER, output="grade")
+    with pytest.raises(ValueError, match="one number a pair"):
+        CrossEncoder(with_outputs(MODEL, "in_context", "logits"), tokenizer=TOKENIZER, output="of_in_context")
+
+
+def test_nan_ranks_nowhere():
+    vectors = embeddings()
+    vectors[VOCABULARY.index("wing")] = np.nan
+    model = CrossEncoder(text_model("score", vectors=vectors), tokenizer=TOKENIZER)
+    for ask in (
+        lambda: model.rank("heat", ["heat", "wing"]),
+        lambda: model.score("heat", "wing"),
+        lambda: CrossEncoderReranker(model).transform(candidates()),
+    ):
+        with pytest.raises(ValueError, match=r"NaN for \d+ of \d+ pairs, such as .*wing"):
+            ask()
+    assert np.isfinite(model.score("heat", "flow"))
+
+
 # --- passages
 
 
@@ -218,6 +266,17 @@ def test_documents_are_read_in_passages(stride, starts):
         model = CrossEncoder(MODEL, tokenizer=TOKENIZER, max_passage=2, stride=stride, how=how)
         got = model.score_batch([(query, " ".join(words)), (query, "wing"), (query, "")])
         assert_allclose(got, [expected, *short], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:1 of 1 queries are longer")
+@pytest.mark.parametrize("query", ["heat", "heat flow over a plate", "heat " * 40])
+def test_no_word_of_a_passage_is_cut_off_beside_a_query(query, pairs_run):
+    words = [WORDS[i % len(WORDS)] for i in range(50)]
+    CrossEncoder(MODEL, tokenizer=TOKENIZER, max_passage=16, max_length=16).score(query, " ".join(words))
+    n_query = min(len(query.split()), 6)
+    parts = [document.split() for _, document in asked(pairs_run)]
+    assert all(len(part) == 13 - n_query for part in parts)
+    assert sum(parts[:-1], []) == words[: sum(map(len, parts[:-1]))] and parts[-1] == words[-len(parts[-1]) :]
 
 
 def test_passages_that_cannot_be_are_refused():
@@ -429,3 +488,21 @@ def test_a_cascade_reads_less():
     stages = [("short", reranker.set_params(max_length=8), 5), ("long", clone(reranker).set_params(max_length=64), 2)]
     run = CascadeReranker(stages).fit(candidates()).transform(candidates())
     assert np.diff(run.indptr).tolist() == [2, 2, 2] and run.columns == ("first", "short", "long")
+
+
+# --- hostile texts
+
+HOSTILE = ["", " ", "שלום עולם", "熱はどこへ流れるか", "e\u0301\u200d🏽", "\x00", "heat " * 20_000]
+
+
+def test_hostile_texts_have_scores():
+    model = CrossEncoder(MODEL, tokenizer=TOKENIZER)
+    scores = model.score_batch([("heat", text) for text in HOSTILE])
+    assert np.isfinite(scores).all()
+    assert_allclose(scores[-1], model.score("heat", "heat " * 508), atol=1e-5)  # what fits into 512 tokens
+    with pytest.warns(UserWarning, match="queries are longer"):
+        assert np.isfinite(model.score_batch([(text, "heat") for text in HOSTILE])).all()
+    run = CrossEncoderReranker(model).transform(candidates(Corpus(HOSTILE), Queries(HOSTILE[:-1])))
+    assert [sorted(map(int, docids)) for docids in run.docids] == [list(range(len(HOSTILE)))] * (len(HOSTILE) - 1)
+    with pytest.raises(ValueError, match="surrogate"):
+        model.score("heat", "\ud800")

@@ -23,7 +23,7 @@ from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.data import TokenVectors
 from sklrank.fusers import ColumnScorer, ReciprocalRankFuser, ScoreFuser
 from sklrank.metrics import ndcg_score
-from sklrank.rerankers import CallableReranker, CascadeReranker, Cutoff, DenseReranker
+from sklrank.rerankers import CallableReranker, CascadeReranker, Cutoff, DenseReranker, MMRReranker
 from sklrank.rerankers import _candidates as module
 from sklrank.rerankers._base import Reranker
 from sklrank.retrievers import BM25Retriever, DenseRetriever, RetrieverUnion, TfidfRetriever
@@ -437,7 +437,7 @@ def test_an_order_may_leave_some_out():
     assert rows_of(got) == [[3, 5, 1, 0]] and got.scores.tolist() == [4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("answer", [[0, 0, 1], [3], [-1], [0.5, 0.2, 0.1], ["0"]])
+@pytest.mark.parametrize("answer", [[0, 0, 1], [3], [-1], [0.5, 0.2, 0.1], ["0"], [True, False], [[0]]])
 def test_a_wrong_order_says_so(answer):
     with pytest.raises(ValueError, match="f gave the order.*positions from 0 to 2"):
         CallableReranker(lambda query, documents: answer, returns="order").transform(ranked([[5, 1, 3]]))
@@ -447,6 +447,33 @@ def test_a_wrong_order_says_so(answer):
 def test_wrong_scores_say_so(answer):
     with pytest.raises((ValueError, TypeError)):
         CallableReranker(lambda query, documents: answer).transform(ranked([[5, 1, 3]]))
+
+
+@pytest.mark.parametrize(("returns", "needed"), [("scores", "scores, one"), ("order", "positions, best")])
+def test_an_answer_that_is_no_list_says_so(returns, needed):
+    for answer in (None, 3.0):
+        with pytest.raises(TypeError, match=f"f returned {type(answer).__name__}; needed is a list of {needed}"):
+            CallableReranker(lambda query, documents, answer=answer: answer, returns=returns).transform(ranked([[5, 1]]))
+
+
+def test_an_answer_of_nan_is_not_kept():
+    answers = iter([[np.nan, 1.0], [2.0, 1.0]])
+    reranker = CallableReranker(lambda query, documents: next(answers))
+    with pytest.raises(ValueError, match="NaN ranks nowhere"):
+        reranker.transform(ranked([[5, 1]]))
+    assert rows_of(reranker.transform(ranked([[5, 1]]))) == [[5, 1]]
+
+
+def test_what_to_try_again_are_exceptions():
+    for bad in (int, (OSError, "timeout")):
+        with pytest.raises(TypeError, match="retry_on=.* is neither a type of exceptions"):
+            CallableReranker(length, retry_on=bad).transform(ranked([[5, 1]]))
+
+
+def test_a_field_that_is_none_says_so():
+    for bad in (3, []):
+        with pytest.raises(TypeError, match="field=.* is neither the name of a column"):
+            CallableReranker(length, field=bad).transform(ranked([[5, 1]]))
 
 
 def test_failures_that_may_pass_are_tried_again():
@@ -527,6 +554,14 @@ def test_a_cascade_is_one_after_the_other():
     assert rows_of(CascadeReranker([("one", Table(one, depth=4), None)]).transform(run)) == rows_of(
         Table(one, 4).transform(run)
     )
+
+
+def test_the_k_of_a_stage_does_not_count():
+    run = ranked([[5, 1, 3, 0]])
+    stages = [[("mmr", MMRReranker(k=k), 4)] for k in (None, 2)]
+    whole, short = (CascadeReranker(stage).fit(run).transform(run) for stage in stages)
+    assert rows_of(short) == rows_of(whole)
+    assert_array_equal(short.column("mmr"), whole.column("mmr"))
 
 
 def test_a_cascade_takes_a_union():

@@ -261,6 +261,8 @@ class Corpus(DocumentIds):
             field = [name for name in ("title", "text") if isinstance(self._columns.get(name), StringArray)]
             if not field:
                 raise ValueError(f"the corpus has no column 'text' or 'title', only {list(self._columns)}; say field=")
+        if not isinstance(field, (str, list, tuple)) or not len(field):
+            raise TypeError(f"field={field!r} is neither the name of a column of the corpus nor a list of such")
         names = (field,) if isinstance(field, str) else tuple(field)
         columns = [self[name] for name in names]
         for name, column in zip(names, columns):

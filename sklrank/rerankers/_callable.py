@@ -1,6 +1,7 @@
 """CallableReranker: a service or a language model, behind a function."""
 
 import hashlib
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklrank._validation import Interval, StrOptions
 from sklrank.data._pairs import as_numbers
 from sklrank.rerankers._base import Reranker, document_texts, query_texts
 from sklrank.retrievers._callable import Answers, SharesFunction, answers_of
+
+_NEEDED = {"scores": "scores, one a document", "order": "positions, best first"}
 
 
 class CallableReranker(SharesFunction, Reranker):
@@ -206,16 +209,24 @@ class CallableReranker(SharesFunction, Reranker):
 
         pause_of = pause_after(self.retry_on)
         answer = call_with_retries(call, retries=self.retries, backoff=self.backoff, pause_of=pause_of)
+        if not isinstance(answer, Iterable):  # such as the coroutine of an async function
+            raise TypeError(f"f returned {type(answer).__name__}; needed is a list of {_NEEDED[self.returns]}")
         if self.returns == "scores":
             scores = np.asarray(as_numbers(answer, "scores"), dtype=np.float64)
             if scores.shape != (len(documents),):
                 raise ValueError(f"f gave {scores.size} scores to {len(documents)} documents; needed is one for each")
+            if np.isnan(scores).any():
+                raise ValueError(f"f gave the scores {scores.tolist()!r:.80}; NaN ranks nowhere")
             return scores
         order = answer.tolist() if isinstance(answer, np.ndarray) else list(answer)
-        positions = set(range(len(documents)))
-        if len(set(order)) < len(order) or not all(isinstance(i, Integral) and i in positions for i in order):
+        positions = [i for i in order if _is_integer(i) and 0 <= i < len(documents)]
+        if len(set(positions)) < len(order):
             raise ValueError(
                 f"f gave the order {order!r:.80} of {len(documents)} documents; needed are positions from 0 to "
                 f"{len(documents) - 1}, each at most once. If these are scores, say returns='scores'"
             )
         return order
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,6 +1,7 @@
 """CascadeReranker: cheap rerankers first, dear ones on what is left."""
 
 import time
+from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -180,6 +181,9 @@ class CascadeReranker(Reranker, BaseComposition):
     def _pass(self, run, stage, left, end=None):
         """The candidates behind a stage, and what is left of the budget."""
         name, reranker, depth = stage
+        if getattr(reranker, "k", None) is not None:  # one that chooses would choose no more
+            reranker = copy(reranker)
+            reranker.k = None
         lengths = head_lengths(run, depth)
         if self.tail == "drop":
             run = head(run, lengths)

@@ -1,5 +1,6 @@
 """CrossEncoder: an open model that reads query and document together."""
 
+import functools
 import hashlib
 import os
 import threading
@@ -28,6 +29,7 @@ CONSTRAINTS = {
     "max_passage": [Interval(Integral, 1, None, closed="left"), None],
     "stride": [Interval(Integral, 1, None, closed="left"), None],
     "how": [StrOptions({"max", "first", "mean"})],
+    "output": [str, None],
     "device": [str],
     "providers": [list, tuple, None],
     "max_tokens_per_batch": [Interval(Integral, 1, None, closed="left"), None],
@@ -38,7 +40,7 @@ STAGE = "cross_encoder"  # name of its runs, and of their column
 _WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache", "n_jobs"}  # on scores, by themselves
 _MOST_LABELS = 16  # beyond, an output is no head but a vector
 _N_HELD = 2  # models kept open though nobody holds them, between two tasks of a search
-_N_CACHES = 16  # models whose scores are kept
+_N_CACHES = 4  # models whose scores are kept
 
 _OPEN = weakref.WeakValueDictionary()
 _HELD = OrderedDict()
@@ -71,12 +73,15 @@ class CrossEncoder:
         Most tokens of a pair, special ones included. Of what is longer, the end of the document is cut off. A query
         of more than half of that is cut there, with a warning.
     max_passage : int, default=None
-        Read a document in passages of so many tokens, so that nothing of it is cut off; ``None``: in one piece.
+        Read a document in passages of so many tokens, or as many as fit beside the query, so that nothing of it is cut
+        off; ``None``: in one piece.
     stride : int, default=None
         Tokens from the start of one passage to the start of the next; ``None``: `max_passage`, without overlap. The
         last passage ends with the document, and is as long as the others.
     how : {"max", "first", "mean"}, default="max"
         The score of a document, from those of its passages; "first" reads no further than the first.
+    output : str, default=None
+        Name of the output to take. ``None``: "logits", or the one that gives one number a pair, or the only one.
     device : str, default="auto"
         Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
     providers : list, default=None
@@ -102,9 +107,9 @@ class CrossEncoder:
 
     Notes
     -----
-    Scores are kept in the process, by the content of model, tokenizer, query and document and the settings that matter,
-    so that whoever opens the same model again finds them. Those of an open session, and with a tokenizer that is a
-    function, are kept as long as this object is.
+    Scores are kept in the process, by model, tokenizer, the content of query and document and the settings that matter,
+    so that whoever opens the same model again finds them: the same bytes, or a file that has not changed. Those of an
+    open session, and with a tokenizer that is a function, are kept as long as this object is.
 
     Examples
     --------
@@ -130,6 +135,7 @@ class CrossEncoder:
         max_passage=None,
         stride=None,
         how="max",
+        output=None,
         device="auto",
         providers=None,
         max_tokens_per_batch=None,
@@ -145,6 +151,7 @@ class CrossEncoder:
             "max_passage": max_passage,
             "stride": stride,
             "how": how,
+            "output": output,
             "device": device,
             "providers": providers,
             "max_tokens_per_batch": max_tokens_per_batch,
@@ -261,17 +268,26 @@ class CrossEncoder:
             for name, value in zip(names, values)
             if value.ndim < 3 and value.dtype.kind == "f"
         }
-        if not fits:
+        chosen = self._settings["output"]
+        if chosen is not None and chosen not in names:
+            raise ValueError(f"output={chosen!r} is none of the model's: {model.open.signature()}")
+        if not fits or (chosen is not None and chosen not in fits):
             found = ", ".join(f"{name} of shape {value.shape} and {value.dtype}" for name, value in zip(names, values))
             raise ValueError(
                 "a cross-encoder gives one number a pair, or one for each label; of one pair the model makes "
                 f"{found}. {model.open.signature()}"
             )
-        name = "logits" if "logits" in fits else next(iter(fits))
+        name = chosen or _likeliest(fits)
+        if name is None:
+            raise ValueError(
+                f"several outputs of the model may be the score, {', '.join(fits)}: say output=. "
+                f"{model.open.signature()}"
+            )
         if fits[name] > _MOST_LABELS and self._settings["label"] is None:
             raise ValueError(
-                f"the model gives {fits[name]} numbers a pair, which looks like a vector, not like the score of a "
-                f"cross-encoder; if they are labels, say label=. {model.open.signature()}"
+                f"{name} of the model is {fits[name]} numbers a pair, which looks like a vector, not like the score of "
+                "a cross-encoder; if they are labels, say label=, and if another output is the score, output=. "
+                f"{model.open.signature()}"
             )
         return name, fits[name]
 
@@ -331,7 +347,7 @@ class CrossEncoder:
         """
         pairs = list(pairs)
         for pair in pairs:
-            if isinstance(pair, str) or len(pair) != 2:
+            if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:
                 raise ValueError(f"pairs are tuples of query and document, got {pair!r:.60}")
         each = np.arange(len(pairs))
         return self._score_pairs([query for query, _ in pairs], [document for _, document in pairs], each, each)
@@ -371,7 +387,15 @@ class CrossEncoder:
 
         def make(chosen):
             told = None if report is None else lambda done: report(len(first) - len(chosen) + done)
-            return self._run([queries[first[i]] for i in chosen], [documents[second[i]] for i in chosen], told)
+            pairs = [(queries[first[i]], documents[second[i]]) for i in chosen]
+            scores = self._run(*map(list, zip(*pairs)), told)
+            bad = np.flatnonzero(np.isnan(scores)).tolist()
+            if bad:
+                raise ValueError(
+                    f"the model gave NaN for {len(bad)} of {len(pairs)} pairs, such as {pairs[bad[0]]!r:.120}: NaN "
+                    "ranks nowhere. A model in float16 may overflow: take the one in float32"
+                )
+            return scores
 
         keys = [(asked[i], read[j]) for i, j in zip(first, second)]
         return self._opened()._scores.get(keys, make, self._settings["cache"])
@@ -380,24 +404,29 @@ class CrossEncoder:
         """Scores of pairs, by the model."""
         if self._settings["max_passage"] is None:
             return self._read(queries, documents, report)
+        tokenizer, asked = self._model.tokenizer, list(dict.fromkeys(queries))
+        room = self._model.max_length - tokenizer.pair.n_special
+        beside = {query: room - min(len(ids), room // 2) for query, ids in zip(asked, tokenizer.encode(asked))}
         distinct = list(dict.fromkeys(documents))
-        passages = dict(zip(distinct, map(self._split, distinct, self._model.tokenizer.spans(distinct))))
-        parts = [passages[document] for document in documents]
+        spans = dict(zip(distinct, tokenizer.spans(distinct)))
+        of_length = functools.cache(lambda document, n: self._split(document, spans[document], n))
+        most = self._settings["max_passage"]
+        parts = [of_length(document, min(most, beside[query])) for query, document in zip(queries, documents)]
         counts = list(map(len, parts))
         starts = np.cumsum([0, *counts[:-1]])
         told = None if report is None else lambda done: report(done * len(documents) // sum(counts))
-        asked = [query for query, n in zip(queries, counts) for _ in range(n)]
-        scores = self._read(asked, [part for one in parts for part in one], told)
+        repeated = [query for query, n in zip(queries, counts) for _ in range(n)]
+        scores = self._read(repeated, [part for one in parts for part in one], told)
         if self._settings["how"] == "mean":
             return np.add.reduceat(scores, starts) / counts
         return np.maximum.reduceat(scores, starts)
 
-    def _split(self, document, spans):
-        """Passages of a document, of whose tokens the characters are known."""
-        n, stride = self._settings["max_passage"], self._settings["stride"]
+    def _split(self, document, spans, n):
+        """Passages of `n` tokens of a document, of whose tokens the characters are known."""
+        stride = min(self._settings["stride"] or n, n)
         if len(spans) <= n:
             return [document]
-        starts = [0] if self._settings["how"] == "first" else [*range(0, len(spans) - n, stride or n), len(spans) - n]
+        starts = [0] if self._settings["how"] == "first" else [*range(0, len(spans) - n, stride), len(spans) - n]
         return [document[spans[start][0] : spans[start + n - 1][1]] for start in starts]
 
     def _read(self, queries, documents, report):
@@ -458,10 +487,19 @@ def of_repository(repository, file, revision, parameters):
     return {**settings, **parameters}
 
 
+def _likeliest(fits):
+    """Name of the output that holds the scores, of name → numbers a pair; None where that cannot be told."""
+    if "logits" in fits:
+        return "logits"
+    single = [name for name, width in fits.items() if width == 1] or list(fits)
+    return single[0] if len(single) == 1 else None
+
+
 def _tokenizer_key(tokenizer):
     """What tells a tokenizer from others within a process, as long as whoever opened it lives."""
     if isinstance(tokenizer, bytes):
         return hashlib.blake2b(tokenizer, digest_size=16).digest()
+    tokenizer = tokenizer.fetch() if hasattr(tokenizer, "fetch") else tokenizer  # of the hub
     if isinstance(tokenizer, (str, PathLike)) and os.path.isfile(tokenizer):
         stat = os.stat(tokenizer)
         return os.path.realpath(tokenizer), stat.st_mtime_ns, stat.st_size

@@ -41,12 +41,15 @@ class CrossEncoderReranker(CallbackSupportMixin, Reranker):
         Most tokens of a pair, special ones included. Of what is longer, the end of the document is cut off. A query
         of more than half of that is cut there, with a warning.
     max_passage : int, default=None
-        Read a document in passages of so many tokens, so that nothing of it is cut off; ``None``: in one piece.
+        Read a document in passages of so many tokens, or as many as fit beside the query, so that nothing of it is cut
+        off; ``None``: in one piece.
     stride : int, default=None
         Tokens from the start of one passage to the start of the next; ``None``: `max_passage`, without overlap. The
         last passage ends with the document, and is as long as the others.
     how : {"max", "first", "mean"}, default="max"
         The score of a document, from those of its passages; "first" reads no further than the first.
+    output : str, default=None
+        Name of the output to take. ``None``: "logits", or the one that gives one number a pair, or the only one.
     device : str, default="auto"
         Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
     providers : list, default=None
@@ -79,7 +82,7 @@ class CrossEncoderReranker(CallbackSupportMixin, Reranker):
     Nothing is learned: `fit` opens the model, and `transform` of an unfitted reranker does so, too. A pickle holds the
     path or the bytes of the model.
 
-    *Scores are kept* in the process, by the content of model, query and document, so that a search over `depth`, a
+    *Scores are kept* in the process, by model and the content of query and document, so that a search over `depth`, a
     blend behind, or retrievers before never scores a pair twice.
 
     *To blend* them with the scores that the candidates had, put a `ScoreFuser` behind: both are columns.
@@ -131,6 +134,7 @@ class CrossEncoderReranker(CallbackSupportMixin, Reranker):
         max_passage=None,
         stride=None,
         how="max",
+        output=None,
         device="auto",
         providers=None,
         max_tokens_per_batch=None,
@@ -150,6 +154,7 @@ class CrossEncoderReranker(CallbackSupportMixin, Reranker):
         self.max_passage = max_passage
         self.stride = stride
         self.how = how
+        self.output = output
         self.device = device
         self.providers = providers
         self.max_tokens_per_batch = max_tokens_per_batch

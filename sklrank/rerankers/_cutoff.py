@@ -35,7 +35,8 @@ class Cutoff(Reranker):
     Notes
     -----
     Nothing else changes, neither scores nor columns nor the name of the run. Ranking measures such as nDCG never gain
-    from an earlier end; tune the threshold by one that minds what is irrelevant, such as set F1 (``"set_f"``).
+    from an earlier end; tune the threshold by one that minds what is irrelevant, such as set F1:
+    ``GridSearchCV(pipeline, {"cutoff__threshold": …}, scoring=sklrank.metrics.get_scorer("set_f"))``.
 
     Examples
     --------
