@@ -761,6 +761,8 @@ def test_a_model_of_the_hub_is_fetched_once_and_keeps_its_revision(tmp_path, mon
         assert (path.repository, path.file, path.revision) == ("org/name", "onnx/model.onnx", commit)
         elsewhere = HubFile(str(tmp_path / "gone.onnx"), "org/name", "onnx/model.onnx", commit)
         assert Source(elsewhere).value == str(path)
+        elsewhere = HubFile(str(tmp_path / "gone.json"), "org/name", "tokenizer.json", commit)
+        assert open_tokenizer(elsewhere).n_tokens == len(VOCABULARY)
     # the server is gone, and the cache has it all
     options["local_files_only"] = True
     assert Repository.fetch("org/name", "onnx/model.onnx").revision == commit

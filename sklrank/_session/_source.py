@@ -35,7 +35,7 @@ class Source:
             self.value = bytes(model)
             self.key = ("bytes", hashlib.blake2b(self.value, digest_size=16).hexdigest())
         elif isinstance(model, (str, os.PathLike)):
-            path = Path(model.fetch() if hasattr(model, "fetch") else model)
+            path = Path(fetched(model))
             if not path.is_file():
                 raise FileNotFoundError(f"there is no model file {str(path)!r}")
             self.value = str(path.absolute())
@@ -84,6 +84,11 @@ class Source:
             return False
         with open(self.value, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return content.find(_DYNAMIC) >= 0
+
+
+def fetched(path):
+    """The path of a file, which is downloaded where it is one of a hub that the cache lacks."""
+    return path.fetch() if hasattr(path, "fetch") else path
 
 
 def is_session(model):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sklrank._optional import optional_import
+from sklrank._session._source import fetched
 
 _PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 _NONE = np.empty(0, dtype=np.int64)
@@ -93,7 +94,7 @@ def open_tokenizer(tokenizer, model=None):
     if tokenizer is None:
         tokenizer = _beside(model)
     if isinstance(tokenizer, (str, Path)):
-        path = Path(tokenizer)
+        path = Path(fetched(tokenizer))
         if not path.is_file():
             raise FileNotFoundError(f"there is no tokenizer file {str(path)!r}")
         if path.suffix == ".txt":
