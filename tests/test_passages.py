@@ -120,6 +120,12 @@ def test_documents_that_are_not_known():
         PassageAggregator("doc", corpus=Corpus({"q": ""})).transform(run)
 
 
+def test_passages_of_nothing_say_so():
+    corpus = Corpus([{"_id": "a", "text": "x", "book": "b"}, {"_id": "c", "text": "y", "book": None}])
+    with pytest.raises(ValueError, match="passage 'c' has no 'book'"):
+        PassageAggregator("book").transform(Run([{"a": 1.0}], corpus=corpus))
+
+
 def test_in_a_search():
     corpus = Corpus({f"d{i}": f"heat word{i} " * 5 + f"flow{i} " * 5 for i in range(6)})
     queries = Queries({f"q{i}": f"flow{i}" for i in range(6)})

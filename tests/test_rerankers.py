@@ -453,7 +453,7 @@ def test_wrong_scores_say_so(answer):
 def test_an_answer_that_is_no_list_says_so(returns, needed):
     for answer in (None, 3.0):
         with pytest.raises(TypeError, match=f"f returned {type(answer).__name__}; needed is a list of {needed}"):
-            CallableReranker(lambda query, documents, answer=answer: answer, returns=returns).transform(ranked([[5, 1]]))
+            CallableReranker(lambda *_, answer=answer: answer, returns=returns).transform(ranked([[5, 1]]))
 
 
 def test_an_answer_of_nan_is_not_kept():

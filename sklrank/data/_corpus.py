@@ -331,8 +331,9 @@ class Corpus(DocumentIds):
             How many tokens after one passage the next begins; fewer than `max_tokens` let passages overlap. ``None``:
             `max_tokens`.
         tokenizer : tokenizers.Tokenizer, path or bytes, default=None
-            What tokens are: those of a model's tokenizer, an object, a ``tokenizer.json`` or its content. ``None``:
-            words, separated by space.
+            What tokens are: those of a model's tokenizer, an object, a ``tokenizer.json`` or its content. A passage may
+            then begin or end within a word, of which a lexical index would see a part; it is for passages that a model
+            reads. ``None``: words, separated by space.
         field : str, default="text"
             Column to split; passages have all other columns of their document, such as the title.
 

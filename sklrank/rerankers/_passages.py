@@ -130,6 +130,8 @@ class PassageAggregator(Reranker):
 
         def make():
             ids = [str(docid) for docid in passages[self.by].tolist()]
+            if "" in ids:
+                raise ValueError(f"passage {passages.ids[ids.index('')]!r} has no {self.by!r}, and so belongs nowhere")
             return DocumentIds.factorize(object_array(ids)) if given is None else (given, given.rows(ids))
 
         return passages.cached(("parents", self.by, None if given is None else given.token), make)
