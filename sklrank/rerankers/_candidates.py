@@ -42,15 +42,15 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
     """
     corpus = corpus_of(run)
     field = field if field is None or isinstance(field, str) else tuple(field)
-    if encoder is None or _has_all(corpus, ("encoded", field, estimator_key(encoder))):
+    key = estimator_key(encoder)
+    if encoder is None or _has_all(corpus, ("encoded", field, key)):
         return encode_corpus(corpus, encoder, field, query_encoder), run.rows
 
-    def fitted(encoder):
-        key = ("fitted encoder", field, estimator_key(encoder))
-        return corpus.cached(key, lambda: _Encoder(encoder, corpus.text(field)))
+    def fitted(encoder, key):
+        return corpus.cached(("fitted encoder", field, key), lambda: _Encoder(encoder, corpus.text(field)))
 
-    documents = fitted(encoder)
-    queries = documents if query_encoder is None else fitted(query_encoder)
+    documents = fitted(encoder, key)
+    queries = documents if query_encoder is None else fitted(query_encoder, estimator_key(query_encoder))
     rows, which = np.unique(run.rows, return_inverse=True)
     return Encoded(documents.fitted, queries.fitted, documents.vectors(corpus.text(field), rows)), which
 
