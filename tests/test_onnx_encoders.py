@@ -284,6 +284,37 @@ def test_fit_says_what_is_wrong_with_parameters(make):
     assert make().fit().device_ == "cpu"
 
 
+def test_parameters_that_change_open_the_model_again(make, tmp_path):
+    encoder = make(cache_folder=tmp_path)
+    found = encoder.transform(TEXTS)
+    for changes in ({"prefix": "a flat "}, {"max_length": 6}, {"prefix": "", "max_length": 512}):
+        encoder.set_params(**changes)
+        parameters = encoder.get_params()
+        expected = make(**{name: parameters[name] for name in ("prefix", "max_length")}).transform(TEXTS)
+        assert same(encoder.transform(TEXTS), expected, atol=1e-6)
+        assert same(encoder.transform(TEXTS), expected, atol=1e-6)  # from the cache
+    assert same(encoder.transform(TEXTS), found)
+    model = encoder._model
+    assert encoder.transform(TEXTS[:1]).shape[0] == 1 and encoder._model is model
+    for changes, error in (
+        ({"model": str(tmp_path / "none.onnx")}, FileNotFoundError),
+        ({"prefix": None}, ValueError),
+        ({"output": "nothing"}, ValueError),
+    ):
+        before = {name: encoder.get_params()[name] for name in changes}
+        with pytest.raises(error):
+            encoder.set_params(**changes).transform(TEXTS)
+        assert same(encoder.set_params(**before).transform(TEXTS), found)
+
+
+def test_what_failed_to_open_leaves_nothing_behind():
+    encoder = ENCODERS["text"](pooling="cls").fit()
+    found = encoder.transform(TEXTS)
+    with pytest.raises(ValueError, match="truncate_dim=99"):
+        encoder.set_params(pooling="mean", truncate_dim=99).transform(TEXTS)
+    assert same(encoder.set_params(pooling="cls", truncate_dim=None).transform(TEXTS), found)
+
+
 def test_threads_may_share_an_encoder(make):
     encoder = make()
     found = make().transform(TEXTS)

@@ -101,6 +101,8 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             The encoder, its model open.
         """
         self._validate_params()
+        parameters = self.get_params(deep=False)
+        vars(self).pop("_opened_with", None)
         model = TextModel(
             self.model,
             self.tokenizer,
@@ -111,7 +113,8 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         )
         self._set_outputs(model)
         self.device_ = model.device
-        self._model = model  # last: a thread that finds it finds the rest
+        self._model = model
+        self._opened_with = parameters  # last: a thread that finds them finds the rest
         return self
 
     @with_callbacks
@@ -148,12 +151,16 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         return self._unpacked([made[text] if value is None else value for text, value in zip(texts, values)])
 
     def _opened(self):
-        """The open model; opened anew after unpickling, and where `fit` was not called."""
-        if not hasattr(self, "_model"):
+        """The open model; opened where `fit` was not called, after unpickling, and when parameters were changed."""
+        if not self._is_open():
             with _OPENING:
-                if not hasattr(self, "_model"):
+                if not self._is_open():
                     self.fit()
         return self._model
+
+    def _is_open(self):
+        opened_with = vars(self).get("_opened_with")
+        return opened_with is not None and opened_with.items() <= vars(self).items()
 
     def _store(self):
         """Where vectors are kept by content, None without a `cache_folder`."""
@@ -213,7 +220,8 @@ class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state.pop("_model", None)  # opened anew on the other side
+        for name in ("_model", "_opened_with"):  # opened anew on the other side
+            state.pop(name, None)
         state["model"] = picklable(self.model)
         if isinstance(self.model, (str, PathLike)) and os.path.isfile(self.model):
             # A file that was replaced makes another encoder, whose hash is another one, too.
