@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -311,12 +312,13 @@ def device(monkeypatch):
 def on_device(run, queries, encoder=None, **parameters):
     """Candidates reranked where an encoder of the queries says that it runs on CUDA, and on the CPU."""
     named = Run.from_ragged(run.indptr, run.rows, run.scores, queries=Queries(list("01234")), corpus=run.corpus)
-    kinds = (OnDevice, FunctionTransformer)
+
+    def encode(given):
+        return queries[list(map(int, given))]
+
     return [
-        MaxSimReranker(
-            encoder and kind(encoder), kind(lambda given: queries[list(map(int, given))]), **parameters
-        ).transform(named)
-        for kind in kinds
+        MaxSimReranker(encoder and kind(encoder), FrozenEstimator(kind(encode)), **parameters).transform(named)
+        for kind in (OnDevice, FunctionTransformer)
     ]
 
 

@@ -272,8 +272,12 @@ class FakeOrt:
 
 @pytest.fixture
 def gpu_wheel(monkeypatch):
+    def no_driver(name, mode=None):
+        raise OSError(f"{name}: cannot open shared object file")
+
     def install(starts):
         ort = FakeOrt(starts)
+        monkeypatch.setattr(devices.ctypes, "CDLL", no_driver)  # also where there is one
         monkeypatch.setattr(devices, "optional_import", lambda *_, **__: ort)
         monkeypatch.setattr(devices, "_WARNED", set())
         return ort
