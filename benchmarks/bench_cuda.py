@@ -4,8 +4,8 @@ The model is all-MiniLM-L6-v2; as a cross-encoder it has a head of random number
 depend on what it has learned. The CPU runs as many threads as there are cores, in MaxSim one. How busy the GPU is says
 `nvidia-smi`, ten times a second. Without a GPU there is one line that says so.
 
-This needs an environment of its own with the extra onnx-gpu and maxsim-cpu: other peers bring ONNX Runtime for CPUs, which
-overwrites the one for GPUs.
+This needs an environment of its own with the extra onnx-gpu and maxsim-cpu: other peers bring ONNX Runtime for CPUs,
+which overwrites the one for GPUs.
 """
 
 import os
