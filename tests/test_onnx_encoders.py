@@ -244,6 +244,22 @@ def test_hostile_texts(make):
     assert found.shape[0] == len(texts) and all(np.isfinite(array).all() for array in arrays(found))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_is_no_number_is_an_error(name, value):
+    vectors = embeddings()
+    vectors[VOCABULARY.index("wing")] = value
+    content = text_model({"sparse": "logits", "weights": "weights"}.get(name, "hidden"), vectors=vectors)
+    encoder = ENCODERS[name]().set_params(model=content)
+    if name in ("sparse", "weights"):  # the term itself is a column, of every text
+        with pytest.raises(ValueError, match=r"makes NaN or infinity of text 0, 'heat transfer'.*single precision"):
+            encoder.transform(["heat transfer"])
+        return
+    assert encoder.transform(["heat transfer"]).shape[0] == 1
+    with pytest.raises(ValueError, match=r"makes NaN or infinity of text 1, 'wing, lift!'.*single precision"):
+        encoder.transform(["heat transfer", "wing, lift!"])
+
+
 def test_pickles_and_clones_open_the_model_again(make, tmp_path):
     encoder = make().fit()
     found = encoder.transform(TEXTS)

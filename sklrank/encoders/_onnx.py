@@ -278,6 +278,25 @@ def as_texts(X):
     return texts
 
 
+def check_finite(values, batch, texts):
+    """Raise ValueError for the first text of a batch of which a model makes something else than numbers.
+
+    Parameters
+    ----------
+    values : ndarray or list of ndarray
+        What was made of each text of the batch.
+    batch : Batch
+    texts : list of str
+        All texts.
+    """
+    for index, value in zip(batch.indices, values):
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"the model makes NaN or infinity of text {index}, {texts[index][:40]!r}: in half precision numbers "
+                "may grow beyond what it holds. Take the model in single precision (fp32), or in int8"
+            )
+
+
 def unit_length(vectors):
     """Vectors divided by their length, in place; zeros stay zeros.
 

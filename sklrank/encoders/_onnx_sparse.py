@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from sklrank.encoders._onnx import OnnxEncoder
+from sklrank.encoders._onnx import OnnxEncoder, check_finite
 
 
 class OnnxSparseEncoder(OnnxEncoder):
@@ -134,12 +134,16 @@ class OnnxSparseEncoder(OnnxEncoder):
     def _encode(self, texts, report):
         rows = [None] * len(texts)
         for batch in self._batches(texts, report):
-            for index, output, length in zip(batch.indices, batch.outputs[0], batch.attended):
-                if output.ndim == 2:
-                    output = np.log1p(np.maximum(output[:length].max(axis=0), 0))
-                terms = np.flatnonzero(output > 0).astype(np.int32)
-                rows[index] = terms, output[terms]
+            weights = list(map(self._weights, batch.outputs[0], batch.attended))
+            check_finite(weights, batch, texts)
+            for index, weight in zip(batch.indices, weights):
+                terms = np.flatnonzero(weight > 0).astype(np.int32)
+                rows[index] = terms, weight[terms]
         return self._joined(rows)
+
+    def _weights(self, output, length):
+        """Weights of all terms, of one text."""
+        return output if output.ndim == 1 else np.log1p(np.maximum(output[:length].max(axis=0), 0))
 
     def _joined(self, rows):
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from sklrank._validation import Interval, StrOptions
-from sklrank.encoders._onnx import OnnxEncoder, unit_length
+from sklrank.encoders._onnx import OnnxEncoder, check_finite, unit_length
 
 
 class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
@@ -157,7 +157,9 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
     def _encode(self, texts, report):
         vectors = np.empty((len(texts), self._n_features_out), dtype=np.float32)
         for batch in self._batches(texts, report):
-            vectors[batch.indices] = self._pooled(batch.outputs[0], batch.attended)[:, : self._n_features_out]
+            pooled = self._pooled(batch.outputs[0], batch.attended)[:, : self._n_features_out]
+            check_finite(pooled, batch, texts)
+            vectors[batch.indices] = pooled
         return unit_length(vectors) if self.normalize else vectors
 
     def _packed(self, encoded):

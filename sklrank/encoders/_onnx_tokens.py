@@ -8,7 +8,7 @@ import numpy as np
 from sklrank._session import Rows, Template
 from sklrank._validation import Interval, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.encoders._onnx import OnnxEncoder, as_texts, unit_length
+from sklrank.encoders._onnx import OnnxEncoder, as_texts, check_finite, unit_length
 
 _MASKS = ("[MASK]", "<mask>")
 
@@ -220,6 +220,7 @@ class OnnxTokenEncoder(OnnxEncoder):
     def _encode(self, texts, report):
         matrices = [None] * len(texts)
         for batch in self._batches(texts, report):
+            check_finite([output[:n] for output, n in zip(batch.outputs[0], map(len, batch.ids))], batch, texts)
             for i, (index, ids, attended) in enumerate(zip(batch.indices, batch.ids, batch.attended)):
                 vectors = batch.outputs[0][i, : len(ids)][self._kept(ids, attended)]
                 matrices[index] = unit_length(vectors) if self.normalize else vectors
