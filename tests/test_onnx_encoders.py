@@ -275,6 +275,31 @@ def test_pickles_and_clones_open_the_model_again(make, tmp_path):
         assert again.model == str(path) and same(again.transform(TEXTS), found)
 
 
+def test_models_in_bytes_print_as_their_size(tmp_path):
+    tokenizer().save(str(tmp_path / "tokenizer.json"))
+    given = (tmp_path / "tokenizer.json").read_bytes()
+    for content in (bytes(3_000_000), bytearray(3_000_000), memoryview(bytes(3_000_000))):
+        encoder = OnnxTextEncoder(content, tokenizer=given)
+        assert repr(encoder) == "OnnxTextEncoder(model=<bytes: 3.0 MB>, tokenizer=<bytes: 0.0 MB>)"
+        for one in (
+            clone(encoder),
+            pickle.loads(pickle.dumps(encoder)),
+            OnnxTextEncoder("model.onnx").set_params(model=content),
+            make_pipeline(encoder),
+            GridSearchCV(make_pipeline(encoder), {"onnxtextencoder__model": [content]}).estimator,
+        ):
+            assert "=<bytes: 3.0 MB>" in repr(one) and len(repr(one)) < 200
+            assert "&lt;bytes: 3.0 MB&gt;" in one._repr_mimebundle_()["text/html"]
+        with pytest.raises(ValueError, match="ONNX Runtime cannot open the model of 3000000 bytes"):
+            encoder.fit()
+        with pytest.raises(ValueError, match="Got <bytes: 3.0 MB> instead"):
+            encoder.set_params(prefix=content).fit()
+    found = OnnxTextEncoder(bytearray(text_model()), tokenizer=bytearray(given)).transform(TEXTS)
+    assert same(found, ENCODERS["text"]().transform(TEXTS))
+    session = onnxruntime.InferenceSession(text_model(), providers=["CPUExecutionProvider"])
+    assert "=<bytes: 0.0 MB>" in repr(pickle.loads(pickle.dumps(OnnxTextEncoder(session))))
+
+
 def test_a_file_that_changed_is_another_encoder(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(text_model())

@@ -4,10 +4,11 @@ from sklrank._session._hub import HubFile, Repository
 from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
 from sklrank._session._quantize import Quantization, quantize
-from sklrank._session._source import fetched, is_session, picklable
+from sklrank._session._source import ContentMixin, fetched, is_session, picklable
 from sklrank._session._tokenizer import Rows, Template, wordpiece_tokenizer
 
 __all__ = [
+    "ContentMixin",
     "DeviceTokens",
     "HubFile",
     "Quantization",

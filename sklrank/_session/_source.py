@@ -86,6 +86,25 @@ class Source:
             return content.find(_DYNAMIC) >= 0
 
 
+class Content(bytes):
+    """Bytes that print as their size, for estimators are printed with their parameters."""
+
+    def __repr__(self):
+        return f"<bytes: {len(self) / 1e6:.1f} MB>"
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class ContentMixin:
+    """Estimators whose parameters of bytes, models and tokenizers, become `Content`."""
+
+    def __setattr__(self, name, value):
+        if isinstance(value, (bytes, bytearray, memoryview)) and not isinstance(value, Content):
+            value = Content(value)
+        super().__setattr__(name, value)
+
+
 def fetched(path):
     """The path of a file, which is downloaded where it is one of a hub that the cache lacks."""
     return path.fetch() if hasattr(path, "fetch") else path
@@ -109,4 +128,4 @@ def picklable(model):
     source = model_of(model)
     if source is None:
         raise PicklingError("an open session of unknown origin does not pickle: give the model's path or bytes")
-    return source
+    return Content(source) if isinstance(source, bytes) else source

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import Repository, TextModel, picklable
+from sklrank._session import ContentMixin, Repository, TextModel, picklable
 from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
@@ -21,7 +21,7 @@ _BLOCK = 1024  # texts that an interrupted run with a cache_folder loses at most
 _WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache_folder", "n_jobs", "verbose"}
 
 
-class OnnxEncoder(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Base of encoders: estimators that open an ONNX model and turn texts into what it makes of them.
 
     A subclass has the parameters below, and
