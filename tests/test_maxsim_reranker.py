@@ -23,7 +23,7 @@ from sklrank._session import DeviceTokens
 from sklrank._session._maxsim import maxsim_graph
 from sklrank.data import TokenVectors
 from sklrank.encoders import OnnxTokenEncoder
-from sklrank.rerankers import MaxSimReranker, maxsim
+from sklrank.rerankers import MaxSimReranker, _maxsim_arrays, maxsim
 from sklrank.retrievers import BM25Retriever, LateInteractionRetriever, pool_tokens
 
 HASHED = HashingVectorizer(n_features=64, alternate_sign=False)
@@ -439,7 +439,7 @@ def test_function_by_what_cupy_has(monkeypatch):
     _, documents, queries, _ = collection(shortest=0)
     indptr, D = CuPyArray(documents.indptr), CuPyArray(documents.values.astype(np.float32))
     expected = maxsim(queries[0], documents.values, documents.indptr)
-    monkeypatch.setattr(module, "_GROUP", 200)
+    monkeypatch.setattr(_maxsim_arrays, "_GROUP", 200)
     for Q in (queries[0], CuPyArray(queries[0])):
         found = maxsim(Q, D, indptr, weights=np.ones(len(queries[0])))
         assert isinstance(found, CuPyArray) and found.dtype == np.float32

@@ -1,5 +1,6 @@
 """Rerankers: candidates → `Run`, ranked anew."""
 
+from sklrank.rerankers._alignment import Alignment
 from sklrank.rerankers._aspects import PM2Reranker, XQuADReranker
 from sklrank.rerankers._callable import CallableReranker
 from sklrank.rerankers._cascade import CascadeReranker
@@ -8,7 +9,8 @@ from sklrank.rerankers._cross_encoder_reranker import CrossEncoderReranker
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._dense import DenseReranker
 from sklrank.rerankers._diversity import DPPReranker, MMRReranker
-from sklrank.rerankers._maxsim import Alignment, MaxSimReranker, maxsim
+from sklrank.rerankers._maxsim import MaxSimReranker
+from sklrank.rerankers._maxsim_arrays import maxsim
 from sklrank.rerankers._passages import PassageAggregator
 from sklrank.rerankers._waterfall import Waterfall, WaterfallDisplay, waterfall
 

@@ -1,28 +1,23 @@
-"""Late interaction on candidates: MaxSimReranker, and maxsim for arrays of any library."""
+"""Late interaction on candidates."""
 
-import html
 import os
-from dataclasses import dataclass
-from importlib import import_module
 from numbers import Integral
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from sklrank._maxsim import TokenIndex, check_tokens, of_like_length, squared_lengths
+from sklrank._maxsim import TokenIndex, check_tokens, squared_lengths
 from sklrank._session import DeviceTokens
-from sklrank._validation import HasMethods, Interval, StrOptions, to_numpy
+from sklrank._validation import HasMethods, Interval, StrOptions
 from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
-from sklrank.data._frames import frame_like
+from sklrank.rerankers._alignment import Alignment
 from sklrank.rerankers._base import Reranker, corpus_of, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 from sklrank.retrievers._pooling import pool_tokens
 
 _CELLS = 1 << 25  # numbers of token vectors that stand in memory at a time
-_GROUP = 1 << 22  # similarities of documents side by side: with fewer, less fills them up; with more, fewer steps
-_FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
 
 
 class MaxSimReranker(Reranker):
@@ -319,121 +314,6 @@ class MaxSimReranker(Reranker):
         )
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """Which token of a document matched which of a query.
-
-    Attributes
-    ----------
-    docid : str
-        The document.
-    query_tokens, document_tokens : list of str
-        The tokens; their positions, where nobody knows their names.
-    matches : ndarray of int64, shape (n_query_tokens,)
-        For each token of the query, the one of the document that is most like it.
-    weights : ndarray of float64, shape (n_query_tokens,)
-        What each token of the query counts.
-    similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
-        All similarities, for a heat map.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklrank import Corpus, Queries, Run
-    >>> from sklrank.data import TokenVectors
-    >>> from sklrank.rerankers import MaxSimReranker
-    >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
-    >>> queries = Queries(TokenVectors.from_list([np.array([[0.0, 1.0]])]))
-    >>> alignment = MaxSimReranker().explain(Run([{"0": 1.0}], corpus=corpus, queries=queries), "0")
-    >>> alignment.score, alignment.matches, alignment.similarities
-    (1.0, array([1]), array([[0., 1.]]))
-    """
-
-    docid: str
-    query_tokens: list
-    document_tokens: list
-    matches: np.ndarray
-    weights: np.ndarray
-    similarities: np.ndarray
-
-    @property
-    def contributions(self):
-        """What each token of the query adds to the score.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_query_tokens,)
-        """
-        return self.weights * self.similarities[np.arange(len(self.matches)), self.matches]
-
-    @property
-    def score(self):
-        """Score of the document.
-
-        Returns
-        -------
-        float
-        """
-        return float(self.contributions.sum())
-
-    @property
-    def rows(self):
-        """One dict for each token of the query, the one that adds most first.
-
-        Returns
-        -------
-        list of dict
-            With ``query_token``, ``document_token``, ``similarity``, ``weight`` and ``share`` of the score.
-        """
-        added = self.contributions
-        total = np.abs(added).sum()
-        rows = []
-        for i in np.argsort(-added, kind="stable").tolist():
-            match = int(self.matches[i])
-            values = self.similarities[i, match], self.weights[i], added[i] / total if total > 0 else 0.0
-            rows.append(dict(zip(_FIELDS, (self.query_tokens[i], self.document_tokens[match], *map(float, values)))))
-        return rows
-
-    def to_frame(self, *, backend=None):
-        """One row for each token of the query.
-
-        Parameters
-        ----------
-        backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas where it is installed, else polars.
-
-        Returns
-        -------
-        DataFrame
-        """
-        rows = self.rows
-        return frame_like({name: [row[name] for row in rows] for name in _FIELDS}, backend)
-
-    def _table(self):
-        return [
-            [
-                row["query_token"],
-                row["document_token"],
-                f"{row['similarity']:.4g}",
-                f"{row['weight']:.4g}",
-                f"{row['share']:.0%}",
-            ]
-            for row in self.rows
-        ]
-
-    def __str__(self):
-        lines = [[name.replace("_", " ") for name in _FIELDS], *self._table()]
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        body = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-        return "\n".join([f"document {self.docid}, score {self.score:.6g}", *body])
-
-    def _repr_html_(self):
-        names = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _FIELDS)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in self._table())
-        title = f"<p>document {html.escape(self.docid)}, score {self.score:.6g}</p>"
-        return f"{title}<table><tr>{names}</tr>{rows}</table>"
-
-
 def _position(run, qid):
     found = np.flatnonzero(run.qids == qid)
     if not len(found):
@@ -480,128 +360,3 @@ def _blocks(sizes, bounds):
         stop = max(int(np.searchsorted(totals, totals[start] + _CELLS, side="right")) - 1, start + 1)
         yield start, stop
         start = stop
-
-
-# --- arrays of any library
-
-
-def maxsim(Q, D, indptr, *, weights=None, n_jobs=None):
-    """Score documents for a query by the best match of each of its tokens.
-
-    Arrays of NumPy go through the kernel of `MaxSimReranker`; those of PyTorch, CuPy or any other library of the array
-    API are computed by that library, on the device where they are. Tokens may be patches of images, too.
-
-    Parameters
-    ----------
-    Q : array of shape (n_query_tokens, n_features)
-        Token vectors of the query.
-    D : array of shape (n_tokens, n_features)
-        Token vectors of all documents, one document after the other: float32, or in NumPy also float16 or int8, which
-        are not copied.
-    indptr : array of int, shape (n_documents + 1,)
-        Document ``i`` has the tokens ``indptr[i]:indptr[i + 1]``.
-    weights : array of shape (n_query_tokens,), default=None
-        What each token of the query counts; ``None``: 1.
-    n_jobs : int, default=None
-        Threads, for arrays of NumPy.
-
-    Returns
-    -------
-    array of shape (n_documents,)
-        Sums over the query's tokens of the largest dot product with a token of the document, of the library and on
-        the device of `D`; -inf for documents without tokens.
-
-    See Also
-    --------
-    MaxSimReranker : The step of a pipeline.
-    sklrank.data.TokenVectors : Has the attributes `values` and `indptr`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklrank.rerankers import maxsim
-    >>> Q = np.array([[1.0, 0.0], [0.0, 1.0]])
-    >>> D = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, -1.0]])
-    >>> maxsim(Q, D, [0, 2, 3])
-    array([ 1.5, -1. ], dtype=float32)
-    """
-    for name, array in (("Q", Q), ("D", D)):
-        if getattr(array, "ndim", 0) != 2:
-            raise ValueError(f"{name} has shape (n_tokens, n_features); got {getattr(array, 'shape', type(array))}")
-    if Q.shape[1] != D.shape[1]:
-        raise ValueError(f"token vectors of Q have {Q.shape[1]} features, those of D {D.shape[1]}")
-    indptr = TokenVectors(np.empty((D.shape[0], 0)), _on_host(indptr)).indptr  # checked
-    filled = np.flatnonzero(np.diff(indptr))
-    if isinstance(D, np.ndarray):
-        scores = np.full(len(indptr) - 1, -np.inf, dtype=np.float32)
-        Q = check_tokens(np.asarray(Q), np.array([0, len(Q)]), unit=False, name=lambda i: "the query")
-        weights = np.ones(len(Q)) if weights is None else np.asarray(weights)
-        if weights.shape != (len(Q),):
-            raise ValueError(f"weights have shape {weights.shape} for {len(Q)} tokens of the query")
-        scores[filled] = _index(D, indptr).score_all(
-            Q, np.array([0, len(Q)]), filled, weights.astype(np.float32), n_jobs=n_jobs
-        )[:, 0]
-        return scores
-    if "float" not in str(D.dtype):
-        raise TypeError(f"D has numbers of {D.dtype}; needed are floating ones")
-    return _maxsim_elsewhere(_library(D), Q, D, indptr, filled, weights)
-
-
-def _index(D, indptr):
-    """Token vectors of NumPy, as they are where the kernels take them so."""
-    if D.dtype == np.int8:
-        return TokenIndex("int8", np.ascontiguousarray(D), np.ones(len(D), dtype=np.float32), indptr, D.shape[1])
-    if D.dtype == np.float16:
-        codes = np.ascontiguousarray(D).view(np.uint16)
-        if ((codes & 0x7C00) == 0x7C00).any():  # the largest exponent
-            raise ValueError("D holds NaN or infinity")
-        return TokenIndex("float16", codes, np.empty(0, dtype=np.float32), indptr, D.shape[1])
-    if D.dtype == np.float32 and D.flags.c_contiguous:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(D.sum()):  # then all of it is
-                return TokenIndex.of(D, indptr)
-    return TokenIndex.of(check_tokens(D, indptr, unit=False, name="document {}".format), indptr)
-
-
-def _on_host(array):
-    """Bounds as an array of NumPy, wherever they are."""
-    return np.asarray(array) if isinstance(array, (list, tuple, np.ndarray)) else to_numpy(array, _library(array))
-
-
-def _library(array):
-    """The namespace of an array."""
-    if hasattr(array, "__array_namespace__"):
-        return array.__array_namespace__()
-    return import_module(type(array).__module__.partition(".")[0])
-
-
-def _maxsim_elsewhere(xp, Q, D, indptr, filled, weights):
-    """Documents of like length side by side, filled up with their last tokens, which raise no maximum."""
-
-    def like(values, dtype=None):
-        try:
-            return xp.asarray(values, dtype=dtype, device=D.device)
-        except TypeError:  # CuPy, whose device is that of the context
-            return xp.asarray(values, dtype=dtype)
-
-    def take(array, rows):  # PyTorch's own take is another function
-        return (
-            array.index_select(0, like(rows)) if hasattr(array, "index_select") else xp.take(array, like(rows), axis=0)
-        )
-
-    maxima, join = getattr(xp, "amax", xp.max), getattr(xp, "concat", None) or xp.concatenate
-    n = Q.shape[0]
-    product = xp.matmul(D, like(Q, D.dtype).T)
-    weights = like(np.ones(n) if weights is None else weights, D.dtype)
-    if tuple(weights.shape) != (n,):
-        raise ValueError(f"weights have shape {tuple(weights.shape)} for {n} tokens of the query")
-    lengths = np.diff(indptr)
-    places, parts, done = np.full(len(lengths), len(filled)), [], 0
-    for own, width in of_like_length(lengths[filled], _GROUP // max(n, 1)):
-        own = filled[own]
-        tokens = indptr[own][:, None] + np.minimum(np.arange(width), lengths[own][:, None] - 1)
-        similar = xp.reshape(take(product, tokens.ravel()), (len(own), width, n))
-        parts.append(xp.sum(maxima(similar, axis=1) * weights, axis=1))
-        places[own] = done + np.arange(len(own))
-        done += len(own)
-    return take(join([*parts, like([-np.inf], D.dtype)]), places)

@@ -1,0 +1,125 @@
+"""What matched in late interaction."""
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklrank.data._frames import frame_like
+
+_FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which token of a document matched which of a query.
+
+    Attributes
+    ----------
+    docid : str
+        The document.
+    query_tokens, document_tokens : list of str
+        The tokens; their positions, where nobody knows their names.
+    matches : ndarray of int64, shape (n_query_tokens,)
+        For each token of the query, the one of the document that is most like it.
+    weights : ndarray of float64, shape (n_query_tokens,)
+        What each token of the query counts.
+    similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
+        All similarities, for a heat map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank import Corpus, Queries, Run
+    >>> from sklrank.data import TokenVectors
+    >>> from sklrank.rerankers import MaxSimReranker
+    >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
+    >>> queries = Queries(TokenVectors.from_list([np.array([[0.0, 1.0]])]))
+    >>> alignment = MaxSimReranker().explain(Run([{"0": 1.0}], corpus=corpus, queries=queries), "0")
+    >>> alignment.score, alignment.matches, alignment.similarities
+    (1.0, array([1]), array([[0., 1.]]))
+    """
+
+    docid: str
+    query_tokens: list
+    document_tokens: list
+    matches: np.ndarray
+    weights: np.ndarray
+    similarities: np.ndarray
+
+    @property
+    def contributions(self):
+        """What each token of the query adds to the score.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_query_tokens,)
+        """
+        return self.weights * self.similarities[np.arange(len(self.matches)), self.matches]
+
+    @property
+    def score(self):
+        """Score of the document.
+
+        Returns
+        -------
+        float
+        """
+        return float(self.contributions.sum())
+
+    @property
+    def rows(self):
+        """One dict for each token of the query, the one that adds most first.
+
+        Returns
+        -------
+        list of dict
+            With ``query_token``, ``document_token``, ``similarity``, ``weight`` and ``share`` of the score.
+        """
+        added = self.contributions
+        total = np.abs(added).sum()
+        rows = []
+        for i in np.argsort(-added, kind="stable").tolist():
+            match = int(self.matches[i])
+            values = self.similarities[i, match], self.weights[i], added[i] / total if total > 0 else 0.0
+            rows.append(dict(zip(_FIELDS, (self.query_tokens[i], self.document_tokens[match], *map(float, values)))))
+        return rows
+
+    def to_frame(self, *, backend=None):
+        """One row for each token of the query.
+
+        Parameters
+        ----------
+        backend : {"pandas", "polars"}, default=None
+            The library of the frame; ``None``: pandas where it is installed, else polars.
+
+        Returns
+        -------
+        DataFrame
+        """
+        rows = self.rows
+        return frame_like({name: [row[name] for row in rows] for name in _FIELDS}, backend)
+
+    def _table(self):
+        return [
+            [
+                row["query_token"],
+                row["document_token"],
+                f"{row['similarity']:.4g}",
+                f"{row['weight']:.4g}",
+                f"{row['share']:.0%}",
+            ]
+            for row in self.rows
+        ]
+
+    def __str__(self):
+        lines = [[name.replace("_", " ") for name in _FIELDS], *self._table()]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        body = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+        return "\n".join([f"document {self.docid}, score {self.score:.6g}", *body])
+
+    def _repr_html_(self):
+        names = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _FIELDS)
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in self._table())
+        title = f"<p>document {html.escape(self.docid)}, score {self.score:.6g}</p>"
+        return f"{title}<table><tr>{names}</tr>{rows}</table>"
