@@ -412,6 +412,32 @@ def test_tokenizers_that_are_none(tmp_path):
         hidden(TextModel(content, lambda texts: [[1] * 9 for _ in texts], max_length=8), TEXTS)
 
 
+def test_padding_of_a_callable_is_not_read():
+    padded, left = tokenizer(), tokenizer()
+    padded.enable_padding(length=50)
+    left.enable_padding(length=50, direction="left")
+
+    def made_by(given):
+        def function(*texts):
+            encodings = given.encode_batch(list(zip(*texts)) if len(texts) > 1 else texts[0])
+            names = {"input_ids": "ids", "token_type_ids": "type_ids", "attention_mask": "attention_mask"}
+            return {name: np.array([getattr(e, key) for e in encodings]) for name, key in names.items()}
+
+        return function
+
+    texts = [text[:60] for text in TEXTS]
+    assert same(
+        hidden(TextModel(text_model(), made_by(padded)), texts), hidden(TextModel(text_model(), tokenizer()), texts)
+    )
+    plain, ours = (TextModel(text_model("score"), given) for given in (tokenizer(), made_by(padded)))
+    assert np.allclose(scores(ours, texts, texts[::-1]), scores(plain, texts, texts[::-1]), atol=1e-5)
+    with pytest.raises(ValueError, match="attention_mask .* for text 0 keeps other tokens"):
+        hidden(TextModel(text_model(), made_by(left)), texts)
+    for mask in ([[1, 1]], [[1]]):
+        with pytest.raises(ValueError, match="keeps other tokens than the first"):
+            hidden(TextModel(text_model(), lambda _, m=mask: {"input_ids": [[2, 3, 4]], "attention_mask": m}), ["x"])
+
+
 def test_the_tokenizer_beside_the_model_is_found(tmp_path):
     (tmp_path / "onnx").mkdir()
     (tmp_path / "onnx" / "model.onnx").write_bytes(text_model())
