@@ -166,13 +166,8 @@ class MaxSimReranker(Reranker):
         if len(tokens) != len(corpus) or not (as_stored or dtype == np.float32 or self.pool_factor is not None):
             return None
         field = self.field if self.field is None or isinstance(self.field, str) else tuple(self.field)
-        key = (
-            "tokens",
-            field,
-            estimator_key(self.encoder),
-            self.metric == "cosine",
-            self.pool_factor,
-        )  # as retrievers'
+        # As retrievers have it, which share what is kept.
+        key = ("tokens", field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
         ids = corpus.ids
 
         def name(i):
