@@ -1,7 +1,9 @@
 """Encoders over ONNX models: against references on small models, against known figures on real ones."""
 
+import json
 import pickle
 import sqlite3
+import string
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,7 +21,7 @@ from tokenizers import Tokenizer
 from sklrank import Corpus, Qrels, Queries
 from sklrank.base import estimator_key
 from sklrank.data import StringArray
-from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, quantize
+from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, quantize, wordpiece_tokenizer
 from sklrank.metrics import ndcg_score
 from sklrank.retrievers import DenseRetriever
 
@@ -500,12 +502,96 @@ def test_from_a_repository(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "options", "expected"),
+    [
+        ({"default_prompt_name": "query"}, {}, {"prefix": "query: "}),
+        ({"default_prompt_name": "query"}, {"prefix": ""}, {"prefix": ""}),
+        ({"default_prompt_name": "query"}, {"prompt": "document"}, {"prefix": ""}),
+        ({"default_prompt_name": "passage"}, {}, "no prompt 'passage'"),
+        ({}, {"prompt": "query", "prefix": "q: "}, "prompt='query' and prefix='q: ' were both given"),
+        ({"pooling_mode": "max"}, {}, "pools by"),
+        ({"pooling_mode": "max"}, {"pooling": "cls"}, {"pooling": "cls"}),
+        ({"pooling_mode": "mean", "include_prompt": False}, {}, {"pooling": "mean"}),
+        ({"pooling_mode": "mean", "include_prompt": False}, {"prompt": "query"}, "include_prompt is false"),
+        (
+            {"pooling_mode": "mean", "include_prompt": False},
+            {"prompt": "query", "pooling": "mean"},
+            {"pooling": "mean", "prefix": "query: "},
+        ),
+        ({"pooling_mode": "cls", "include_prompt": False}, {"prompt": "query"}, {"pooling": "cls"}),
+        ({"do_lower_case": True}, {}, {"pooling": "cls"}),
+        ({"do_lower_case": True, "cased": True}, {}, "do_lower_case.* give a tokenizer= that does"),
+        ({"do_lower_case": True, "cased": True}, {"tokenizer": tokenizer()}, {"pooling": "cls"}),
+    ],
+    ids=str,
+)
+def test_settings_of_a_repository_are_kept_or_refused(tmp_path, changes, options, expected):
+    from test_session import SENTENCE_TRANSFORMERS, write_repository
+
+    changes = dict(changes)
+    prompts = {
+        "prompts": {"query": "query: ", "document": ""},
+        "default_prompt_name": changes.pop("default_prompt_name", None),
+    }
+    pooling = {
+        "pooling_mode": changes.pop("pooling_mode", "cls"),
+        "include_prompt": changes.pop("include_prompt", True),
+    }
+    files = {
+        **SENTENCE_TRANSFORMERS,
+        "config_sentence_transformers.json": json.dumps(prompts),
+        "1_Pooling/config.json": json.dumps(pooling),
+        "sentence_bert_config.json": json.dumps({"do_lower_case": changes.pop("do_lower_case", False)}),
+    }
+    write_repository(tmp_path, files)
+    if changes.pop("cased", False):
+        wordpiece_tokenizer(VOCABULARY, lowercase=False).save(str(tmp_path / "tokenizer.json"))
+    if isinstance(expected, str):
+        with pytest.raises(ValueError, match=expected):
+            OnnxTextEncoder.from_hub(str(tmp_path), **options)
+        return
+    found = OnnxTextEncoder.from_hub(str(tmp_path), **options).get_params()
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_settings_of_late_interaction_models_are_kept_or_refused(tmp_path):
+    from test_session import write_repository
+
+    settings = {"query_length": 9, "document_length": 30, "skiplist_words": list(string.punctuation)}
+    modules = [{"type": "models.Transformer", "path": ""}, {"type": "models.Dense", "path": "1_Dense"}]
+    files = {"onnx/model.onnx": text_model(), "modules.json": json.dumps(modules)}
+
+    def write(**changes):
+        content = json.dumps({**settings, **changes})
+        write_repository(tmp_path, {**files, "config_sentence_transformers.json": content})
+
+    write()
+    (tmp_path / "1_Dense").mkdir()
+    (tmp_path / "1_Dense/config.json").write_text('{"in_features": 16, "out_features": 8}')
+    assert OnnxTokenEncoder.from_hub(str(tmp_path)).skip_punctuation
+    (tmp_path / "1_Dense/config.json").write_text('{"in_features": 8, "out_features": 4}')
+    with pytest.raises(ValueError, match="vectors of 4 dimensions by a dense layer, and onnx/model.onnx gives 8"):
+        OnnxTokenEncoder.from_hub(str(tmp_path))
+    chosen = {"output": "last_hidden_state"}
+    assert OnnxTokenEncoder.from_hub(str(tmp_path), **chosen).output == "last_hidden_state"
+    write(skiplist_words=[])
+    assert not OnnxTokenEncoder.from_hub(str(tmp_path), **chosen).skip_punctuation
+    write(skiplist_words=["the", "."])
+    with pytest.raises(
+        ValueError, match=r"\['\.', 'the'\] out of documents \(skiplist_words\).*skip_punctuation=True or"
+    ):
+        OnnxTokenEncoder.from_hub(str(tmp_path), **chosen)
+    assert OnnxTokenEncoder.from_hub(str(tmp_path), skip_punctuation=True, **chosen).skip_punctuation
+    assert OnnxTokenEncoder.from_hub(str(tmp_path), role="query", **chosen).query_length == 9
+
+
+@pytest.mark.parametrize(
     ("file", "content", "expected"),
     [
         (
             "config_sentence_transformers.json",
             '{"query_prefix": "[UNK]", "document_prefix": "[MASK]", "query_length": 9, "document_length": 30,'
-            ' "do_query_expansion": true, "attend_to_expansion_tokens": true, "skiplist_words": ["!"]}',
+            ' "do_query_expansion": true, "attend_to_expansion_tokens": true}',
             {"marker": "[UNK]", "query_length": 9, "attend_to_expansion": True, "max_length": 9},
         ),
         (

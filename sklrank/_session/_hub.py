@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from sklrank._optional import optional_import
+from sklrank._session._tokenizer import open_tokenizer
 
 _SETTINGS = ["*.json", "*/config.json", "artifact.metadata", "vocab.txt"]
 _UNLIMITED = 1_000_000  # what a file gives as a maximum length beyond is none
@@ -108,6 +109,18 @@ class Repository:
             "tokenizer=sklrank.encoders.wordpiece_tokenizer(path, lowercase=...)"
         )
 
+    def lowercasing_tokenizer(self):
+        """The tokenizer.json, which must lower-case texts where the repository says that they are."""
+        path = self.tokenizer
+        if self.settings("sentence_bert_config.json").get("do_lower_case"):
+            normalizer = open_tokenizer(path).normalizer
+            if normalizer is None or normalizer.normalize_str("HEAT") != normalizer.normalize_str("heat"):
+                raise ValueError(
+                    f"{self.name} lower-cases texts (do_lower_case), and its tokenizer.json does not: give a "
+                    "tokenizer= that does, by tokenizers.normalizers.Lowercase(), or this one as it is"
+                )
+        return path
+
     def settings(self, file):
         """Content of a JSON file; an empty dict where there is none."""
         path = self.folder / file
@@ -129,8 +142,8 @@ class Repository:
         limits = [self.settings("tokenizer_config.json").get("model_max_length"), positions]
         return min((int(limit) for limit in limits if limit and limit < _UNLIMITED), default=None)
 
-    def pooling(self):
-        """How tokens are pooled: "mean", "cls" or "last"; None where nothing says."""
+    def pooling(self, prefix=""):
+        """How tokens are pooled, those of a prefix included: "mean", "cls" or "last"; None where nothing says."""
         folders = [folder for kind, folder in self.modules() if kind == "Pooling"]
         if not folders:
             return None
@@ -142,11 +155,20 @@ class Repository:
             raise ValueError(
                 f"{self.name} pools by {sorted(names)}; known are {sorted(_MODES.values())}, one at a time"
             )
+        if prefix and "mean" in names and config.get("include_prompt") is False:
+            raise ValueError(
+                f"{self.name} leaves the prompt out of the mean of the tokens (include_prompt is false), which cannot "
+                'be done here. prefix="" gives no prompt, and pooling="mean" takes the mean of all tokens'
+            )
         return names.pop()
 
-    def prompt(self, name):
-        """The prompt of that name, which is put before texts."""
-        prompts = self.settings("config_sentence_transformers.json").get("prompts") or {}
+    def prompt(self, name=None):
+        """The prompt of that name, or the one by default, which is put before texts."""
+        settings = self.settings("config_sentence_transformers.json")
+        prompts = settings.get("prompts") or {}
+        name = settings.get("default_prompt_name") if name is None else name
+        if name is None:
+            return ""
         if name not in prompts:
             raise ValueError(f"{self.name} has no prompt {name!r}, but {sorted(prompts) or 'none'}")
         return prompts[name]

@@ -231,6 +231,11 @@ class FastTokenizer:
         return Template(tuple(parts), tuple(types))
 
     @property
+    def normalizer(self):
+        """What is done to a text first, None where nothing is."""
+        return self._tokenizer.normalizer
+
+    @property
     def fingerprint(self):
         """Hash of all that it does."""
         return hashlib.blake2b(self._tokenizer.to_str().encode(), digest_size=16).hexdigest()

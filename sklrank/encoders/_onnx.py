@@ -61,29 +61,37 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
         revision : str, default=None
             Branch, tag or commit. None is what the main branch is now; the commit makes a program repeatable.
         prompt : str, default=None
-            Name of the prompt, among those of the repository, that becomes `prefix`: often "query" or "document".
+            Name of the prompt, among those of the repository, that becomes `prefix`: often "query" or "document". None
+            is the one that the repository takes by default, if any.
         **parameters : dict
             Parameters of the encoder, in the place of what the repository says.
 
         Returns
         -------
         encoder : estimator
-            An encoder that is not fitted yet.
+            The encoder.
         """
+        if prompt is not None and "prefix" in parameters:
+            raise ValueError(f"prompt={prompt!r} and prefix={parameters['prefix']!r} were both given; give one of them")
         source = Repository.fetch(repository, file, revision)
-        settings = {"model": source.path(file), **cls._settings_of(source, parameters)}
+        if "prefix" not in parameters:
+            parameters = {"prefix": source.prompt(prompt), **parameters}
         if "tokenizer" not in parameters:
-            settings["tokenizer"] = source.tokenizer
-        if prompt is not None:
-            settings["prefix"] = source.prompt(prompt)
+            parameters = {"tokenizer": source.lowercasing_tokenizer(), **parameters}
+        settings = cls._settings_of(source, parameters)
         if (max_length := source.max_length()) is not None:
             settings.setdefault("max_length", max_length)
-        return cls(**{**settings, **parameters})
+        encoder = cls(**{"model": source.path(file), **settings, **parameters})
+        encoder._check_width(source)
+        return encoder
 
     @classmethod
     def _settings_of(cls, source, parameters):
         """Parameters that a repository states for this kind of encoder."""
         return {}
+
+    def _check_width(self, source):
+        """Raise ValueError where the ONNX file lacks the last layer that the repository states."""
 
     def fit(self, X=None, y=None):
         """Open the model; the texts teach it nothing.

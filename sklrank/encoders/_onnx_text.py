@@ -143,7 +143,8 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
                 "in its ONNX file. If the file has an output that is complete, name it by output="
             )
         settings = {"normalize": "Normalize" in kinds} if kinds else {}
-        pooling = source.pooling() if "output" not in parameters else None
+        given = {"output", "pooling"} & set(parameters)
+        pooling = None if given else source.pooling(parameters["prefix"])
         return {**settings, "pooling": pooling} if pooling else settings
 
     def _set_outputs(self, model):

@@ -164,7 +164,7 @@ class OnnxTokenEncoder(OnnxEncoder):
                 "marker": late.get(f"{role}_prefix") or None,
                 "query_length": late["query_length"] if late.get("do_query_expansion", True) else None,
                 "attend_to_expansion": bool(late.get("attend_to_expansion_tokens")),
-                "skip_punctuation": bool(late.get("skiplist_words", True)),
+                "skip_punctuation": _skips_punctuation(source, late, parameters),
                 "max_length": late["query_length" if role == "query" else "document_length"],
             }
         colbert = source.settings("artifact.metadata")  # ColBERT's own
@@ -177,6 +177,17 @@ class OnnxTokenEncoder(OnnxEncoder):
                 "max_length": colbert["query_maxlen" if role == "query" else "doc_maxlen"],
             }
         return {}
+
+    def _check_width(self, source):
+        dense = [folder for kind, folder in source.modules() if kind == "Dense"]
+        config = source.settings(f"{dense[-1]}/config.json") if dense else source.settings("artifact.metadata")
+        width = config.get("out_features" if dense else "dim")
+        if self.output is None and width is not None and self.fit()._n_features_out != width:
+            raise ValueError(
+                f"{source.name} makes vectors of {width} dimensions by a dense layer, and {source.file} gives "
+                f"{self._n_features_out}: the layer is not in this ONNX file. Name another file=, or, to take the "
+                "vectors as they are, the output="
+            )
 
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3,))
@@ -267,6 +278,19 @@ class OnnxTokenEncoder(OnnxEncoder):
     def _unpacked(self, values):
         width = self._n_features_out
         return self._joined([np.frombuffer(value, dtype=np.float32).reshape(-1, width) for value in values])
+
+
+def _skips_punctuation(source, settings, parameters):
+    """Whether the words that a repository of PyLate leaves out of documents are punctuation, or none."""
+    words = settings.get("skiplist_words")
+    words = set(string.punctuation if words is None else words)
+    decides = parameters.get("role", "document") == "document" and "skip_punctuation" not in parameters
+    if decides and words not in (set(), set(string.punctuation)):
+        raise ValueError(
+            f"{source.name} leaves {sorted(words)[:40]} out of documents (skiplist_words); here it is all punctuation "
+            "or nothing: say skip_punctuation=True or False"
+        )
+    return bool(words)
 
 
 def _token_id(tokenizer, tokens, what):
