@@ -466,6 +466,10 @@ def test_function_refuses_what_does_not_fit():
             maxsim(*arguments)
     with pytest.raises(ValueError, match="weights have shape"):
         maxsim(np.ones((1, 2)), D, [0, 3], weights=[1, 2])
+    with pytest.raises(ValueError, match="weights hold NaN"):
+        maxsim(np.ones((1, 2)), D, [0, 3], weights=[np.nan])
+    with pytest.raises(TypeError, match="X is a list"):
+        MaxSimReranker().explain(["heat"], "0")
     strict = array_api_strict.asarray(D)
     with pytest.raises(ValueError, match="weights have shape"):
         maxsim(strict, strict, [0, 3], weights=[1.0, 2.0])

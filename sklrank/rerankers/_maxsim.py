@@ -12,7 +12,7 @@ from sklrank._validation import HasMethods, Interval, StrOptions
 from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
 from sklrank.rerankers._alignment import Alignment
-from sklrank.rerankers._base import Reranker, corpus_of, query_texts
+from sklrank.rerankers._base import Reranker, check_candidates, corpus_of, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 from sklrank.retrievers._pooling import pool_tokens
@@ -283,6 +283,7 @@ class MaxSimReranker(Reranker):
           0            1               0.8         1       44%
         """
         self._validate_params()
+        check_candidates(X)
         if isinstance(query, str):
             query = _position(X, query)
         one = X[query]

@@ -35,7 +35,8 @@ def maxsim(Q, D, indptr, *, weights=None, n_jobs=None):
     -------
     array of shape (n_documents,)
         Sums over the query's tokens of the largest dot product with a token of the document, of the library and on
-        the device of `D`; -inf for documents without tokens.
+        the device of `D`; -inf for documents without tokens. NaN and infinity are an error in arrays of NumPy, and go
+        through those of other libraries, on whose device nobody looks for them.
 
     See Also
     --------
@@ -64,6 +65,8 @@ def maxsim(Q, D, indptr, *, weights=None, n_jobs=None):
         weights = np.ones(len(Q)) if weights is None else np.asarray(weights)
         if weights.shape != (len(Q),):
             raise ValueError(f"weights have shape {weights.shape} for {len(Q)} tokens of the query")
+        if not np.isfinite(weights).all():
+            raise ValueError("weights hold NaN or infinity")
         scores[filled] = _index(D, indptr).score_all(
             Q, np.array([0, len(Q)]), filled, weights.astype(np.float32), n_jobs=n_jobs
         )[:, 0]
