@@ -90,12 +90,12 @@ for (name, points), color in zip(curves.items(), ("C0", "C1", "C2")):
     times, values, _ = zip(*points)
     ax.plot(times, values, "o-", color=color, label=name)
     for depth, time, value in zip(depths, times[1:], values[1:]):
-        ax.annotate(depth, (time, value), xytext=(0, 6), textcoords="offset points", ha="center", color=color)
+        ax.annotate(depth, (time, value), xytext=(4, 5), textcoords="offset points", color=color)
 ax.plot(*alone[:2], "*", color="black", markersize=12, label="BM25, no reranker")
 ax.set(xscale="log", xlabel="time per query (ms)", ylabel="nDCG@10")
 ax.set_xticks([0.1, 0.3, 1, 3], labels=["0.1", "0.3", "1", "3"])
 ax.margins(y=0.08)
-ax.legend(title="numbers are depths", loc="upper left")
+ax.legend(title="numbers are depths", loc="lower left")
 plt.show()
 
 # %%
