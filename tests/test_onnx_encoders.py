@@ -95,6 +95,21 @@ def test_a_model_may_pool_itself():
         OnnxTextEncoder(text_model(), tokenizer=tokenizer(), output="vector").fit()
 
 
+def test_models_of_another_task_are_named():
+    for make in (OnnxTextEncoder, OnnxTokenEncoder):
+        with pytest.raises(
+            ValueError, match=f"logits has a column for each of the tokenizer's {len(VOCABULARY)} tokens"
+        ):
+            make(text_model("logits"), tokenizer=tokenizer()).fit()
+        chosen = make(text_model("logits"), tokenizer=tokenizer(), output="logits").transform(TEXTS)
+        assert arrays(chosen)[0].shape[1] == len(VOCABULARY)
+    with pytest.raises(ValueError, match="weights has a column for each .* OnnxSparseEncoder takes"):
+        OnnxTextEncoder(text_model("weights"), tokenizer=tokenizer()).fit()
+    for output in (None, "logits"):
+        with pytest.raises(ValueError, match="logits is one number a text, .* a CrossEncoderReranker takes"):
+            OnnxTextEncoder(text_model("score"), tokenizer=tokenizer(), output=output).fit()
+
+
 def test_prefix_dimensions_and_length_of_the_vectors():
     make = ENCODERS["text"]
     assert same(make(prefix="query: ").transform(["wing"]), make().transform(["query: wing"]))
@@ -702,6 +717,6 @@ def test_int8_of_a_real_model_reads_one_text_at_a_time(data_dir, tmp_path):
     with pytest.raises(ValueError, match="makes logits of shape"):
         encoder.set_params(pooling="cls").fit()
     report = quantize(text_model("logits"), tmp_path / "m.onnx", tokenizer=tokenizer())
-    found = OnnxTextEncoder(report.path, tokenizer=tokenizer()).fit()
+    found = OnnxTextEncoder(report.path, tokenizer=tokenizer(), output="logits").fit()
     assert found._model.budget([found._output])[1] == 1
     assert (found.transform(TEXTS)[2:3] == found.transform(TEXTS[2:3])).all()

@@ -226,6 +226,21 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
             f"short texts the model makes {found}. {model.open.signature()}"
         )
 
+    def _check_vectors(self, model, value):
+        """Raise ValueError where the chosen output is that of a model of another task."""
+        width, tokens = value.shape[-1], model.tokenizer
+        if width == 1:
+            raise ValueError(
+                f"{self._output} is one number a text, as cross-encoders give, which a CrossEncoderReranker takes. "
+                f"{model.open.signature()}"
+            )
+        terms = tokens.n_tokens is not None and width in (tokens.n_own, tokens.n_tokens)
+        if terms and self.output is None:
+            raise ValueError(
+                f"{self._output} has a column for each of the tokenizer's {width} tokens: these are logits or weights "
+                "of terms, which OnnxSparseEncoder takes. If they are vectors all the same, name them by output="
+            )
+
     def __getstate__(self):
         state = dict(super().__getstate__())
         for name in ("_model", "_opened_with"):  # opened anew on the other side

@@ -150,6 +150,7 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3, 2) if self.pooling == "auto" else (3,))
         self._pooled = _POOLINGS["mean" if self.pooling == "auto" else self.pooling] if value.ndim == 3 else _as_it_is
+        self._check_vectors(model, value)
         width = value.shape[-1]
         if self.truncate_dim is not None and self.truncate_dim > width:
             raise ValueError(f"truncate_dim={self.truncate_dim}, and the model's vectors have {width} dimensions")

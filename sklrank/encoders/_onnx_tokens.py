@@ -191,6 +191,7 @@ class OnnxTokenEncoder(OnnxEncoder):
 
     def _set_outputs(self, model):
         self._output, value = self._chosen_output(model, (3,))
+        self._check_vectors(model, value)
         self._n_features_out = value.shape[-1]
         tokens = model.tokenizer
         if tokens.n_tokens is None:
