@@ -28,6 +28,7 @@ PARTS = [
     "feedback",
     "hybrid",
     "rerank",
+    "cross_encoding",
     "maxsim",
     "cuda",
     "startup",

@@ -16,6 +16,8 @@ import statistics
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass
 class Row:
@@ -95,7 +97,12 @@ def require(condition, message):
         raise SystemExit(f"results differ, so that times would mean nothing: {message}")
 
 
-def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0, warm_up=True):
+def wall_and_cpu():
+    """A clock that tells the wall clock's time and the CPU time of the process, for what runs on several threads."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0, warm_up=True, summary=statistics.median):
     """Median time of each contender, which take turns.
 
     Parameters
@@ -105,11 +112,13 @@ def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0, w
     rounds : int, default=5
         Turns of each.
     clock : callable, default=time.process_time
-        CPU time of the process, for what runs on one thread; ``time.perf_counter`` for the rest.
+        CPU time of the process, for what runs on one thread; ``time.perf_counter`` or `wall_and_cpu` for the rest.
     at_least : float, default=0.0
         Go on for so many seconds (and at most ten times the rounds), where a round is short.
     warm_up : bool, default=True
         Call each once before, uncounted.
+    summary : callable, default=statistics.median
+        What is made of the times of a contender; `sum` where each turn is another part of one task.
 
     Returns
     -------
@@ -129,7 +138,7 @@ def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0, w
             times[name].append(clock() - start)
             gc.enable()
         done += 1
-    return {name: statistics.median(measured) for name, measured in times.items()}
+    return {name: summary(measured) for name, measured in times.items()}
 
 
 def peak_memory():

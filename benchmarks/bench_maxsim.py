@@ -7,6 +7,7 @@ first. The machine's own rate is that of NumPy's product of two matrices of 1 02
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("RAYON_NUM_THREADS", "1")  # maxsim-cpu's threads
 
@@ -17,6 +18,7 @@ from benchmarks._harness import Row, interleave, megabytes, require, seconds
 from sklrank import Corpus
 from sklrank.data import TokenVectors
 from sklrank.encoders import MuveraEncoder
+from sklrank.rerankers import maxsim
 from sklrank.retrievers import LateInteractionRetriever
 
 N_FEATURES = 128
@@ -66,7 +68,7 @@ def exact(n_documents, lengths, rounds):
 
 
 def forms(n_documents, rounds):
-    """The same search in fewer bytes, with fewer candidates or on two threads."""
+    """The same search in fewer bytes or with fewer candidates."""
     documents, query = make_tokens(n_documents, *LENGTHS["80 to 160 tokens"])
     corpus, queries = Corpus(documents), TokenVectors.from_list([query])
     settings = {
@@ -86,16 +88,43 @@ def forms(n_documents, rounds):
     for name, ours in times.items():
         size = megabytes(retrievers[name].bytes_per_token_ * retrievers[name].n_tokens_)
         yield Row(f"{n_documents} documents, {name}, {size}", seconds(ours), "float32", seconds(whole), whole / ours)
+
+
+def on_two_threads(n_documents, rounds, n_queries=8):
+    """A query on two threads; and two Python threads, each of which asks half of the queries, one by one."""
+    documents, query = make_tokens(n_documents, *LENGTHS["80 to 160 tokens"])
+    corpus, queries = Corpus(documents), TokenVectors.from_list([query])
     single, double = (LateInteractionRetriever(corpus, k=10, n_jobs=n).fit(queries) for n in (1, 2))
-    times = interleave(
-        {"one": lambda: single.predict(queries), "two": lambda: double.predict(queries)},
-        rounds=rounds,
-        clock=time.perf_counter,
-    )
-    yield Row(
-        f"{n_documents} documents, two threads", seconds(times["two"]), "one thread", seconds(times["one"]),
-        times["one"] / times["two"], floor=1.7,
-    )  # fmt: skip
+
+    def search(_):
+        return single.predict(queries).rows
+
+    def score(_):
+        return maxsim(query, documents.values, documents.indptr)
+
+    with ThreadPoolExecutor(2) as pool:
+        times = interleave(
+            {
+                "n_jobs=1": lambda: single.predict(queries),
+                "n_jobs=2": lambda: double.predict(queries),
+                "searches": lambda: list(map(search, range(n_queries))),
+                "searches of two": lambda: list(pool.map(search, range(n_queries))),
+                "maxsim": lambda: list(map(score, range(n_queries))),
+                "maxsim of two": lambda: list(pool.map(score, range(n_queries))),
+            },
+            rounds=rounds,
+            clock=time.perf_counter,
+        )
+    for what, two, one in [
+        ("n_jobs=2", "n_jobs=2", "n_jobs=1"),
+        ("two Python threads that search", "searches of two", "searches"),
+        ("two Python threads that call maxsim", "maxsim of two", "maxsim"),
+    ]:
+        n = n_queries if two != "n_jobs=2" else 1
+        yield Row(
+            f"{n_documents} documents, {n} {'query' if n == 1 else 'queries'}, {what}", seconds(times[two]),
+            "one thread", seconds(times[one]), times[one] / times[two], floor=1.7,
+        )  # fmt: skip
 
 
 def run(quick=False):
@@ -104,3 +133,4 @@ def run(quick=False):
     for lengths, n in zip(LENGTHS, (n_documents, n_documents // 4)):
         yield from exact(n, lengths, rounds)
     yield from forms(2 * n_documents, rounds)
+    yield from on_two_threads(2 * n_documents, rounds)
