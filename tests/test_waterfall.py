@@ -18,6 +18,7 @@ from sklrank.fusers import ReciprocalRankFuser, ScoreFuser
 from sklrank.metrics import ndcg_score, recall_at_k_score
 from sklrank.rerankers import (
     CallableReranker,
+    CascadeReranker,
     Cutoff,
     MMRReranker,
     PassageAggregator,
@@ -84,6 +85,44 @@ def test_reasons_of_rerankers():
     assert found["d2"] == (step, "from rank 2 to 4, beyond k=2")
     pipe = make_pipeline(first, Cutoff(max_tokens=5)).fit(["heat"])
     assert fates(waterfall(pipe, ["heat flow"], qrels))["d6"] == ("cutoff", "rank 3, beyond the cutoff")
+
+
+def backwards(query, documents):
+    return [ord(document[0]) for document in documents]
+
+
+def test_stages_of_a_cascade_are_steps():
+    qrels = [dict.fromkeys(["d1", "d2", "d3", "d5", "d6"], 1)]
+    stages = [("one", CallableReranker(by_letter), 4), ("two", CallableReranker(backwards), 3)]
+    cascade = CascadeReranker(stages, k=2)
+    pipe = make_pipeline(BM25Retriever(CORPUS), cascade).fit(["heat"])
+    one = make_pipeline(BM25Retriever(CORPUS), CallableReranker(by_letter, depth=4)).fit(["heat"])
+    assert one.predict(["heat flow"]).docids == [["d5", "d6", "d1", "d2"]]
+    assert pipe.predict(["heat flow"]).docids == [["d1", "d5"]]
+    result = waterfall(pipe, ["heat flow"], qrels)
+    assert [row["step"] for row in result.steps] == ["bm25retriever", "cascadereranker__one", "cascadereranker__two"]
+    assert [row["n_documents"] for row in result.steps] == [5, 4, 2]
+    assert fates(result) == {
+        "d1": (None, None),
+        "d2": ("cascadereranker__two", "rank 4, below depth=3"),
+        "d3": ("cascadereranker__one", "rank 5, below depth=4"),
+        "d5": (None, None),
+        "d6": ("cascadereranker__two", "from rank 2 to 3, beyond k=2"),
+    }
+
+
+@pytest.mark.parametrize("params", [{}, {"candidate_budget": 5}, {"tail": "keep"}, {"time_budget": 60.0}])
+def test_followed_cascades_hand_on_what_they_make(params):
+    stages = [("one", CallableReranker(by_letter), 4), ("two", CallableReranker(backwards), 2)]
+    cascade = CascadeReranker(stages, k=3, **params)
+    pipe = make_pipeline(BM25Retriever(CORPUS), cascade, ScoreFuser(norm="rank", missing="zero")).fit(["heat", "wing"])
+    queries, qrels = ["heat flow", "wing"], [dict.fromkeys(CORPUS.ids.tolist(), 1)] * 2
+    result = waterfall(pipe, queries, qrels)
+    run = pipe.predict(queries)
+    for qid, docids in zip("01", run.docids):
+        ranks = {d["rank_scorefuser"]: d["docid"] for d in result.documents if d["qid"] == qid}
+        assert [ranks[rank] for rank in range(1, len(docids) + 1)] == docids
+    assert len(result.steps) == (3 if "time_budget" in params else 4)
 
 
 def test_demoted_and_ranked_low():

@@ -169,6 +169,10 @@ class CascadeReranker(Reranker, BaseComposition):
         left = self._budget(run)
         for stage in stages:
             run, left = self._pass(run, stage, left, end)
+        return self._ended(run)
+
+    def _ended(self, run):
+        """What the last stage left, as the cascade hands it on."""
         run = head(run, head_lengths(run, self.k))
         run = run._take_entries(slice(None), run.indptr, run.queries)
         run.name, run.k = self._stage, min((n for n in (self.k, run.k) if n is not None), default=None)

@@ -13,6 +13,7 @@ from sklrank.data import Qrels, Queries, Run
 from sklrank.data._frames import frame_like
 from sklrank.metrics import ndcg_score, recall_at_k_score
 from sklrank.rerankers._base import Reranker
+from sklrank.rerankers._cascade import CascadeReranker
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._passages import PassageAggregator
 from sklrank.retrievers import RetrieverUnion
@@ -52,7 +53,8 @@ def waterfall(pipeline, X, y, *, k=10):
     Parameters
     ----------
     pipeline : Pipeline or retriever
-        Fitted. Its steps that give a `Run` are followed: retrievers, unions, fusers, rerankers.
+        Fitted. Its steps that give a `Run` are followed: retrievers, unions, fusers, rerankers. Each stage of a
+        `CascadeReranker` is a step of its own, named as its parameters are; with a `time_budget` all of them are one.
     X : Queries, list of str, or matrix of shape (n_queries, n_features)
         The queries.
     y : Qrels or list of dict
@@ -94,6 +96,10 @@ def waterfall(pipeline, X, y, *, k=10):
     stages, value = [], X
     for name, step in steps:
         if step is None or isinstance(step, str):
+            continue
+        if isinstance(step, CascadeReranker) and step.time_budget is None:
+            stages += _stages_of(name, step, value)
+            value = stages[-1].run
             continue
         before = value
         value = step.transform(before) if hasattr(step, "transform") else step.predict(before)
@@ -406,6 +412,14 @@ class _Stage:
         self.step = step
         self.before = before
         self.run = run
+        self.depth = getattr(step, "depth", None)
+        self.k = getattr(step, "k", None)
+
+    def without_k(self):
+        """What it would have made without its k."""
+        whole = copy(self.step)
+        whole.k = None
+        return whole.transform(self.before)
 
     def documents(self, relevant, run=None):
         """A run of the step, of documents where it was one of passages."""
@@ -418,6 +432,34 @@ class _Stage:
     def ranks(self, relevant):
         """Where the step put each."""
         return relevant.ranks_in(self.documents(relevant))
+
+
+class _CascadeStage(_Stage):
+    """A stage of a cascade, which is a step too."""
+
+    def __init__(self, name, step, before, run, depth):
+        super().__init__(name, step, before, run)
+        self.depth = depth
+        self.k = None
+        self._whole = run
+
+    def end(self):
+        """Be the last one, which cuts at the k of the cascade."""
+        self.k, self.run = self.step.k, self.step._ended(self.run)
+
+    def without_k(self):
+        return self._whole
+
+
+def _stages_of(name, cascade, run):
+    """The stages of a cascade."""
+    stages, left = [], cascade._budget(run)
+    for one in cascade._stages():
+        before = run
+        run, left = cascade._pass(before, one, left)
+        stages.append(_CascadeStage(f"{name}__{one[0]}", cascade, before, run, one[2]))
+    stages[-1].end()
+    return stages
 
 
 def _fates(stages, relevant, ranks, k):
@@ -526,13 +568,10 @@ def _together(names, reasons):
 
 def _dropped(stage, relevant, before):
     """Why a fuser or a reranker does not hand on some documents that it got."""
-    step = stage.step
-    depth, k = getattr(step, "depth", None), getattr(step, "k", None)
+    step, depth, k = stage.step, stage.depth, stage.k
     after = np.full(len(relevant), np.nan)
     if k is not None:
-        whole = copy(step)
-        whole.k = None
-        after = relevant.ranks_in(stage.documents(relevant, whole.transform(stage.before)))
+        after = relevant.ranks_in(stage.documents(relevant, stage.without_k()))
     why = []
     for rank, rank_after in zip(before, after):
         if not np.isnan(rank_after):
