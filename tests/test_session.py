@@ -180,6 +180,19 @@ def test_a_tokenizer_of_another_model_is_refused():
     larger = tokenizer([*VOCABULARY, "more"])
     with pytest.raises(ValueError, match=f"does not belong to the model: it has {len(VOCABULARY) + 1} tokens"):
         TextModel(text_model(), larger).probe(["last_hidden_state"])
+    smaller = TextModel(text_model(), tokenizer(VOCABULARY[:60]))
+    with pytest.warns(
+        UserWarning, match="has 60 tokens, and the model of .* knows a token 64: it may be the tokenizer of"
+    ):
+        smaller.probe(["last_hidden_state"])
+
+
+def test_a_padded_vocabulary_is_no_other_tokenizer(capfd):
+    padded = np.concatenate([embeddings(), np.zeros((128 - len(VOCABULARY), 8), np.float32)])
+    session = onnxruntime.InferenceSession(text_model(vectors=padded), providers=["CPUExecutionProvider"])
+    capfd.readouterr()
+    TextModel(session, tokenizer()).probe(["last_hidden_state"])
+    assert not capfd.readouterr().err  # of the token that is not there
 
 
 # --- sessions

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
 
@@ -195,9 +196,11 @@ class TextModel:
         return self._run(rows, [0, 1][: self.n_rows or 2], outputs)
 
     def _check_vocabulary(self):
-        """Raise ValueError where the tokenizer has tokens that the model does not know."""
+        """Raise ValueError where the tokenizer has tokens that the model does not know; warn where it lacks many."""
         if self.tokenizer.n_tokens is None or self.device != "cpu":  # elsewhere such tokens read whatever is there
             return
+        from onnxruntime import RunOptions
+
         last = self.tokenizer.n_own - 1
         feeds = self._feeds([np.array([last])], None, [1])
         try:
@@ -209,6 +212,19 @@ class TextModel:
                     f"{self.open.description} has no token {last} ({error})"
                 ) from None
             raise self._failure(error, 1, 1) from error
+        quiet = RunOptions()
+        quiet.log_severity_level = 4
+        try:
+            feeds = self._feeds([np.array([self.tokenizer.n_padded])], None, [1])
+            self.open.session.run(list(self.open.outputs)[:1], feeds, quiet)
+        except Exception:  # as it should
+            return
+        warnings.warn(
+            f"the tokenizer has {self.tokenizer.n_tokens} tokens, and {self.open.description} knows a token "
+            f"{self.tokenizer.n_padded}: it may be the tokenizer of another model",
+            UserWarning,
+            stacklevel=2,
+        )
 
     def batches(self, sizes, make_rows, outputs, *, max_tokens=None, report=None):
         """Run the model over texts, batch by batch, in the order of their lengths.

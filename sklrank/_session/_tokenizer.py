@@ -192,6 +192,8 @@ class FastTokenizer:
         Size of the vocabulary.
     n_own : int
         Without tokens that were added to it, of which a model may know nothing.
+    n_padded : int
+        Rows that a model may have for them at most: tables of embeddings are padded, for speed.
     pad : int
         Id of the token that fills up short rows.
     single, pair : Template
@@ -205,6 +207,7 @@ class FastTokenizer:
         self._encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)  # without offsets
         self.n_tokens = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         self.n_own = max(tokenizer.get_vocab(with_added_tokens=False).values(), default=-1) + 1
+        self.n_padded = max(-(-self.n_tokens // 64) * 64, int(1.03 * self.n_tokens))
         known = (token for token in _PADDING if tokenizer.token_to_id(token) is not None)
         self.pad = padding["pad_id"] if padding else tokenizer.token_to_id(next(known, "")) or 0
         self.single, self.pair = self._template(1), self._template(2)

@@ -234,11 +234,11 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
                 f"{self._output} is one number a text, as cross-encoders give, which a CrossEncoderReranker takes. "
                 f"{model.open.signature()}"
             )
-        terms = tokens.n_tokens is not None and width in (tokens.n_own, tokens.n_tokens)
-        if terms and self.output is None:
+        if self.output is None and tokens.n_tokens is not None and tokens.n_own <= width <= tokens.n_padded:
             raise ValueError(
-                f"{self._output} has a column for each of the tokenizer's {width} tokens: these are logits or weights "
-                "of terms, which OnnxSparseEncoder takes. If they are vectors all the same, name them by output="
+                f"{self._output} has {width} columns, one for each of the tokenizer's {tokens.n_tokens} tokens: these "
+                "are logits or weights of terms, which OnnxSparseEncoder takes. If they are vectors all the same, name "
+                "them by output="
             )
 
     def __getstate__(self):
