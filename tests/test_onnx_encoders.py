@@ -5,6 +5,7 @@ import pickle
 import sqlite3
 import string
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -236,7 +237,7 @@ def test_every_form_of_texts_is_the_same(make):
     found = encoder.transform(TEXTS)
     for texts in (
         tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, dtype=object), iter(TEXTS), Queries(TEXTS), Corpus(TEXTS),
-        StringArray.from_strings(TEXTS),
+        StringArray.from_strings(TEXTS), {f"d{i}": text for i, text in enumerate(TEXTS)},
     ):  # fmt: skip
         assert same(encoder.transform(texts), found)
     assert encoder.transform([]).shape[0] == 0
@@ -324,6 +325,26 @@ def test_a_file_that_changed_is_another_encoder(tmp_path):
     assert estimator_key(OnnxTextEncoder(str(path))) == key
     path.write_bytes(text_model("both"))
     assert estimator_key(OnnxTextEncoder(str(path))) != key
+    beside = tmp_path / "tokenizer.json"
+    for given in (beside, str(beside), None):
+        tokenizer().save(str(beside))
+        key = estimator_key(OnnxTextEncoder(path, tokenizer=given))
+        tokenizer(VOCABULARY[:-1]).save(str(beside))
+        assert estimator_key(OnnxTextEncoder(path, tokenizer=given)) != key
+
+
+def test_pickles_are_read_in_another_folder(make, tmp_path, monkeypatch):
+    encoder = make()
+    (tmp_path / "m.onnx").write_bytes(encoder.model)
+    tokenizer().save(str(tmp_path / "t.json"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    session = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    models = ("m.onnx", Path("m.onnx"), session)
+    written = [pickle.dumps(make(tokenizer="t.json").set_params(model=model)) for model in models]
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for content in written:
+        assert same(pickle.loads(content).transform(TEXTS), encoder.transform(TEXTS))
 
 
 def test_fit_says_what_is_wrong_with_parameters(make):

@@ -4,8 +4,8 @@ from sklrank._session._hub import HubFile, Repository
 from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
 from sklrank._session._quantize import Quantization, quantize
-from sklrank._session._source import ContentMixin, fetched, is_session, picklable
-from sklrank._session._tokenizer import Rows, Template, wordpiece_tokenizer
+from sklrank._session._source import ContentMixin, fetched, is_session, picklable, stamp
+from sklrank._session._tokenizer import Rows, Template, tokenizer_beside, wordpiece_tokenizer
 
 __all__ = [
     "ContentMixin",
@@ -20,5 +20,7 @@ __all__ = [
     "is_session",
     "picklable",
     "quantize",
+    "stamp",
+    "tokenizer_beside",
     "wordpiece_tokenizer",
 ]

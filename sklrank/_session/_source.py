@@ -121,11 +121,24 @@ def model_of(session):
     return path if path else getattr(session, "_model_bytes", None)
 
 
-def picklable(model):
-    """What stands for `model` in a pickle: of an open session its path or bytes."""
-    if not is_session(model):
-        return model
-    source = model_of(model)
-    if source is None:
-        raise PicklingError("an open session of unknown origin does not pickle: give the model's path or bytes")
-    return Content(source) if isinstance(source, bytes) else source
+def picklable(value):
+    """What stands for a model or tokenizer in a pickle: of an open session its path or bytes, of a path the whole."""
+    if is_session(value):
+        value = model_of(value)
+        if value is None:
+            raise PicklingError("an open session of unknown origin does not pickle: give the model's path or bytes")
+    if isinstance(value, bytes):
+        return Content(value)
+    if hasattr(value, "fetch"):  # of a hub
+        return value
+    if isinstance(value, str):
+        return str(Path(value).absolute())
+    return Path(value).absolute() if isinstance(value, os.PathLike) else value
+
+
+def stamp(path):
+    """What changes when a file is replaced; None of what is no file."""
+    if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
+        return None
+    stat = os.stat(path)
+    return stat.st_mtime_ns, stat.st_size

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,13 @@ def open_tokenizer(tokenizer, model=None):
         return tokenizer
     tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)  # the one inside those of transformers
     if tokenizer is None:
-        tokenizer = _beside(model)
+        tokenizer = tokenizer_beside(model)
+        if tokenizer is None and model is None:
+            raise ValueError(
+                "tokenizer= is needed: a tokenizers.Tokenizer, a tokenizer.json or its bytes, or a callable"
+            )
+        if tokenizer is None:
+            raise ValueError(f"tokenizer= is needed: there is no tokenizer.json beside {str(model)!r}")
     if isinstance(tokenizer, (str, Path)):
         path = Path(fetched(tokenizer))
         if not path.is_file():
@@ -115,14 +122,13 @@ def open_tokenizer(tokenizer, model=None):
     )
 
 
-def _beside(model):
-    if model is None:
-        raise ValueError("tokenizer= is needed: a tokenizers.Tokenizer, a tokenizer.json or its bytes, or a callable")
+def tokenizer_beside(model):
+    """Path of the tokenizer.json beside a model, or in the folder above; None where there is none."""
+    if not isinstance(model, (str, PathLike)):
+        return None
     folder = Path(model).parent
-    for path in (folder / "tokenizer.json", folder.parent / "tokenizer.json"):
-        if path.is_file():
-            return path
-    raise ValueError(f"tokenizer= is needed: there is no tokenizer.json beside {str(model)!r}")
+    paths = (folder / "tokenizer.json", folder.parent / "tokenizer.json")
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _parse(data, what):

@@ -1,7 +1,7 @@
 """What encoders over ONNX models have in common."""
 
-import os
 import threading
+from collections.abc import Mapping
 from copy import copy
 from numbers import Integral
 from os import PathLike
@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import ContentMixin, Repository, TextModel, picklable
+from sklrank._session import ContentMixin, Repository, TextModel, picklable, stamp, tokenizer_beside
 from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
@@ -131,8 +131,8 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
 
         Parameters
         ----------
-        X : iterable of str, Corpus or Queries
-            The texts.
+        X : iterable of str, dict, Corpus or Queries
+            The texts; of a dict its values.
 
         Returns
         -------
@@ -245,15 +245,13 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
         state = dict(super().__getstate__())
         for name in ("_model", "_opened_with"):  # opened anew on the other side
             state.pop(name, None)
-        state["model"] = picklable(self.model)
-        if isinstance(self.model, (str, PathLike)) and os.path.isfile(self.model):
-            # A file that was replaced makes another encoder, whose hash is another one, too.
-            stat = os.stat(self.model)
-            state["_file"] = (stat.st_mtime_ns, stat.st_size)
-        return state
+        model, tokenizer = map(picklable, (self.model, self.tokenizer))
+        # A file that was replaced makes another encoder, whose hash is another one, too.
+        stamps = stamp(model), stamp(tokenizer_beside(model) if tokenizer is None else tokenizer)
+        return {**state, "model": model, "tokenizer": tokenizer, "_stamps": stamps}
 
     def __setstate__(self, state):
-        super().__setstate__({name: value for name, value in state.items() if name != "_file"})
+        super().__setstate__({name: value for name, value in state.items() if name != "_stamps"})
 
     def __sklearn_clone__(self):
         # Open sessions and tokenizers are shared, not copied.
@@ -280,7 +278,7 @@ def as_texts(X):
 
     Parameters
     ----------
-    X : iterable of str, StringArray, Corpus or Queries
+    X : iterable of str, dict of str, StringArray, Corpus or Queries
 
     Returns
     -------
@@ -296,7 +294,7 @@ def as_texts(X):
         return X.texts
     if len(getattr(X, "shape", ())) > 1:
         raise ValueError(f"an iterable of texts is needed; got {type(X).__name__} of shape {X.shape}. Pass one column")
-    texts = list(X)
+    texts = list(X.values() if isinstance(X, Mapping) else X)
     StringArray.from_strings(texts, what="text")  # raises for what is no text
     return texts
 

@@ -252,8 +252,8 @@ class OnnxTokenEncoder(OnnxEncoder):
 
         Parameters
         ----------
-        X : iterable of str, Corpus or Queries
-            The texts.
+        X : iterable of str, dict, Corpus or Queries
+            The texts; of a dict its values.
 
         Returns
         -------
