@@ -52,12 +52,13 @@ def redundancy(run):
 # only lose: what the curve shows is a price.
 from sklrank.metrics import ndcg_score
 
-lambdas = [1, 0.8, 0.6, 0.4, 0.2, 0.1]
-curves = {}
+lambdas = [0.8, 0.6, 0.4, 0.2, 0.1]
+start = redundancy(candidates), ndcg_score(data.qrels, candidates, k=10)
+curves = {name: [start] for name in rerankers}
 for name, reranker in rerankers.items():
     for lambda_ in lambdas:
         run = reranker.set_params(lambda_=lambda_).fit_transform(candidates)
-        curves.setdefault(name, []).append((redundancy(run), ndcg_score(data.qrels, run, k=10)))
+        curves[name].append((redundancy(run), ndcg_score(data.qrels, run, k=10)))
 
 # %%
 # Up is good, and so is left.
@@ -66,9 +67,9 @@ import matplotlib.pyplot as plt
 figure, ax = plt.subplots(layout="constrained")
 for (name, points), color, side, place in zip(curves.items(), ("C0", "C1"), ("right", "left"), ((-5, 5), (5, -12))):
     ax.plot(*zip(*points), "o-", color=color, label=name)
-    for lambda_, point in zip(lambdas[1:], points[1:]):
+    for lambda_, point in zip(lambdas, points[1:]):
         ax.annotate(lambda_, point, xytext=place, textcoords="offset points", ha=side, color=color)
-ax.plot(*points[0], "*", color="black", markersize=12, label="BM25 (lambda = 1)")
+ax.plot(*start, "*", color="black", markersize=12, label="BM25, or lambda = 1")
 ax.set(xlabel="redundancy (mean cosine of two documents among the first ten)", ylabel="nDCG@10")
 ax.margins(0.08)
 ax.legend(title="numbers are lambda", loc="lower right")

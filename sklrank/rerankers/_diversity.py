@@ -95,7 +95,12 @@ def _sparse_cosines(vectors):
         own, scales = vectors[chosen], lengths[chosen]
         used, columns = np.unique(own.indices, return_inverse=True)
         own = sparse.csr_array((own.data, columns, own.indptr), shape=(len(chosen), len(used)))
-        return lambda i: own @ own[[i]].toarray()[0] / (scales * scales[i])
+
+        def row(i):
+            values = slice(own.indptr[i], own.indptr[i + 1])
+            return own @ np.bincount(own.indices[values], own.data[values], len(used)) / (scales * scales[i])
+
+        return row
 
     return of
 
