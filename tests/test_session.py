@@ -267,6 +267,8 @@ class FakeOrt:
     def get_available_providers(self):
         return [devices.CUDA, devices.CPU]
 
+    get_all_providers = get_available_providers
+
     def set_default_logger_severity(self, level):
         self.severity.append(level)
 
@@ -276,7 +278,7 @@ class FakeOrt:
     def InferenceSession(self, source, options, providers):
         self.opened.append(providers)
         names = [p if isinstance(p, str) else p[0] for p in providers]
-        kept = names if self.starts else [name for name in names if name != devices.CUDA]
+        kept = names if self.starts else [name for name in names if name != devices.CUDA] or [devices.CPU]
         given = {p[0]: p[1] for p in providers if not isinstance(p, str)}
         return SimpleNamespace(
             get_providers=lambda: kept, get_provider_options=lambda: given, disable_fallback=lambda: None
@@ -356,6 +358,42 @@ def test_what_is_wrong_with_cuda(monkeypatch):
     assert "error 100" in devices.cuda_problem(ort)
     monkeypatch.setattr(devices, "_installed", lambda name: "1.0")
     assert "overwrite each other" in devices.cuda_problem(onnxruntime)
+
+
+def test_providers_that_do_not_start(gpu_wheel, monkeypatch, capfd):
+    def opened(*providers):
+        return TextModel(text_model(), tokenizer(), providers=list(providers)).device
+
+    for names in (["Foo"], [3], [], [[]], ["CPUExecutionProvider", "Foo"]):
+        with pytest.raises(ValueError, match="no list of ONNX Runtime's providers, of which .*'CPUExecutionProvider'"):
+            opened(*names)
+    for one in (devices.CUDA, (devices.CUDA, {"device_id": 0})):
+        with pytest.raises(RuntimeError, match=r"providers=.* cannot start: .*one for CPUs\. pip uninstall"):
+            opened(one)
+    monkeypatch.setattr(devices, "_WARNED", set())
+    with pytest.warns(
+        RuntimeWarning, match="run on CPUExecutionProvider, for CUDAExecutionProvider does not start: .*CPUs"
+    ):
+        assert opened(devices.CUDA, devices.CPU) == "cpu"
+    assert opened(devices.CUDA, devices.CPU) == "cpu"  # and once is enough
+    with pytest.raises(RuntimeError, match="cannot start: onnxruntime .* offers"):
+        opened("CoreMLExecutionProvider")
+    gpu_wheel(starts=False)
+    with pytest.raises(RuntimeError, match="cannot start: .*driver"):
+        devices.open_session("m", providers=[devices.CUDA])
+    gpu_wheel(starts=True)
+    assert devices.open_session("m", providers=[(devices.CUDA, {"device_id": 1}), devices.CPU])[1] == "cuda:1"
+    assert capfd.readouterr().out == ""
+
+
+def test_an_open_session_stays_where_it_is():
+    session = onnxruntime.InferenceSession(text_model(), providers=["CPUExecutionProvider"])
+    assert TextModel(session, tokenizer(), device="cpu").device == "cpu"
+    for options in ({"device": "cuda"}, {"device": "cuda:1"}, {"providers": [devices.CUDA]}):
+        with pytest.raises(ValueError, match="session is open already, on cpu, and .* does not move it"):
+            TextModel(session, tokenizer(), **options)
+    with pytest.raises(ValueError, match="device is 'auto'"):
+        TextModel(session, tokenizer(), device="tpu")
 
 
 def test_other_providers_are_named_for_themselves():

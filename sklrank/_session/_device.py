@@ -47,12 +47,12 @@ def open_session(source, device="auto", providers=None):
     Raises
     ------
     RuntimeError
-        If CUDA was asked for and does not start.
+        If CUDA was asked for and does not start, or none of the providers does.
     """
     check_device(device, providers)
     ort = optional_import("onnxruntime", extra="onnx")
     if providers is not None:
-        session = _start(ort, source, list(providers))
+        session = _start_listed(ort, source, providers)
         return session, device_of(session)
     if device == "auto" and CUDA in ort.get_available_providers() or device.startswith("cuda"):
         number = int(device.partition(":")[2] or 0)
@@ -62,9 +62,7 @@ def open_session(source, device="auto", providers=None):
         problem = cuda_problem(ort, number)
         if device != "auto":
             raise RuntimeError(f"device={device!r} cannot start: {problem}")
-        if problem not in _WARNED:
-            _WARNED.add(problem)
-            warnings.warn(f"models run on the CPU, for CUDA does not start: {problem}", RuntimeWarning, stacklevel=2)
+        _warn_once(f"models run on the CPU, for CUDA does not start: {problem}")
     return _start(ort, source, [CPU]), "cpu"
 
 
@@ -84,6 +82,39 @@ def _start(ort, source, providers):
     options.enable_mem_pattern = False  # a plan for each shape of a batch, of which there are many
     options.log_severity_level = 4  # what goes wrong is raised
     return ort.InferenceSession(source, options, providers=providers)
+
+
+def _start_listed(ort, source, providers):
+    """A session on the first of the providers that starts; none but those that were given."""
+    names = [one[0] if isinstance(one, (list, tuple)) and one else one for one in providers]
+    known = [*ort.get_all_providers(), *ort.get_available_providers()]
+    if not names or any(name not in known for name in names):
+        raise ValueError(
+            f"providers={providers!r} is no list of ONNX Runtime's providers, of which {ort.get_available_providers()} "
+            "are installed"
+        )
+    offered = [one for one, name in zip(providers, names) if name in ort.get_available_providers()]
+    found = None
+    if offered:
+        with contextlib.redirect_stdout(io.StringIO()):
+            session = _start(ort, source, offered)
+        session.disable_fallback()
+        found = session.get_providers()[0]
+    if found == names[0]:
+        return session
+    problem = f"onnxruntime {ort.__version__} offers {ort.get_available_providers()}"
+    if names[0] == CUDA:
+        problem = cuda_problem(ort)
+    if found not in names:
+        raise RuntimeError(f"providers={providers!r} cannot start: {problem}")
+    _warn_once(f"models run on {found}, for {names[0]} does not start: {problem}")
+    return session
+
+
+def _warn_once(message):
+    if message not in _WARNED:
+        _WARNED.add(message)
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _start_cuda(ort, source, number):

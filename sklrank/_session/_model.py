@@ -10,7 +10,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from sklrank._session._batches import Batch, chunks, in_threads, plan, prefetched
-from sklrank._session._device import device_of, open_session
+from sklrank._session._device import check_device, device_of, open_session
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
 
@@ -54,6 +54,10 @@ class OpenSession:
         self.description = source.describe()
         if source.session is not None:
             self.session, self.device = source.session, device_of(source.session)
+            check_device(device, providers)
+            if providers is not None or device not in ("auto", self.device, self.device.partition(":")[0]):
+                asked = f"device={device!r}" if providers is None else f"providers={providers!r}"
+                raise ValueError(f"the session is open already, on {self.device}, and {asked} does not move it")
         else:
             self.session, self.device = _opened(source, device, providers)
         self.depends_on_batch = source.depends_on_batch()
