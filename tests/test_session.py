@@ -744,8 +744,11 @@ def test_what_a_repository_says(tmp_path):
     assert found.tokenizer == str(tmp_path / "tokenizer.json")
     with pytest.raises(ValueError, match="no prompt 'passage', but"):
         found.prompt("passage")
-    with pytest.raises(FileNotFoundError, match=r"no file 'model.onnx'; ONNX files at hand: \['onnx/model.onnx'\]"):
+    with pytest.raises(FileNotFoundError, match=r"no file 'model.onnx'; ONNX files there: \['onnx/model.onnx'\]"):
         Repository.fetch(str(tmp_path), "model.onnx")
+    for missing in (tmp_path / "missing", "./missing", "~/missing", "a/b/missing", "../missing"):
+        with pytest.raises(FileNotFoundError, match="is neither a folder here nor a repository"):
+            Repository.fetch(missing, "onnx/model.onnx")
     with pytest.raises(ValueError, match="has no revision"):
         Repository.fetch(str(tmp_path), "onnx/model.onnx", "main")
     (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}')
@@ -836,6 +839,9 @@ def test_a_model_of_the_hub_is_fetched_once_and_keeps_its_revision(tmp_path, mon
         found = Repository.fetch("org/name", "onnx/model.onnx")
         assert found.revision == commit and found.max_length() == 24
         assert not any("pytorch_model" in path for path in asked)
+        monkeypatch.setattr(huggingface_hub, "model_info", huggingface_hub.HfApi(url, False).model_info)
+        with pytest.raises(FileNotFoundError, match=r"no file 'm.onnx'; ONNX files there: \['onnx/model.onnx'\]"):
+            Repository.fetch("org/name", "m.onnx")
         path = found.path("onnx/model.onnx")
         assert isinstance(path, HubFile) and path.revision == commit
         path = pickle.loads(pickle.dumps(path))
@@ -847,4 +853,6 @@ def test_a_model_of_the_hub_is_fetched_once_and_keeps_its_revision(tmp_path, mon
     # the server is gone, and the cache has it all
     options["local_files_only"] = True
     assert Repository.fetch("org/name", "onnx/model.onnx").revision == commit
+    with pytest.raises(FileNotFoundError, match=r"no file 'm.onnx'; ONNX files there: \['onnx/model.onnx'\]"):
+        Repository.fetch("org/name", "m.onnx")
     assert hidden(TextModel(path, found.tokenizer), ["heat"])[0].shape == (3, 8)

@@ -1,6 +1,7 @@
 """Models from a hub, or from a folder that is laid out like a repository of one."""
 
 import json
+import re
 from pathlib import Path
 
 from sklrank._optional import optional_import
@@ -9,6 +10,7 @@ from sklrank._session._tokenizer import open_tokenizer
 _SETTINGS = ["*.json", "*/config.json", "artifact.metadata", "vocab.txt"]
 _UNLIMITED = 1_000_000  # what a file gives as a maximum length beyond is none
 _OFFSET = {"roberta": 2, "xlm-roberta": 2, "camembert": 2, "mpnet": 2}  # positions that these models never use
+_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _MODES = {"cls_token": "cls", "mean_tokens": "mean", "lasttoken": "last"}
 
 
@@ -63,8 +65,19 @@ class Repository:
     def __init__(self, name, folder, file, revision):
         self.name, self.folder, self.file, self.revision = name, folder, file, revision
         if not (folder / file).is_file():
-            there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx")) or "none"
-            raise FileNotFoundError(f"{name} has no file {file!r}; ONNX files at hand: {there}. Say file=")
+            there = [path for path in self._files() if path.endswith(".onnx")]
+            raise FileNotFoundError(f"{name} has no file {file!r}; ONNX files there: {there or 'none'}. Say file=")
+
+    def _files(self):
+        """Paths of all files, of those in the cache where the hub does not answer."""
+        if self.revision is not None:
+            hub = optional_import("huggingface_hub", extra="hub")
+            try:
+                found = hub.model_info(self.name, revision=self.revision, timeout=10)
+                return sorted(file.rfilename for file in found.siblings)
+            except Exception:  # offline, in any of many ways
+                pass
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
 
     @classmethod
     def fetch(cls, name, file, revision=None):
@@ -87,6 +100,9 @@ class Repository:
             if revision is not None:
                 raise ValueError(f"{name!r} is a folder, which has no revision={revision!r}")
             return cls(str(name), Path(name), file, None)
+        name = str(name)
+        if not _NAME.fullmatch(name):
+            raise FileNotFoundError(f"{name!r} is neither a folder here nor a repository, 'organization/name'")
         hub = optional_import("huggingface_hub", extra="hub")
         # Weights of more than two gigabytes lie beside the graph.
         patterns = [file, f"{file}_data", f"{file}.data", *_SETTINGS]
