@@ -84,6 +84,8 @@ def test_models_that_are_none(tmp_path):
     for content in (b"", b"no model", text_model()[:500]):
         with pytest.raises(ValueError, match="cannot open .*Remedy"):
             TextModel(content, tokenizer())
+    with pytest.raises(ValueError, match="cannot open the model of 0 bytes: .*there are no bytes"):
+        TextModel(b"", tokenizer())
     (tmp_path / "empty.onnx").touch()
     with pytest.raises(ValueError, match="cannot open .*empty.onnx"):
         TextModel(tmp_path / "empty.onnx", tokenizer())
@@ -708,9 +710,57 @@ def test_quantize_takes_pairs_and_refuses_nonsense(tmp_path):
         ({"kind": "int4"}, "kind is 'int8' or 'fp16'"),
         ({"sample": []}, "sample= is empty"),
         ({"output": "scores"}, "none of the model's"),
+        ({"sample": "heat"}, "a list of texts, or of pairs of texts"),
+        ({"sample": [3]}, "a list of texts, or of pairs of texts"),
+        ({"sample": [("a", "b", "c")]}, "a list of texts, or of pairs of texts"),
+        ({"sample": ["a", ("b", "c")]}, "a list of texts, or of pairs of texts"),
+        ({"sample": ["heat", "\ud800"]}, "sample 1 holds a lone surrogate"),
     ):
         with pytest.raises(ValueError, match=message):
-            quantize(text_model("score"), tmp_path / "m.onnx", tokenizer=tokenizer(), **options)
+            quantize(text_model("score"), tmp_path / "none.onnx", tokenizer=tokenizer(), **options)
+    with pytest.raises(FileNotFoundError, match="no model file"):
+        quantize(tmp_path / "missing.onnx", tmp_path / "none.onnx", tokenizer=tokenizer())
+    with pytest.raises(TypeError, match="path or the bytes"):
+        quantize(3, tmp_path / "none.onnx", tokenizer=tokenizer())
+    with pytest.raises(ValueError, match="neither path nor bytes are known"):
+        unknown = SimpleNamespace(run=None, get_inputs=None)
+        quantize(unknown, tmp_path / "none.onnx", tokenizer=tokenizer())
+    assert not (tmp_path / "none.onnx").exists()
+
+
+def test_what_is_in_fewer_bits_is_not_quantized_again(tmp_path):
+    for kind in ("int8", "fp16"):
+        quantize(text_model(), tmp_path / "m.onnx", kind, tokenizer=tokenizer())
+        for again in ("int8", "fp16"):
+            with pytest.raises(ValueError, match="m.onnx' is in fewer bits already: .* single precision"):
+                quantize(tmp_path / "m.onnx", tmp_path / "none.onnx", again, tokenizer=tokenizer())
+    assert not (tmp_path / "none.onnx").exists()
+
+
+def test_quantize_counts_all_files_and_may_replace_them(tmp_path, caplog, capfd):
+    onnx.save(text_model(external="model.onnx_data"), tmp_path / "model.onnx")
+    n_bytes = sum(path.stat().st_size for path in tmp_path.iterdir())
+    report = quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx", tokenizer=tokenizer())
+    assert report.n_bytes_before == n_bytes and not caplog.records and not capfd.readouterr().err
+    (tmp_path / "model.onnx").write_bytes(text_model())
+    report = quantize(tmp_path / "model.onnx", tmp_path / "model.onnx", "fp16", tokenizer=tokenizer())
+    assert report.n_bytes_before == len(text_model()) > report.n_bytes and report.cosine > 0.999
+    session = onnxruntime.InferenceSession(text_model(), providers=["CPUExecutionProvider"])
+    assert quantize(session, tmp_path / "half.onnx", "fp16", tokenizer=tokenizer()).n_bytes == report.n_bytes
+
+
+def test_cross_encoders_are_compared_on_pairs(tmp_path):
+    asked, given = [], tokenizer()
+
+    def function(*texts):
+        asked.append(len(texts))
+        return [encoding.ids for encoding in given.encode_batch(list(zip(*texts)) if len(texts) > 1 else texts[0])]
+
+    quantize(text_model("score"), tmp_path / "m.onnx", tokenizer=function)
+    assert asked.count(2) == 7
+    asked.clear()
+    quantize(text_model(), tmp_path / "m.onnx", tokenizer=function)
+    assert 2 not in asked
 
 
 # --- a hub, recorded

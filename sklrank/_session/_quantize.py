@@ -8,7 +8,9 @@ import numpy as np
 
 from sklrank._optional import optional_import
 from sklrank._session._model import TextModel
+from sklrank._session._source import Source
 
+_MOST_LABELS = 16  # beyond, an output is no score of a cross-encoder but a vector
 _SAMPLE = (
     "Heat transfer in laminar flow over a flat plate.",
     "What is the capital of France?",
@@ -32,7 +34,7 @@ class Quantization:
     kind : str
         "int8" or "fp16".
     n_bytes_before, n_bytes : int
-        Size of the files.
+        Size of the files, weights beside the model included.
     max_difference : float
         Greatest difference between two numbers that the models give for the sample.
     mean_difference : float
@@ -73,7 +75,7 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
 
     Parameters
     ----------
-    model : path or bytes
+    model : path, bytes or InferenceSession
         The ONNX model, in single precision.
     to : path
         The file to write.
@@ -82,7 +84,8 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
         The model's tokenizer. None takes the ``tokenizer.json`` beside the model, or in the folder above.
     sample : list of str or of pairs of str, default=None
-        Texts on which the two models are compared: those that it will read. None: eight English sentences.
+        Texts on which the two models are compared: those that it will read. None: eight English sentences, or pairs of
+        them for a model that gives a few numbers a text, a cross-encoder.
     output : str, default=None
         Name of the output that is compared. None: the first.
 
@@ -101,12 +104,20 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
     if kind not in ("int8", "fp16"):
         raise ValueError(f"kind is 'int8' or 'fp16', got {kind!r}")
     onnx = optional_import("onnx", extra="export")
-    source = bytes(model) if isinstance(model, (bytes, bytearray)) else os.fspath(model)
-    before = TextModel(source, tokenizer, device="cpu")
-    proto = onnx.load_model_from_string(source) if isinstance(source, bytes) else onnx.load(source)
+    source = Source(model)
+    if source.value is None:
+        raise ValueError("of this open session neither path nor bytes are known: give the model's path instead")
+    model = TextModel(source.value, tokenizer, device="cpu")
+    name = output or next(iter(model.open.outputs))
+    if name not in model.open.outputs:
+        raise ValueError(f"output={name!r} is none of the model's: {model.open.signature()}")
+    rows = _rows(model, name, sample)
+    before = _values(model, rows, name)
+    proto, n_bytes_before = _loaded(onnx, source)
     to = Path(to)
     if kind == "int8":
         quantization = optional_import("onnxruntime.quantization", extra="onnx")
+        proto.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it asks for that
         quantization.quantize_dynamic(
             proto,
             to,
@@ -117,27 +128,56 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
     else:
         converter = optional_import("onnxruntime.transformers.float16", extra="onnx")
         onnx.save(converter.convert_float_to_float16(proto, keep_io_types=True), to)
-    after = TextModel(str(to), before.tokenizer, device="cpu")
-    maximum, mean, cosine = _drift(before, after, list(_SAMPLE if sample is None else sample), output)
-    n_bytes_before = len(source) if isinstance(source, bytes) else os.path.getsize(source)
-    return Quantization(str(to), kind, n_bytes_before, os.path.getsize(to), maximum, mean, cosine)
+    after = _values(TextModel(str(to), model.tokenizer, device="cpu"), rows, name)
+    return Quantization(str(to), kind, n_bytes_before, os.path.getsize(to), *_drift(before, after))
 
 
-def _drift(before, after, sample, output):
-    """Greatest and mean difference, and least cosine, of what two models make of texts, one text at a time."""
-    if not sample:
+def _loaded(onnx, source):
+    """A model in single precision, and the size of its files."""
+    if isinstance(source.value, bytes):
+        proto, n_bytes = onnx.load_model_from_string(source.value), len(source.value)
+    else:
+        folder = os.path.dirname(source.value)
+        proto = onnx.load(source.value, load_external_data=False)
+        entries = [entry for tensor in proto.graph.initializer for entry in tensor.external_data]
+        beside = {os.path.join(folder, entry.value) for entry in entries if entry.key == "location"}
+        n_bytes = sum(map(os.path.getsize, {source.value, *beside}))
+        onnx.load_external_data_for_model(proto, folder)
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    fewer = types & {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+    if fewer or any("quantize" in node.op_type.lower() for node in proto.graph.node):
+        raise ValueError(f"{source.describe()} is in fewer bits already: give the model in single precision")
+    return proto, n_bytes
+
+
+def _rows(model, output, sample):
+    """What the models read: each text of the sample, or pair of texts, by itself."""
+    if sample is None:
+        shape = model.probe([output])[0].shape
+        of_pairs = len(shape) == 1 or len(shape) == 2 and shape[1] <= _MOST_LABELS
+        sample = zip(_SAMPLE, _SAMPLE[1:]) if of_pairs else _SAMPLE
+    texts = [sample] if isinstance(sample, str) else [[one] if isinstance(one, str) else one for one in sample]
+    if not texts:
         raise ValueError("sample= is empty: there is nothing to compare the models on")
-    name = output or next(iter(before.open.outputs))
-    if name not in before.open.outputs:
-        raise ValueError(f"output={name!r} is none of the model's: {before.open.signature()}")
-    pairs = not isinstance(sample[0], str)
+    for i, one in enumerate(texts):
+        listed = isinstance(one, (list, tuple)) and all(isinstance(text, str) for text in one)
+        if not listed or not 1 <= len(one) <= 2 or len(one) != len(texts[0]):
+            raise ValueError(f"sample is a list of texts, or of pairs of texts, got {sample!r:.60}")
+        if any("\ud800" <= character <= "\udfff" for text in one for character in text):
+            raise ValueError(f"sample {i} holds a lone surrogate, which is no text")
+    if len(texts[0]) == 1:
+        return [model.tokenizer.rows(one, model.max_length) for one in texts]
+    return [model.tokenizer.pair_maker(one[:1], one[1:], model.max_length)([0]) for one in texts]
+
+
+def _values(model, rows, output):
+    return [model._run(one, [0], [output])[0].astype(np.float64) for one in rows]
+
+
+def _drift(before, after):
+    """Greatest and mean difference, and least cosine, of what two models make of texts."""
     differences, cosines = [], []
-    for text in sample:
-        if pairs:
-            rows = before.tokenizer.pair_maker([text[0]], [text[1]], before.max_length)([0])
-        else:
-            rows = before.tokenizer.rows([text], before.max_length)
-        first, second = (model._run(rows, [0], [name])[0].astype(np.float64) for model in (before, after))
+    for first, second in zip(before, after):
         differences.append(np.abs(first - second).ravel())
         first, second = (value.reshape(-1, value.shape[-1]) for value in (first, second))
         lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)

@@ -54,9 +54,9 @@ class Source:
 
     def describe(self):
         """The model in words, for error messages."""
-        if isinstance(self.value, str):
-            return f"{self.value!r}"
-        return f"the model of {len(self.value)} bytes" if self.value else "the open session"
+        if self.value is None:
+            return "the open session"
+        return f"{self.value!r}" if isinstance(self.value, str) else f"the model of {len(self.value)} bytes"
 
     def fingerprint(self):
         """Hash of the content, in every process the same; of files with external data also of their sizes and times."""
