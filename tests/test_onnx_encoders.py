@@ -429,6 +429,23 @@ def test_vectors_are_kept_by_content(make, tmp_path, monkeypatch):
         ).transform(["wing"])
 
 
+def test_a_cache_that_is_none_says_where_it_is(tmp_path):
+    encoder = ENCODERS["text"](cache_folder=tmp_path)
+    found = encoder.transform(TEXTS)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    for damaged in (b"no database" * 100, content[:5000] + bytes(len(content) - 5000)):
+        file.write_bytes(damaged)
+        with pytest.raises(
+            RuntimeError, match=f"kept in '{file}' cannot be read .*: .*If the file is damaged, delete it"
+        ):
+            encoder.transform(TEXTS)
+    file.unlink()
+    assert same(encoder.transform(TEXTS), found)
+    with pytest.raises(NotADirectoryError, match=f"cache_folder='{file}' is a file"):
+        ENCODERS["text"](cache_folder=file).transform(TEXTS)
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr("sklrank.encoders._onnx._BLOCK", 2)
     encoder = OnnxTextEncoder(text_model(), tokenizer=tokenizer(), cache_folder=tmp_path)

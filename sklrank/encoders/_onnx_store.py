@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 _PER_QUERY = 500  # keys; SQLite takes 32766 variables, in older versions 999
@@ -23,7 +23,10 @@ class Store:
     """
 
     def __init__(self, folder, name):
-        self._path = Path(folder) / f"{name}.sqlite"
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"cache_folder={str(folder)!r} is a file, and must be a folder")
+        self._path = folder / f"{name}.sqlite"
 
     def get(self, texts):
         """The value of each text, None where there is none.
@@ -40,7 +43,7 @@ class Store:
             return [None] * len(texts)
         keys = list(map(_key, texts))
         found = {}
-        with closing(self._connection()) as connection:
+        with self._connection() as connection:
             for start in range(0, len(keys), _PER_QUERY):
                 asked = keys[start : start + _PER_QUERY]
                 marks = ",".join("?" * len(asked))
@@ -56,13 +59,20 @@ class Store:
         values : list of bytes
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connection()) as connection, connection:
+        with self._connection() as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO encoded VALUES (?, ?)", zip(map(_key, texts), values))
 
+    @contextmanager
     def _connection(self):
-        connection = sqlite3.connect(self._path, timeout=60)
-        connection.execute("CREATE TABLE IF NOT EXISTS encoded (key BLOB PRIMARY KEY, value BLOB)")
-        return connection
+        try:
+            with closing(sqlite3.connect(self._path, timeout=60)) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS encoded (key BLOB PRIMARY KEY, value BLOB)")
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise RuntimeError(
+                f"what is kept in {str(self._path)!r} cannot be read or written: {error}. If the file is damaged, "
+                "delete it, and the texts are encoded anew"
+            ) from error
 
 
 def _key(text):
