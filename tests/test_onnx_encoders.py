@@ -181,6 +181,21 @@ def test_queries_are_expanded_by_masks():
     assert [len(m) for m in ENCODERS["query"](query_length=None).transform(["heat", ""])] == [3, 2]
 
 
+@pytest.mark.filterwarnings("always")
+def test_queries_are_not_cut_in_silence(recwarn):
+    encoder = ENCODERS["query"](max_length=6, query_length=4, marker="[UNK]")
+    assert [len(matrix) for matrix in encoder.transform(["heat flow wing", "heat"])] == [6, 4]
+    assert not recwarn
+    with pytest.warns(
+        UserWarning, match="queries of more than max_length=6 tokens were cut, such as 'heat flow wing it'"
+    ):
+        found = encoder.transform(["heat flow wing it", "heat", "wing"])
+    assert same(found, encoder.transform(["heat flow wing", "heat", "wing"]), atol=1e-6)
+    recwarn.clear()
+    ENCODERS["document"](max_length=6).transform(["heat flow wing it is"])
+    assert not recwarn
+
+
 def test_markers_stand_behind_the_first_token():
     encoder = ENCODERS["query"](marker="[UNK]", query_length=None)
     assert np.allclose(encoder.transform(["heat"]).values, unit(vectors_of("[CLS] [UNK] heat [SEP]")), atol=1e-5)
@@ -256,6 +271,7 @@ def test_what_is_no_text(make):
         encoder.transform(np.array([["heat"]]))
 
 
+@pytest.mark.filterwarnings("ignore:queries of more than max_length")
 def test_hostile_texts(make):
     texts = ["x" * 100_000, "heat " * 20_000, "\x00\ufeff\u200f", "שלום عليكم", "日本語" * 300, "🦆" * 50, " \n\t "]
     found = make(max_length=64).transform(texts)
@@ -363,6 +379,7 @@ def test_fit_says_what_is_wrong_with_parameters(make):
     assert make().fit().device_ == "cpu"
 
 
+@pytest.mark.filterwarnings("ignore:queries of more than max_length")
 def test_parameters_that_change_open_the_model_again(make, tmp_path):
     encoder = make(cache_folder=tmp_path)
     found = encoder.transform(TEXTS)

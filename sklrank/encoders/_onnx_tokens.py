@@ -1,6 +1,7 @@
 """Texts to one vector a token."""
 
 import string
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -43,7 +44,7 @@ class OnnxTokenEncoder(OnnxEncoder):
 
     query_length : int, default=32
         Queries with fewer tokens, special ones included, are filled up to so many with mask tokens. Longer ones are
-        kept whole, up to `max_length`. None expands nothing.
+        kept whole, up to `max_length`, beyond which they are cut with a warning. None expands nothing.
 
     attend_to_expansion : bool, default=False
         Whether the tokens of the query attend to the masks.
@@ -215,10 +216,21 @@ class OnnxTokenEncoder(OnnxEncoder):
             self._skipped = np.array([i for i in found if i is not None], dtype=np.int64)
 
     def _make_rows(self, texts):
-        model = self._model
+        model, template = self._model, self._template
+        by_us = self.role == "query" and model.tokenizer.n_tokens is not None  # a function cuts queries itself
+        longest = model.max_length + by_us  # one more tells that there was more
 
         def make(indices):
-            rows = model.tokenizer.rows([self.prefix + texts[i] for i in indices], model.max_length, self._template)
+            given = [self.prefix + texts[i] for i in indices]
+            rows = model.tokenizer.rows(given, longest, template)
+            long = [text for text, ids in zip(given, rows.ids) if len(ids) > model.max_length]
+            if long:
+                warnings.warn(
+                    f"queries of more than max_length={model.max_length} tokens were cut, such as {long[0][:40]!r}…",
+                    UserWarning,
+                    stacklevel=2,
+                )
+                rows = model.tokenizer.rows(given, model.max_length, template)
             return rows if self._mask is None else self._expanded(rows, min(self.query_length, model.max_length))
 
         return make
