@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx_models import VOCABULARY, embeddings, hidden_reference, text_model, tokenizer
@@ -749,6 +750,21 @@ def test_splade_expands_terms(data_dir):
     assert {"heat", "transfer"} <= set(terms[:6].tolist())
     alone = encoder.transform(["heat transfer in laminar flow"])
     assert same(alone, weights[[0]])
+
+
+def test_splade_logits_become_the_weights_that_the_model_pools_itself(data_dir):
+    # The published file ends in its own relu, log, mask and maximum. Here it ends before them.
+    file = data_dir / "models/splade-tiny/model_int8.onnx"
+    model = onnx.load(file)
+    (relu,) = (node for node in model.graph.node if node.op_type == "Relu" and node.output[0] == "/Relu_output_0")
+    logits = onnx.helper.make_tensor_value_info(relu.input[0], onnx.TensorProto.FLOAT, ["batch", "tokens", 30522])
+    model.graph.output.remove(model.graph.output[0])
+    model.graph.output.append(logits)
+    found = OnnxSparseEncoder(model.SerializeToString(), tokenizer=file.parent / "tokenizer.json").fit()
+    assert found._output == relu.input[0]
+    texts = ["heat transfer in laminar flow", "", "The wing stalls, at low speed.", "שלום 日本", "word " * 600]
+    weights, expected = found.transform(texts), OnnxSparseEncoder(file).transform(texts)
+    assert expected.nnz > 20 and same(weights, expected, atol=1e-5)
 
 
 def test_tokens_of_minilm_serve_late_interaction(data_dir):
