@@ -1,10 +1,12 @@
 """What estimators have in common: verbs, tags, default score."""
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import TransformerTags
 
 from sklrank.data import Corpus, Qrels
@@ -14,6 +16,8 @@ from sklrank.metrics import ndcg_score
 from sklrank.metrics._judged import check_same_queries
 
 __all__ = ["Retriever", "estimator_key", "ranking_key", "refuse_judgments"]
+
+_FROZEN = WeakKeyDictionary()  # frozen estimator → the attributes that its key was made of, and the key
 
 
 class Retriever(BaseEstimator):
@@ -134,6 +138,8 @@ def estimator_key(estimator):
         return None
     if isinstance(estimator, type):
         raise TypeError(f"needed is an instance, {estimator.__name__}(...), and this is the class {estimator.__name__}")
+    if isinstance(estimator, FrozenEstimator) and hasattr(estimator.estimator, "get_params"):
+        return _frozen_key(estimator)
     try:
         # The hash has the names of functions only, and in a notebook a name gets a new body.
         functions = [value for value in estimator.get_params().values() if hasattr(value, "__code__")]
@@ -141,6 +147,21 @@ def estimator_key(estimator):
         return (joblib.hash((estimator, defaults)), *(function.__code__ for function in functions))
     except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
         return (type(estimator), *((name, _part_key(v)) for name, v in estimator.get_params(deep=False).items()))
+
+
+def _frozen_key(frozen):
+    """The key of what was fitted already; made anew only where an attribute of it, or of its parts, is another one.
+
+    A fitted vectorizer holds a vocabulary, whose hash takes longer than a query does.
+    """
+    inner = frozen.estimator
+    parts = [inner, *(value for value in inner.get_params().values() if hasattr(value, "get_params"))]
+    attributes = [value for part in parts for value in getattr(part, "__dict__", {}).values()]
+    held, key = _FROZEN.get(frozen, ((), None))
+    if len(held) != len(attributes) or any(a is not b for a, b in zip(held, attributes)):
+        key = ("frozen", estimator_key(inner))
+        _FROZEN[frozen] = attributes, key
+    return key
 
 
 def _part_key(value):

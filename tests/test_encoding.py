@@ -5,12 +5,15 @@ import pytest
 from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklrank import Corpus, Qrels, Queries
+from sklrank import Corpus, Qrels, Queries, base
+from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
 from sklrank.retrievers import (
     AnnRetriever,
@@ -108,6 +111,20 @@ def test_frozen_encoders_and_encoders_of_queries():
     assert retriever.encoded_.query_encoder.version == 2
     with pytest.raises(ValueError, match="encoder="):
         DenseRetriever(np.eye(3), query_encoder=Letters()).fit(None)
+
+
+def test_the_key_of_what_is_frozen_is_made_once_and_anew_after_a_fit(monkeypatch):
+    texts, hashed = list(DOCUMENTS.values()), []
+    original = base.joblib.hash
+    monkeypatch.setattr(base.joblib, "hash", lambda value: hashed.append(value) or original(value))
+    inner = make_pipeline(TfidfVectorizer(), TruncatedSVD(2)).fit(texts)
+    frozen = FrozenEstimator(inner)
+    key = estimator_key(frozen)
+    assert estimator_key(frozen) == key == estimator_key(FrozenEstimator(inner)) and len(hashed) == 2
+    inner[0].fit(texts[:-1])  # a part of what is in there
+    assert estimator_key(frozen) != key
+    other = FrozenEstimator(make_pipeline(TfidfVectorizer(), TruncatedSVD(2)).fit(texts[:-1]))
+    assert estimator_key(other) != key
 
 
 def test_vectors_in_a_column_beside_the_text():
