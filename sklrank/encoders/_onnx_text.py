@@ -76,9 +76,9 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
 
     Notes
     -----
-    `fit` opens the model and learns nothing, and `transform` of an unfitted encoder does so, too. A pickle holds the
-    path or the bytes of the model, which is opened anew on the other side. Within a process, encoders of the same
-    model on the same device share one session; the last two stay open.
+    `fit` opens the model and learns nothing, and `transform` of an encoder that is not fitted, or whose parameters were
+    changed, does so, too. A pickle holds the path or the bytes of the model, which is opened anew on the other side.
+    Within a process, encoders of the same model on the same device share one session; the last two stay open.
 
     Examples
     --------
