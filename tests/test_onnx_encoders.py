@@ -641,7 +641,10 @@ def test_settings_of_late_interaction_models_are_kept_or_refused(tmp_path):
     (tmp_path / "1_Dense/config.json").write_text('{"in_features": 16, "out_features": 8}')
     assert OnnxTokenEncoder.from_hub(str(tmp_path)).skip_punctuation
     (tmp_path / "1_Dense/config.json").write_text('{"in_features": 8, "out_features": 4}')
-    with pytest.raises(ValueError, match="vectors of 4 dimensions by a dense layer, and onnx/model.onnx gives 8"):
+    with pytest.raises(ValueError, match="by a dense layer, of 4 dimensions, and onnx/model.onnx gives 8"):
+        OnnxTokenEncoder.from_hub(str(tmp_path))
+    (tmp_path / "1_Dense/config.json").unlink()
+    with pytest.raises(ValueError, match="by a dense layer, of unknown dimensions, and onnx/model.onnx gives 8"):
         OnnxTokenEncoder.from_hub(str(tmp_path))
     chosen = {"output": "last_hidden_state"}
     assert OnnxTokenEncoder.from_hub(str(tmp_path), **chosen).output == "last_hidden_state"

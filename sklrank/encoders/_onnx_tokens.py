@@ -182,11 +182,11 @@ class OnnxTokenEncoder(OnnxEncoder):
     def _check_width(self, source):
         dense = [folder for kind, folder in source.modules() if kind == "Dense"]
         config = source.settings(f"{dense[-1]}/config.json") if dense else source.settings("artifact.metadata")
-        width = config.get("out_features" if dense else "dim")
+        width = config.get("out_features" if dense else "dim", "unknown" if dense else None)
         if self.output is None and width is not None and self.fit()._n_features_out != width:
             raise ValueError(
-                f"{source.name} makes vectors of {width} dimensions by a dense layer, and {source.file} gives "
-                f"{self._n_features_out}: the layer is not in this ONNX file. Name another file=, or, to take the "
+                f"{source.name} makes vectors by a dense layer, of {width} dimensions, and {source.file} gives "
+                f"{self._n_features_out}: the layer may not be in this ONNX file. Name another file=, or, to take the "
                 "vectors as they are, the output="
             )
 
