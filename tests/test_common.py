@@ -1,11 +1,9 @@
 """scikit-learn's own checks over every public estimator; retrievers index the matrix that they are fitted with."""
 
 import inspect
-import warnings
 
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import check_array_api_input, parametrize_with_checks
 
 import sklrank.encoders
@@ -41,9 +39,7 @@ def expected_failures(estimator):
     return {"check_estimator_sparse_array": ONE_NUMBER, "check_estimator_sparse_matrix": ONE_NUMBER}
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", SkipTestWarning)  # of estimators over texts it checks little: see test_contracts
-    checks = parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
+checks = parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
 
 
 @checks

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import sklrank
 
@@ -152,3 +154,12 @@ def test_no_file_names_a_path_of_somebodys_machine():
 def test_the_shipped_data_stay_small():
     data = ROOT / "sklrank" / "datasets" / "data"
     assert sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) < 4_000_000
+
+
+def test_the_oldest_versions_are_the_floors():
+    lines = (ROOT / "tests/oldest.txt").read_text(encoding="utf-8").splitlines()
+    oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    wanted = map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+    floors = {requirement.name: next(iter(requirement.specifier)).version for requirement in wanted}
+    assert floors.keys() <= oldest.keys()
+    assert [name for name, floor in floors.items() if Version(oldest[name]) != Version(floor)] == []
