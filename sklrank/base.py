@@ -140,6 +140,8 @@ def estimator_key(estimator):
         raise TypeError(f"needed is an instance, {estimator.__name__}(...), and this is the class {estimator.__name__}")
     if isinstance(estimator, FrozenEstimator) and hasattr(estimator.estimator, "get_params"):
         return _frozen_key(estimator)
+    if hasattr(estimator, "_without_means"):
+        estimator = estimator._without_means()
     try:
         # The hash has the names of functions only, and in a notebook a name gets a new body.
         functions = [value for value in estimator.get_params().values() if hasattr(value, "__code__")]

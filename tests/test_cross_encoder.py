@@ -348,6 +348,24 @@ def test_parameters_may_be_set_after_fit():
     assert_allclose(np.asarray(reranker.transform(candidates())), 1 / (1 + np.exp(-logits)), atol=1e-6)
 
 
+def test_models_in_bytes_print_their_size_and_pickles_hold_absolute_paths(tmp_path, monkeypatch):
+    write_models(tmp_path)
+    for given in (MODEL, bytearray(MODEL)):
+        reranker = CrossEncoderReranker(given, tokenizer=TOKENIZER)
+        assert "<bytes: 0.0 MB>" in repr(make_pipeline(reranker)) and len(repr(reranker)) < 200
+    expected = reranker.transform(candidates()).docids
+    monkeypatch.chdir(tmp_path)
+    model = CrossEncoder("cross-encoder.onnx", tokenizer="tokenizer.json")
+    reranker = CrossEncoderReranker("cross-encoder.onnx", tokenizer="tokenizer.json")
+    pickles = pickle.dumps(CrossEncoderReranker(model)), pickle.dumps(reranker)
+    monkeypatch.chdir(tmp_path.parent)
+    for data in pickles:
+        assert pickle.loads(data).transform(candidates()).docids == expected
+    for bad in (5, "model.onnx"):
+        with pytest.raises(TypeError, match="content of an ONNX file, bytes; got"):
+            CrossEncoder.from_bytes(bad, tokenizer=TOKENIZER)
+
+
 def test_fields_are_read():
     corpus = Corpus([{"title": "heat", "text": "flow", "note": "cold"}, {"title": "wing", "text": "", "note": "warm"}])
     model = CrossEncoder(MODEL, tokenizer=TOKENIZER)

@@ -350,6 +350,14 @@ def test_a_file_that_changed_is_another_encoder(tmp_path):
         assert estimator_key(OnnxTextEncoder(path, tokenizer=given)) != key
 
 
+def test_what_an_encoder_runs_on_makes_no_other_encoder(make, tmp_path):
+    key = estimator_key(make())
+    for means in ({"n_jobs": 2}, {"verbose": True}, {"device": "cpu"}, {"cache_folder": tmp_path}):
+        assert estimator_key(make().set_params(**means)) == key
+    assert estimator_key(make().fit()) == key
+    assert estimator_key(make().set_params(prefix="query: ")) != key
+
+
 def test_pickles_are_read_in_another_folder(make, tmp_path, monkeypatch):
     encoder = make()
     (tmp_path / "m.onnx").write_bytes(encoder.model)

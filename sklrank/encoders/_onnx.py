@@ -18,7 +18,8 @@ from sklrank.encoders._onnx_store import Store
 
 _OPENING = threading.Lock()
 _BLOCK = 1024  # texts that an interrupted run with a cache_folder loses at most
-_WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache_folder", "n_jobs", "verbose"}
+_MEANS = {"device": "auto", "providers": None, "cache_folder": None, "n_jobs": None, "verbose": False}
+_WITHOUT_EFFECT = {"model", "tokenizer", *_MEANS}  # whose content counts, or nothing
 
 
 class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -169,6 +170,10 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
     def _is_open(self):
         opened_with = vars(self).get("_opened_with")
         return opened_with is not None and opened_with.items() <= vars(self).items()
+
+    def _without_means(self):
+        """An encoder that makes the same of texts, whatever this one runs on: what its key is made of."""
+        return clone(self).set_params(**_MEANS)
 
     def _store(self):
         """Where vectors are kept by content, None without a `cache_folder`."""

@@ -13,7 +13,7 @@ from os import PathLike
 import numpy as np
 from scipy.special import expit, softmax
 
-from sklrank._session import Repository, TextModel, picklable
+from sklrank._session import Repository, TextModel, fetched, picklable
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
 from sklrank.data import Corpus, Queries, Run, StringArray
@@ -21,7 +21,7 @@ from sklrank.rerankers._base import place
 from sklrank.rerankers._score_cache import ScoreCache
 
 CONSTRAINTS = {
-    "model": [str, PathLike, bytes, HasMethods(["run", "get_inputs"])],
+    "model": [str, PathLike, bytes, bytearray, HasMethods(["run", "get_inputs"])],
     "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
     "activation": [StrOptions({"auto", "identity", "sigmoid", "softmax"})],
     "label": [Interval(Integral, 0, None, closed="left"), None],
@@ -196,6 +196,8 @@ class CrossEncoder:
         -------
         CrossEncoder
         """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data is the content of an ONNX file, bytes; got {type(data).__name__}")
         return cls(bytes(data), tokenizer=tokenizer, **settings)
 
     @classmethod
@@ -459,7 +461,8 @@ class CrossEncoder:
         return self
 
     def __getstate__(self):
-        return {"_settings": {**self._settings, "model": picklable(self._settings["model"])}}
+        travelling = {name: picklable(self._settings[name]) for name in ("model", "tokenizer")}
+        return {"_settings": {**self._settings, **travelling}}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -499,7 +502,7 @@ def _tokenizer_key(tokenizer):
     """What tells a tokenizer from others within a process, as long as whoever opened it lives."""
     if isinstance(tokenizer, bytes):
         return hashlib.blake2b(tokenizer, digest_size=16).digest()
-    tokenizer = tokenizer.fetch() if hasattr(tokenizer, "fetch") else tokenizer  # of the hub
+    tokenizer = fetched(tokenizer)
     if isinstance(tokenizer, (str, PathLike)) and os.path.isfile(tokenizer):
         stat = os.stat(tokenizer)
         return os.path.realpath(tokenizer), stat.st_mtime_ns, stat.st_size

@@ -3,12 +3,12 @@
 from copy import copy
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import picklable
+from sklrank._session import ContentMixin, picklable
 from sklrank.rerankers._base import Reranker, document_texts, query_of_entries, query_texts
 from sklrank.rerankers._cross_encoder import CONSTRAINTS, DEFAULTS, STAGE, CrossEncoder, of_repository
 
 
-class CrossEncoderReranker(CallbackSupportMixin, Reranker):
+class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, Reranker):
     """Rank candidates by a cross-encoder, a model that reads query and document together.
 
     The most exact of the usual models, and the slowest: each candidate of each query is a text to read. All pairs of a
@@ -233,5 +233,4 @@ class CrossEncoderReranker(CallbackSupportMixin, Reranker):
         state = dict(super().__getstate__())
         for name in ("model_", "device_", "_opened_with"):  # opened anew on the other side
             state.pop(name, None)
-        state["model"] = picklable(self.model)
-        return state
+        return {**state, "model": picklable(self.model), "tokenizer": picklable(self.tokenizer)}
