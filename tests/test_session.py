@@ -21,7 +21,7 @@ from onnx import TensorProto
 from onnx_models import VOCABULARY, embeddings, text_model, tokenizer, write_models
 
 from sklrank import _session
-from sklrank._session import HubFile, Repository, TextModel, picklable, quantize, wordpiece_tokenizer
+from sklrank._session import HubFile, Repository, TextModel, _tokenizer, picklable, quantize, wordpiece_tokenizer
 from sklrank._session import _device as devices
 from sklrank._session._batches import chunks, in_threads, plan, prefetched
 from sklrank._session._model import _HELD, _OPEN, OpenSession, run_bound
@@ -595,6 +595,27 @@ def test_the_first_tokens_of_a_text_are_those_of_its_beginning(kind, texts, limi
     ours = SPLITTING[kind]
     for found, expected in zip(ours.encode(texts, limit), ours.encode(texts)):
         assert np.array_equal(found, expected[:limit])
+
+
+LETTERS = [*VOCABULARY[:5], *"abcde|.é日", *(f"##{letter}" for letter in "abcde|é")]
+
+
+@given(st.lists(st.text(st.sampled_from("ab|e \u0301é.日\t\n\x01[SEP]") | st.characters(exclude_categories=["Cs"]))))
+def test_pieces_of_texts_are_tokenized_as_the_texts_are(texts):
+    texts += ["a [SEP] b", "a" * 300 + " |", ""]
+    given = tokenizer(LETTERS)
+    ours = open_tokenizer(given)
+    for _ in range(2):  # the second time, all pieces are known
+        for found, encoding in zip(ours.encode(texts), given.encode_batch(texts, add_special_tokens=False)):
+            assert found.tolist() == encoding.ids
+
+
+def test_pieces_of_texts_are_kept_within_bounds(monkeypatch):
+    monkeypatch.setattr(_tokenizer, "_KEPT", 100)
+    ours = open_tokenizer(tokenizer())
+    for i in range(50):
+        ours.encode([f"heat {i} flow{i}"])
+        assert ours._n_characters < 120
 
 
 def test_no_more_of_a_long_text_is_tokenized_than_is_read():

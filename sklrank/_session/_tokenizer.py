@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 
@@ -23,6 +24,12 @@ _CHARACTERS = 6  # a token; most languages stay below
 _SPACE = re.compile("(?<=[0-9A-Za-z]) (?=[0-9A-Za-z])")
 _BY_CHARACTER = set("BertNormalizer Lowercase NFC NFD NFKC NFKD Precompiled Strip StripAccents".split())
 _AT_SPACES = set("BertPreTokenizer ByteLevel Metaspace Whitespace WhitespaceSplit".split())
+
+# Where words are parted at spaces and nothing else, as for WordPiece, each piece between two is tokenized once. The
+# pieces are kept up to so many characters.
+_WITHOUT_SPACES = set("BertPreTokenizer Whitespace WhitespaceSplit".split())
+_KEPT = 1 << 20
+_MARK = "|"
 
 
 @dataclass
@@ -217,7 +224,8 @@ class FastTokenizer:
         known = (token for token in _PADDING if tokenizer.token_to_id(token) is not None)
         self.pad = padding["pad_id"] if padding else tokenizer.token_to_id(next(known, "")) or 0
         self.single, self.pair = self._template(1), self._template(2)
-        self._parts_words = _parts_words(tokenizer)
+        self._parts_words, self._parts_pieces = _parts_words(tokenizer)
+        self._pieces, self._n_characters = {}, 0
 
     def _template(self, n_texts):
         """The special tokens around `n_texts` texts, read off an encoding."""
@@ -272,8 +280,30 @@ class FastTokenizer:
         return found
 
     def _ids(self, texts, limit):
-        encodings = self._encode(texts, add_special_tokens=False)
-        return [np.array(encoding.ids[:limit], dtype=np.int64) for encoding in encodings]
+        if not self._parts_pieces:
+            encodings = self._encode(texts, add_special_tokens=False)
+            return [np.array(encoding.ids[:limit], dtype=np.int64) for encoding in encodings]
+        if self._n_characters > _KEPT:
+            self._pieces, self._n_characters = {}, 0  # other threads go on with theirs
+        known = self._pieces
+        pieces = [text.split(" ") for text in texts]
+        missing = list(set(chain.from_iterable(pieces)).difference(known))
+        if missing:
+            known.update(zip(missing, self._ids_of_pieces(missing)))
+            self._n_characters += sum(map(len, missing))
+        ids = (islice(chain.from_iterable(map(known.__getitem__, one)), limit) for one in pieces)
+        return [np.fromiter(one, dtype=np.int64) for one in ids]
+
+    def _ids_of_pieces(self, pieces):
+        """Token ids of pieces without spaces: of all at once, with a token between two that none of them has."""
+        mark = self._tokenizer.token_to_id(_MARK)
+        (joined,) = self._encode([f" {_MARK} ".join(pieces)], add_special_tokens=False)
+        ids = joined.ids
+        ends = [i for i, token in enumerate(ids) if token == mark]
+        if len(ends) == len(pieces) - 1 and mark is not None:
+            bounds = [-1, *ends, len(ids)]
+            return [ids[i + 1 : j] for i, j in zip(bounds, bounds[1:])]
+        return [encoding.ids for encoding in self._encode(pieces, add_special_tokens=False)]
 
     def spans(self, texts):
         """First and last character, and one, of each token of each text, without special tokens."""
@@ -329,20 +359,30 @@ class FastTokenizer:
 
 
 def _parts_words(tokenizer):
-    """Whether the tokens up to a space between two words depend on nothing behind it."""
+    """How far tokens depend on what stands around them.
+
+    Returns
+    -------
+    words : bool
+        Whether the tokens up to a space between two words depend on nothing behind it.
+    pieces : bool
+        Whether the tokens between two spaces depend on nothing else.
+    """
 
     def steps(component):
         state = {} if component is None else json.loads(component.__getstate__())
         return state.get("normalizers") or state.get("pretokenizers") or [state]
 
-    first = steps(tokenizer.pre_tokenizer)[0]
-    return (
+    first, *others = steps(tokenizer.pre_tokenizer)
+    words = (
         first.get("type") in _AT_SPACES
         and first.get("use_regex", True)
         and first.get("split", True)
         and all(step.get("type") in {None, *_BY_CHARACTER} for step in steps(tokenizer.normalizer))
         and not any(" " in token.content for token in tokenizer.get_added_tokens_decoder().values())
     )
+    wordpiece = type(tokenizer.model).__name__ == "WordPiece"
+    return words, words and wordpiece and not others and first["type"] in _WITHOUT_SPACES
 
 
 def _head(text, n_characters):
