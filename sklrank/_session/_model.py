@@ -253,7 +253,7 @@ class TextModel:
         max_tokens, max_rows = self.budget(outputs, max_tokens)
         on_cuda = self.device.startswith("cuda")
         multiple = 16 if on_cuda and "mask" in self.inputs else 1  # each new shape is planned anew
-        n_characters = max(_CHARACTERS, 32 * max_tokens if on_cuda else 0)
+        n_characters = max(_CHARACTERS, 32 * max_tokens)  # some batches a chunk, or they are of unlike length
 
         def jobs():
             for chunk, rows in prefetched(lambda chunk: (chunk, make_rows(chunk)), chunks(sizes, n_characters)):
