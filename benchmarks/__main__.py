@@ -29,6 +29,7 @@ PARTS = [
     "hybrid",
     "rerank",
     "cross_encoding",
+    "pipelines",
     "maxsim",
     "cuda",
     "startup",

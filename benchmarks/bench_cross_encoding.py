@@ -5,7 +5,7 @@ pair, as a `CrossEncoder` reads a model whose int8 activations are scaled by the
 one on each core; they run one, whose operators are split between the cores, which is ONNX Runtime's default. Scores of
 one pair at a time are compared first; how far those of batches are from them is a line of the table.
 
-Contenders take turns at ten queries each; a time is the sum over all 50. What is not `session.run` is told as a share
+All pairs are one call, but for FlashRank, which takes a query at a time. What is not `session.run` is told as a share
 of what two threads could have run in the time.
 """
 
@@ -20,12 +20,11 @@ from pathlib import Path
 import numpy as np
 from scipy.special import logit
 
-from benchmarks._harness import Row, interleave, require, seconds, wall_and_cpu
+from benchmarks._harness import Row, interleave, megabytes, peak_memory, require, seconds, wall_and_cpu
 from benchmarks.bench_hybrid import load
 
 N_QUERIES = 50
 N_CANDIDATES = 100
-N_TURNS = 5
 N_THREADS = 2
 FLASHRANK = "ms-marco-TinyBERT-L-2-v2"  # a name that it knows, for a folder to lie under
 BUDGET = 12_288  # tokens of a batch, about 32 pairs
@@ -41,8 +40,9 @@ def run(quick=False):
     bm25 = BM25Retriever(corpus, vectorizer=TermVectorizer(language="english"), k=10 if quick else N_CANDIDATES)
     found = bm25.fit(queries).predict(queries)
     model = Path(os.environ["SKLRANK_TEST_DATA"]) / "models" / "cross-encoder-tiny"
+    yield memory(found, model, 500 if quick else 10_000)  # first, while nothing has left free memory behind
     with tempfile.TemporaryDirectory() as folder:
-        yield from against_peers(found, model, laid_out(model, Path(folder)))
+        yield from against_peers(found, model, laid_out(model, Path(folder)), rounds=1 if quick else 3)
     yield from within(found, model)
 
 
@@ -118,13 +118,7 @@ def pairs_of(run):
     return list(zip(queries, run.corpus.text()[run.rows].tolist()))
 
 
-def in_turns(function, parts):
-    """What does the next part of the work at each call."""
-    rest = itertools.cycle(parts)
-    return lambda: function(next(rest))
-
-
-def against_peers(found, model, folder):
+def against_peers(found, model, folder, rounds):
     """The same scores, then the time for them."""
     from sklrank.rerankers import CrossEncoder
 
@@ -143,7 +137,7 @@ def against_peers(found, model, folder):
             contenders.update(((peer, how), score) for how, score in make(folder).items())
         except ImportError as error:
             yield Row(what, "not compared", peer, f"is not installed ({error.name})")
-    few = found[: len(found) // N_TURNS // 5 or 1]
+    few = found[:2]
     expected = contenders["sklrank", alone](few)
     for (peer, how), score in contenders.items():
         drift = np.abs(np.asarray(score(few)) - expected).max()
@@ -151,9 +145,8 @@ def against_peers(found, model, folder):
             require(drift < 1e-3, f"scores of {peer} are {drift:.4f} apart")
         else:
             yield Row("scores, most apart from those of one pair at a time", "0", f"{peer}, {how}", f"{drift:.2f}")
-    parts = [found[i : i + len(found) // N_TURNS] for i in range(0, len(found), len(found) // N_TURNS)]
-    turns = {name: in_turns(score, parts) for name, score in contenders.items()}
-    times = interleave(turns, rounds=N_TURNS, clock=wall_and_cpu, warm_up=False, summary=sum)
+    turns = {name: lambda score=score: score(found) for name, score in contenders.items()}
+    times = interleave(turns, rounds=rounds, clock=wall_and_cpu, warm_up=False, summary=median)
     asked = {  # of ours, of a peer's: least ratio of the wall clock's times
         (alone, alone): 2.0,
         (batched, "batches of 32"): 2.0,
@@ -169,6 +162,11 @@ def against_peers(found, model, folder):
                     yield Row(
                         f"{what}, {own}{clock}", seconds(one), f"{peer}, {how}", seconds(other), other / one, floor
                     )
+
+
+def median(times):
+    """Of each clock."""
+    return np.median(times, axis=0)
 
 
 class Watched:
@@ -236,6 +234,21 @@ def within(found, model):
         padded = sum(seen.padded) / sum(seen.real)
         what = f"batches of {budget} tokens, {len(found.rows) / len(seen.times):.0f} pairs on average"
         yield Row(f"{what}: tokens read over real tokens", f"{padded:.3f}", value=padded, limit=1.08)
+
+
+def memory(found, model, n_batches):
+    """How much the peak grows after a quarter of so many batches, of all lengths."""
+    from sklrank.rerankers import CrossEncoder
+
+    opened = CrossEncoder(model / "model_int8.onnx", max_length=128, cache=0, n_jobs=N_THREADS)
+    pairs = list(itertools.islice(itertools.cycle(pairs_of(found)), n_batches // 4))
+    pairs = [(query, document[: 10 + i % 500]) for i, (query, document) in enumerate(pairs)]
+    peaks = []
+    for _ in range(4):
+        opened.score_batch(pairs)
+        peaks.append(peak_memory())
+    what = f"growth of the peak memory from batch {n_batches // 4} to batch {n_batches}"
+    return Row(what, megabytes(peaks[-1] - peaks[0]), value=(peaks[-1] - peaks[0]) / 1e6, limit=8, unit="MB")
 
 
 def overlap(spans, others):

@@ -1,0 +1,99 @@
+"""What each stage of a pipeline adds on SciFact, and what one query costs.
+
+BM25 and MiniLM alone, fused by the sum of z-scores (hybrid), and the first of the hybrid ranking looked at again: by
+MaxSim over MiniLM's token vectors, or by the small cross-encoder of the folder that SKLRANK_TEST_DATA names. What a
+reranker says is added to the hybrid score, again as z-scores; nothing is tuned. The others stay below, so that the
+recall is that of the hybrid ranking.
+
+A query is asked alone, on one thread: it is encoded, and documents are not, whose vectors and token vectors are there
+already. Of token vectors, those of documents that MaxSim looks at are; they are kept in the user's cache folder.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._harness import Row, seconds, wall_and_cpu
+from benchmarks.bench_hybrid import LABELS, cache_folder, load, retrievers
+
+N_CANDIDATES = 100
+DEPTHS = {"MaxSim": 30, "cross-encoder": 50}
+MAX_LENGTH = 256
+
+
+def stages(corpus, queries):
+    """The pipelines by name, fitted."""
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    from sklrank.data import TokenVectors
+    from sklrank.encoders import OnnxTokenEncoder
+    from sklrank.fusers import ScoreFuser
+    from sklrank.rerankers import CrossEncoderReranker, MaxSimReranker
+    from sklrank.retrievers import RetrieverUnion
+
+    models = Path(os.environ["SKLRANK_TEST_DATA"]) / "models"
+
+    def token_encoder(**settings):
+        return OnnxTokenEncoder(
+            models / "all-minilm-l6-v2" / "model_int8.onnx", special_tokens=False, max_length=MAX_LENGTH, **settings
+        )
+
+    def first(corpus):
+        found = {name: one for name, one in retrievers(corpus).items() if name in ("bm25", "minilm")}
+        found["minilm"].set_params(query_encoder=clone(found["minilm"].encoder).set_params(cache_folder=None))
+        return {name: one.set_params(k=N_CANDIDATES) for name, one in found.items()}
+
+    def hybrid(corpus):
+        return [
+            ("union", RetrieverUnion(list(first(corpus).items()), cache=False)),
+            ("hybrid", ScoreFuser(norm="zmuv", k=N_CANDIDATES)),
+        ]
+
+    plain = Pipeline(hybrid(corpus)).fit(queries)
+    run = plain.predict(queries)
+    depth = DEPTHS["MaxSim"]
+    seen = np.unique(np.concatenate([run.rows[i : min(i + depth, j)] for i, j in zip(run.indptr[:-1], run.indptr[1:])]))
+    tokens = [np.empty((0, 384), dtype=np.float32)] * len(corpus)
+    for row, matrix in zip(seen, token_encoder(cache_folder=cache_folder()).transform(corpus.text()[seen].tolist())):
+        tokens[row] = matrix
+    with_tokens = corpus.with_columns(tokens=TokenVectors.from_list(tokens))
+    of_queries = token_encoder(role="query", query_length=None)
+    maxsim = MaxSimReranker(query_encoder=of_queries, field="tokens", depth=depth, tail="keep")
+    cross_encoder = CrossEncoderReranker(
+        models / "cross-encoder-tiny" / "model_int8.onnx", depth=DEPTHS["cross-encoder"], tail="keep", max_length=160,
+        cache=0,
+    )  # fmt: skip
+    for name, retriever in first(corpus).items():
+        yield LABELS[name], retriever.fit(queries)
+    yield "hybrid", plain
+    for name, reranker, documents in [("MaxSim", maxsim, with_tokens), ("cross-encoder", cross_encoder, corpus)]:
+        steps = [*hybrid(documents), ("reranker", reranker)]
+        alone = Pipeline(steps)
+        yield f"hybrid + {name} on the top {DEPTHS[name]}, its order alone", alone.fit(queries)
+        yield (
+            f"hybrid + {name} on the top {DEPTHS[name]}",
+            Pipeline([*steps, ("fuser", ScoreFuser(norm="zmuv"))]).fit(queries),
+        )
+
+
+def run(quick=False):
+    """Yield the lines of the table."""
+    from sklrank.metrics import ndcg_score, recall_at_k_score
+
+    corpus, queries, qrels = load("scifact")
+    few = queries[:: 60 if quick else 6]
+    for name, pipe in stages(corpus, queries):
+        found = pipe.predict(queries)
+        ndcg, recall = ndcg_score(qrels, found, k=10), recall_at_k_score(qrels, found, k=100)
+        wall, cpu = np.median([one_query(pipe, few[i : i + 1]) for i in range(len(few))], axis=0)
+        quality = f"nDCG@10 {ndcg:.4f}, recall@100 {recall:.4f}"
+        yield Row(name, f"{quality}; a query {seconds(wall)}, {seconds(cpu)} of CPU")
+
+
+def one_query(pipe, query):
+    """Time by both clocks."""
+    start = wall_and_cpu()
+    pipe.predict(query)
+    return wall_and_cpu() - start
