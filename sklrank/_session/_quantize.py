@@ -103,7 +103,7 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
     """
     if kind not in ("int8", "fp16"):
         raise ValueError(f"kind is 'int8' or 'fp16', got {kind!r}")
-    onnx = optional_import("onnx", extra="export")
+    onnx = optional_import("onnx", extra="onnx")
     source = Source(model)
     if source.value is None:
         raise ValueError("of this open session neither path nor bytes are known: give the model's path instead")

@@ -37,7 +37,14 @@ class Source:
         elif isinstance(model, (str, os.PathLike)):
             path = Path(fetched(model))
             if not path.is_file():
-                raise FileNotFoundError(f"there is no model file {str(path)!r}")
+                if path.is_dir():
+                    raise IsADirectoryError(
+                        f"{str(path)!r} is a folder; one that is laid out like a repository opens by from_hub"
+                    )
+                raise FileNotFoundError(
+                    f"there is no model file {str(path)!r}. A repository of the hub opens by from_hub; of an estimator "
+                    "that came from another machine, set_params(model=...) says where the file is on this one"
+                )
             self.value = str(path.absolute())
             stat = path.stat()
             self.key = ("path", os.path.realpath(path), stat.st_mtime_ns, stat.st_size)

@@ -9,6 +9,11 @@ from sklrank.data._strings import StringArray
 _SHOWN = 3  # offenders that an error message shows
 
 
+def plural(what):
+    """Many of "document", "query" or "passage"."""
+    return "queries" if what == "query" else f"{what}s"
+
+
 def show(values):
     """The first offenders, for an error message."""
     values = list(values)
@@ -67,7 +72,7 @@ class Ids:
             return cls(None, n)
         ids = as_id_list(ids, what)
         if len(ids) != n:
-            raise ValueError(f"got {len(ids)} ids for {n} {what}s; each needs one")
+            raise ValueError(f"got {len(ids)} ids for {n} {plural(what)}; each needs one")
         check_unique(ids, what)
         return cls(StringArray.from_strings(ids, what=f"{what} id"), n)
 

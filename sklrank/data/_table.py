@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank.data._frames import frame_columns, is_frame, is_series
-from sklrank.data._ids import Ids, show
+from sklrank.data._ids import Ids, plural, show
 from sklrank.data._strings import StringArray
 from sklrank.data._tokens import TokenVectors
 
@@ -35,13 +35,13 @@ def as_table(data, ids, what, id_names):
     """
     columns, found = _split(data, what, id_names)
     if ids is not None and found is not None:
-        raise ValueError(f"ids= was given, but the {what}s bring their own; give them once")
+        raise ValueError(f"ids= was given, but the {plural(what)} bring their own; give them once")
     ids = found if ids is None else ids
     n = {name: column.shape[0] if hasattr(column, "shape") else len(column) for name, column in columns.items()}
     if len(set(n.values())) > 1:
         raise ValueError(f"columns of unequal lengths: {n}")
     if not n and ids is None:
-        raise ValueError(f"the {what}s have no columns")
+        raise ValueError(f"the {plural(what)} have no columns")
     count = next(iter(n.values())) if n else len(ids)
     return columns, Ids.of(ids, count, what)
 
@@ -52,7 +52,8 @@ def _split(data, what, id_names):
     if isinstance(data, TokenVectors):
         return {VECTOR: data}, None
     if isinstance(data, str):
-        raise TypeError(f"got one str; {what}s come as a list of str, even when there is one: [{data[:20]!r}]")
+        shown = data if len(data) <= 40 else f"{data[:39]}…"
+        raise TypeError(f"got one str; {plural(what)} come as a list of str, even when there is one: [{shown!r}]")
     if is_frame(data):
         return _columns(frame_columns(data), what, id_names)
     if is_series(data):
@@ -84,7 +85,7 @@ def _rows(values, what):
         return TokenVectors.from_list(values)
     widths = {np.shape(value) if isinstance(value, np.ndarray) else (len(value),) for value in values}
     if len(widths) > 1:
-        raise ValueError(f"vectors have one length; those of the {what}s have the shapes {show(sorted(widths))}")
+        raise ValueError(f"vectors have one length; those of the {plural(what)} have the shapes {show(sorted(widths))}")
     return _frozen(np.asarray(values))
 
 
