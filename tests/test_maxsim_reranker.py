@@ -220,6 +220,15 @@ def test_explanations_add_up_to_the_score(model_folder, monkeypatch):
         reranker.explain(run, "a", "r")
 
 
+def test_explanations_take_ids_that_are_numbers():
+    run = Run([{"7": 1.0}], corpus=Corpus({"7": "heat"}), queries=["heat"])
+    alignment = MaxSimReranker(WORDS).explain(run, 7)
+    assert alignment.docid == "7" and "<p>document 7, score 1</p>" in alignment._repr_html_()
+    assert repr(alignment) == "<Alignment: document 7, 1 query tokens, score 1>"
+    with pytest.raises(ValueError, match="document ids are not among"):
+        MaxSimReranker(WORDS).explain(run, 8)
+
+
 # --- fewer tokens
 
 

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.pipeline import make_pipeline
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import sklrank.rerankers._waterfall as module
@@ -122,7 +125,28 @@ def test_followed_cascades_hand_on_what_they_make(params):
     for qid, docids in zip("01", run.docids):
         ranks = {d["rank_scorefuser"]: d["docid"] for d in result.documents if d["qid"] == qid}
         assert [ranks[rank] for rank in range(1, len(docids) + 1)] == docids
-    assert len(result.steps) == (3 if "time_budget" in params else 4)
+    assert len(result.steps) == 4
+
+
+def test_budgets_that_are_spent_are_named():
+    stages = [("one", CallableReranker(by_letter), 4), ("two", CallableReranker(backwards), 3)]
+    qrels = [dict.fromkeys(["d1", "d2", "d3", "d5", "d6"], 1)] * 2
+    first, late = BM25Retriever(CORPUS), CascadeReranker(stages, k=2, time_budget=1e-9)
+    pipe = make_pipeline(first, late).fit(["heat"])
+    queries = ["heat flow", "heat flow"]
+    assert pipe.predict(queries).docids == [["d1", "d2"]] * 2
+    for qid in "01":
+        found = [d for d in waterfall(pipe, queries, qrels).documents if d["qid"] == qid]
+        assert {d["docid"]: (d["lost_by"], d["reason"]) for d in found} == {
+            "d1": (None, None),
+            "d2": (None, None),
+            "d3": ("cascadereranker__one", "rank 5, below depth=4"),
+            "d5": ("cascadereranker__two", "rank 4, below depth=3"),
+            "d6": ("cascadereranker__two", "rank 3, beyond k=2, not scored within the budget"),
+        }
+    few = make_pipeline(first, CascadeReranker(stages[:1], candidate_budget=1)).fit(["heat"])
+    found = fates(waterfall(few, queries[:1], qrels[:1], k=2))
+    assert found["d6"] == ("cascadereranker__one", "rank 3, never among the first 2, not scored within the budget")
 
 
 def test_demoted_and_ranked_low():
@@ -145,6 +169,50 @@ def test_unions_say_it_for_each_retriever():
     assert fates(result)["d4"][1].startswith("bm25: no shared term; dense: rank ")
     assert {d["kind"] for d in result.lost} == {"beyond k"}
     assert np.isnan(result.steps[0]["ndcg@10"]) and result.documents[0]["rank_retrieverunion"] == 0
+
+
+def test_unions_of_pipelines_say_what_a_step_inside_lost():
+    inner = make_pipeline(BM25Retriever(CORPUS, k=4), CallableReranker(by_letter, k=1))
+    union = RetrieverUnion([("bm25", FrozenEstimator(BM25Retriever(CORPUS, k=1).fit(["heat"]))), ("two", inner)])
+    found = fates(waterfall(union.fit(["heat"]), ["heat flow"], [{"d4": 1, "d3": 1, "d6": 1}]))
+    assert found["d4"] == ("retrieverunion", "no shared term")
+    assert found["d3"] == ("retrieverunion", "bm25: rank 5, beyond k=1; two: rank 5, beyond k=4")
+    assert found["d6"] == ("retrieverunion", "bm25: rank 3, beyond k=1; two: rank 2, beyond k=1")
+
+
+QRELS = [dict.fromkeys(["d1", "d2", "d3", "d4", "d5"], 1)]
+
+
+def outcome(pipeline):
+    result = waterfall(pipeline, ["heat flow"], QRELS, k=1)
+    return [row["step"] for row in result.steps], [(d["docid"], d["kind"], d["reason"]) for d in result.documents]
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, RandomizedSearchCV])
+def test_searches_are_followed_as_their_best_estimator(search):
+    more = {"n_iter": 1} if search is RandomizedSearchCV else {}
+    retriever = BM25Retriever(CORPUS, k=3)
+    pipe = make_pipeline(retriever, MMRReranker(0.5, k=2)).fit(["heat"])
+    for estimator, grid in ((retriever.fit(["heat"]), {"k": [3]}), (pipe, {"bm25retriever__k": [3]})):
+        searched = search(estimator, grid, cv=2, **more).fit(["heat", "flow"], [{"d1": 1}, {"d6": 1}])
+        assert outcome(searched) == outcome(estimator) == outcome(FrozenEstimator(searched))
+        assert ("d4", "no shared term", "no shared term") in outcome(searched)[1]
+    with pytest.raises(NotFittedError):
+        waterfall(search(pipe, {"bm25retriever__k": [3]}, cv=2, **more), ["heat"], [{"d1": 1}])
+
+
+def test_pipelines_inside_and_what_is_frozen_are_followed():
+    find, rank = make_pipeline("passthrough", BM25Retriever(CORPUS, k=3)), MMRReranker(0.5, k=2)
+    steps, reasons = outcome(make_pipeline(find[1], rank).fit(["heat"]))
+    assert steps == ["bm25retriever", "mmrreranker"]
+    for first, second in (
+        (find, rank),
+        (FrozenEstimator(find.fit(["heat"])), FrozenEstimator(rank)),
+        (find, FrozenEstimator(FrozenEstimator(rank))),
+    ):
+        pipe = Pipeline([("find", first), ("rank", second)]).fit(["heat"])
+        assert outcome(pipe) == outcome(FrozenEstimator(pipe)) == (["find__bm25retriever", "rank"], reasons)
+    assert outcome(FrozenEstimator(find[1])) == outcome(find) == outcome(find[1])
 
 
 def test_passages_count_as_their_documents():
@@ -207,5 +275,14 @@ def test_on_scifact_with_frame_text_and_plot():
     assert repr(result).startswith("<Waterfall: 2 steps")
     display = WaterfallDisplay.from_estimator(pipe, queries, qrels)
     assert display.left[-1] == len(result.documents) - len(result.lost)
-    assert display.ax_.get_xlabel() == "relevant documents" and display.figure_ is display.ax_.figure
+    ax = display.ax_
+    assert ax.get_xlabel() == "relevant documents" and display.figure_ is ax.figure
+    display.figure_.canvas.draw()
+    inside = display.figure_.bbox
+    for text in (*ax.get_yticklabels(), ax.get_legend()):  # nothing is cut off, nor are bars covered
+        box = text.get_window_extent()
+        assert inside.x0 <= box.x0 and box.x1 <= inside.x1
+        assert not box.overlaps(ax.get_window_extent())
+    few = WaterfallDisplay(steps=["bm25"], losses=[{"demoted": 1}], n=2).plot()
+    assert few.ax_.get_xticks().tolist() == [0, 1, 2]
     matplotlib.pyplot.close("all")

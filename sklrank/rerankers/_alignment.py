@@ -10,7 +10,7 @@ from sklrank.data._frames import frame_like
 _FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Alignment:
     """Which token of a document matched which of a query.
 
@@ -117,6 +117,9 @@ class Alignment:
         widths = [max(map(len, column)) for column in zip(*lines)]
         body = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
         return "\n".join([f"document {self.docid}, score {self.score:.6g}", *body])
+
+    def __repr__(self):
+        return f"<Alignment: document {self.docid}, {len(self.query_tokens)} query tokens, score {self.score:.4g}>"
 
     def _repr_html_(self):
         names = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _FIELDS)

@@ -258,7 +258,7 @@ class MaxSimReranker(Reranker):
         ----------
         X : Run
             Candidates of the query, with their corpus.
-        docid : str
+        docid : str or int
             The document; it need not be a candidate.
         query : int or str, default=0
             Position of the query in `X`, or its id.
@@ -301,7 +301,7 @@ class MaxSimReranker(Reranker):
         names.append(_names(encoded.encoder, texts))
         best = similar.argmax(axis=1)
         return Alignment(
-            docid=docid,
+            docid=str(docid),
             query_tokens=_labels(names[0], len(similar)),
             document_tokens=_labels(names[1], len(document)),
             matches=best,

@@ -1,18 +1,21 @@
 """Where a pipeline loses relevant documents, step by step, and why."""
 
 import html
+import time
 from collections import Counter
 from copy import copy
 from numbers import Integral
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 from sklrank._optional import optional_import
 from sklrank._validation import HasMethods, Interval, validate_params
 from sklrank.data import Qrels, Queries, Run
 from sklrank.data._frames import frame_like
 from sklrank.metrics import ndcg_score, recall_at_k_score
-from sklrank.rerankers._base import Reranker
+from sklrank.rerankers._base import head, head_lengths
 from sklrank.rerankers._cascade import CascadeReranker
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._passages import PassageAggregator
@@ -54,7 +57,8 @@ def waterfall(pipeline, X, y, *, k=10):
     ----------
     pipeline : Pipeline or retriever
         Fitted. Its steps that give a `Run` are followed: retrievers, unions, fusers, rerankers. Each stage of a
-        `CascadeReranker` is a step of its own, named as its parameters are; with a `time_budget` all of them are one.
+        `CascadeReranker` and each step of a pipeline inside is a step of its own, named as its parameters are. Of a
+        search such as `GridSearchCV`, what is followed is its best estimator; of a `FrozenEstimator`, what it holds.
     X : Queries, list of str, or matrix of shape (n_queries, n_features)
         The queries.
     y : Qrels or list of dict
@@ -71,6 +75,8 @@ def waterfall(pipeline, X, y, *, k=10):
     -----
     To learn where a document would have stood, a retriever that missed it is asked once more, for all documents, and
     a reranker with a `k` that lost one ranks without it; scores that are kept are not computed again.
+
+    A cascade with a `time_budget` is timed anew, so that what it comes to can differ from one call to the next.
 
     Where documents were split into passages, what counts are documents, at every step.
 
@@ -92,19 +98,7 @@ def waterfall(pipeline, X, y, *, k=10):
     0      d4        bm25retriever  no shared term
     0      d3        mmrreranker    rank 3, below depth=2
     """
-    steps = getattr(pipeline, "steps", None) or [(type(pipeline).__name__.lower(), pipeline)]
-    stages, value = [], X
-    for name, step in steps:
-        if step is None or isinstance(step, str):
-            continue
-        if isinstance(step, CascadeReranker) and step.time_budget is None:
-            stages += _stages_of(name, step, value)
-            value = stages[-1].run
-            continue
-        before = value
-        value = step.transform(before) if hasattr(step, "transform") else step.predict(before)
-        if isinstance(value, Run):
-            stages.append(_Stage(name, step, before, value))
+    stages = _follow(pipeline, X)
     if not stages:
         raise ValueError("no step of the pipeline gives a Run, so that there is nothing to follow")
     qrels = (y if isinstance(y, Qrels) else Qrels(y)).align(stages[0].run.queries)
@@ -347,7 +341,8 @@ class WaterfallDisplay:
         -------
         WaterfallDisplay
         """
-        ax = optional_import("matplotlib.pyplot", extra="plot").subplots()[1] if ax is None else ax
+        pyplot = optional_import("matplotlib.pyplot", extra="plot")
+        ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
         places, left = np.arange(len(self.steps)), np.array(self.left)
         ax.barh(places, left, **{"color": "0.8", "label": "left", **kwargs})
         kinds = [kind for kind in KINDS if any(kind in own for own in self.losses)]
@@ -359,12 +354,40 @@ class WaterfallDisplay:
         ax.set_yticks(places, self.steps)
         ax.invert_yaxis()
         ax.set(xlabel="relevant documents", xlim=(0, max(self.n, 1)))
-        ax.legend()
+        ax.locator_params(axis="x", integer=True)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the bars, which fill the axes
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
 # --- the steps
+
+
+def _named_steps(estimator, name=""):
+    """Name and estimator of each step, through pipelines, searches and what is frozen."""
+    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "best_estimator_"):
+        frozen = isinstance(estimator, FrozenEstimator)
+        estimator = estimator.estimator if frozen else estimator.best_estimator_
+    if isinstance(estimator, Pipeline):
+        for own, step in estimator.steps:
+            yield from _named_steps(step, f"{name}__{own}" if name else own)
+    elif estimator is not None and not isinstance(estimator, str):
+        yield name or type(estimator).__name__.lower(), estimator
+
+
+def _follow(pipeline, X):
+    """The steps that give a run, with what they got and made."""
+    stages, value = [], X
+    for name, step in _named_steps(pipeline):
+        if isinstance(step, CascadeReranker):
+            stages += _stages_of(name, step, value)
+            value = stages[-1].run
+            continue
+        before = value
+        value = step.transform(before) if hasattr(step, "transform") else step.predict(before)
+        if isinstance(value, Run):
+            stages.append(_Stage(name, step, before, value))
+    return stages
 
 
 class _Relevant:
@@ -437,8 +460,9 @@ class _Stage:
 class _CascadeStage(_Stage):
     """A stage of a cascade, which is a step too."""
 
-    def __init__(self, name, step, before, run, depth):
+    def __init__(self, name, step, before, run, column, depth):
         super().__init__(name, step, before, run)
+        self.column = column
         self.depth = depth
         self.k = None
         self._whole = run
@@ -450,16 +474,34 @@ class _CascadeStage(_Stage):
     def without_k(self):
         return self._whole
 
+    def skipped(self, relevant):
+        """Which stood within the depth, and were not scored before a budget was spent."""
+        within = head(self.before, head_lengths(self.before, self.depth))
+        has_score = ~np.isnan(self._whole.column(self.column))
+        indptr = np.concatenate([[0], np.cumsum(has_score)])[self._whole.indptr]
+        scored = self._whole._take_entries(np.flatnonzero(has_score), indptr, self._whole.queries)
+        within, scored = (relevant.ranks_in(self.documents(relevant, run)) for run in (within, scored))
+        return ~np.isnan(within) & np.isnan(scored)
+
 
 def _stages_of(name, cascade, run):
     """The stages of a cascade."""
-    stages, left = [], cascade._budget(run)
-    for one in cascade._stages():
-        before = run
-        run, left = cascade._pass(before, one, left)
-        stages.append(_CascadeStage(f"{name}__{one[0]}", cascade, before, run, one[2]))
-    stages[-1].end()
-    return stages
+    stages, timed = cascade._stages(), cascade.time_budget is not None and len(run) > 0
+    parts = []
+    for part in [run[i] for i in range(len(run))] if timed else [run]:  # the clock runs for each query
+        end = time.perf_counter() + cascade.time_budget if timed else None
+        left = cascade._budget(part)
+        parts.append([])
+        for stage in stages:
+            part, left = cascade._pass(part, stage, left, end)
+            parts[-1].append(part)
+    runs = [np.concatenate(own) for own in zip(*parts)] if timed else parts[0]
+    made = [
+        _CascadeStage(f"{name}__{stage}", cascade, before, after, after.columns[-1], depth)
+        for (stage, _, depth), before, after in zip(stages, [run, *runs], runs)
+    ]
+    made[-1].end()
+    return made
 
 
 def _fates(stages, relevant, ranks, k):
@@ -489,13 +531,18 @@ def _fates(stages, relevant, ranks, k):
             why = _dropped(stage, some, ranks[s - 1, own])
         for d, (kind, reason) in zip(own.tolist(), why):
             kinds[d], reasons[d] = kind, reason
+    for s, stage in enumerate(stages):
+        own = np.array([d for d in range(n) if lost_by[d] == s], dtype=np.int64)
+        if isinstance(stage, _CascadeStage) and len(own):
+            for d in own[stage.skipped(relevant.some(own, relevant.query[own]))].tolist():
+                reasons[d] += ", not scored within the budget"
     return lost_by.tolist(), kinds, reasons
 
 
 def _missed(stage, step, relevant):
     """Why a retriever has not found some documents: kind and reason of each."""
     if isinstance(step, RetrieverUnion):
-        parts = [_missed(stage, one, relevant) for _, one in step.retrievers_]
+        parts = [_missed_by(stage, one, relevant) for _, one in step.retrievers_]
         names = [name for name, _ in step.retrievers_]
         return [_together(names, own) for own in zip(*parts)]
     corpus = getattr(step, "corpus_", None)
@@ -523,6 +570,16 @@ def _missed(stage, step, relevant):
             kind = "no shared term" if isinstance(step, InvertedIndexRetriever) else "not found"
         why.append((kind, f"rank {rank:.0f}, beyond k={step.k}" if kind == "beyond k" else kind))
     return why
+
+
+def _missed_by(stage, retriever, relevant):
+    """The same of one retriever of a union, which may be a pipeline."""
+    steps = [step for _, step in _named_steps(retriever)]
+    if len(steps) == 1:
+        return _missed(stage, steps[0], relevant)
+    parts = _follow(retriever, stage.before)
+    _, kinds, reasons = _fates(parts, relevant, np.stack([part.ranks(relevant) for part in parts]), np.inf)
+    return list(zip(kinds, reasons))
 
 
 def _rows(corpus, docids):
@@ -582,8 +639,6 @@ def _dropped(stage, relevant, before):
             why.append(("below depth", f"rank {rank:.0f}, below depth={depth}"))
         elif isinstance(step, Cutoff):
             why.append(("left out", f"rank {rank:.0f}, beyond the cutoff"))
-        elif isinstance(step, Reranker):
-            why.append(("below depth", f"rank {rank:.0f}, below the depth of a stage"))
         else:
             why.append(("left out", "left out"))
     return why
