@@ -83,7 +83,8 @@ class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, Reranker):
     path or the bytes of the model.
 
     *Scores are kept* in the process, by model and the content of query and document, so that a search over `depth`, a
-    blend behind, or retrievers before never scores a pair twice.
+    blend behind, or retrievers before never scores a pair twice. Other processes score it again: leave the search at
+    ``n_jobs=1``, and set `n_jobs` of the reranker, whose jobs are threads.
 
     *To blend* them with the scores that the candidates had, put a `ScoreFuser` behind: both are columns.
 

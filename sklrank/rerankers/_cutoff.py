@@ -34,8 +34,11 @@ class Cutoff(Reranker):
 
     Notes
     -----
-    Nothing else changes, neither scores nor columns nor the name of the run. Ranking measures such as nDCG never gain
-    from an earlier end; tune the threshold by one that minds what is irrelevant, such as set F1:
+    Nothing else changes, neither scores nor columns nor the name of the run. A first document that alone has more than
+    `max_tokens` leaves an empty ranking: cut long documents into passages before, by `Corpus.split`.
+
+    Ranking measures such as nDCG never gain from an earlier end; tune the threshold by one that minds what is
+    irrelevant, such as set F1:
     ``GridSearchCV(pipeline, {"cutoff__threshold": …}, scoring=sklrank.metrics.get_scorer("set_f"))``.
 
     Examples
