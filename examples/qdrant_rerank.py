@@ -3,7 +3,8 @@ Search in Qdrant, and rerank what it finds
 ==========================================
 
 Qdrant keeps vectors and finds the near ones; a reranker in this process reads what was found. Both are steps of one
-pipeline, so that the depth of the second is a parameter to search for, and what each is worth is measured.
+pipeline, so that the depth of the second is a parameter to search for, and what each is worth is measured. That takes
+about a minute.
 
 .. code-block:: sh
 

@@ -5,7 +5,7 @@ Retrieval-augmented generation, end to end
 Documents are cut into passages, which Qdrant and BM25 search; their rankings are fused and reranked; the best passages
 become a context of bounded length, numbered for citation; a generator answers from it. And since each step is one of a
 scikit-learn pipeline, all of it is measured: what the ranking is worth, which step lost which document, and how many
-answers had what they needed.
+answers had what they needed. That takes about a minute.
 
 .. code-block:: sh
 
@@ -24,6 +24,7 @@ generator copies sentences. Models come from the Hugging Face hub or from files 
 
 import argparse
 import re
+from pathlib import Path
 
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -108,13 +109,25 @@ def answer(question, search, context, generate=extract):
 
 # %%
 # From here on it is a program: it builds, answers, and measures.
+def model(name):
+    if name.endswith(".onnx") and not Path(name).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {name!r}")
+    return name
+
+
+def figures(run, qrels, metrics):
+    return ", ".join(f"{name} {value:.4f}" for name, value in evaluate(qrels, run, metrics).items())
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         description="Answers questions from the abstracts of SciFact, and measures how well."
     )
     parser.add_argument("question", nargs="*", default=["Vitamin D deficiency is unrelated to birth weight."])
-    parser.add_argument("--encoder", metavar="MODEL", help="repository on the hub, or ONNX file; default: LSA")
-    parser.add_argument("--cross-encoder", metavar="MODEL", help="the same for the reranker; default: pairs of words")
+    parser.add_argument("--encoder", type=model, metavar="MODEL", help="hub repository or ONNX file; default: LSA")
+    parser.add_argument(
+        "--cross-encoder", type=model, metavar="MODEL", help="the same for the reranker; default: pairs of words"
+    )
     parser.add_argument("--max-tokens", type=int, default=300, help="words of the context (default: %(default)s)")
     given = parser.parse_args(arguments)
 
@@ -130,8 +143,9 @@ def main(arguments=None):
     # The ranking of passages, as one of documents; and the context, of which rank does not matter.
     run = search.predict(data.queries)
     documents = PassageAggregator()
-    print("\nRanking:", evaluate(data.qrels, documents.transform(run), ["ndcg@10", "recall@10", "recall@100"]))
-    print("Context:", evaluate(data.qrels, documents.transform(context.transform(run)), ["success@100", "recall@100"]))
+    ranked, read = documents.transform(run), documents.transform(context.transform(run))
+    print("\nRanking:", figures(ranked, data.qrels, ["ndcg@10", "recall@10", "recall@100"]))
+    print("Context:", figures(read, data.qrels, ["success@100", "recall@100"]))
     print(f"\n{waterfall(make_pipeline(*(step for _, step in search.steps), documents), data.queries, data.qrels)}")
 
 

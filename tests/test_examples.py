@@ -52,7 +52,7 @@ def test_rag_pipeline(example, small, capsys):
     rag.main([small["test"].queries.texts[0], "--max-tokens", "250"])
     printed = capsys.readouterr().out
     assert printed.startswith(small["test"].queries.texts[0])
-    assert "\n[1] " in printed and "Context: {'success@100': " in printed and "passageaggregator" in printed
+    assert "\n[1] " in printed and "Context: success@100 " in printed and "passageaggregator" in printed
 
 
 def test_rag_pipeline_with_models_and_a_generator_of_ones_own(example, small, data_dir):
