@@ -347,9 +347,10 @@ class WaterfallDisplay:
         ax.barh(places, left, **{"color": "0.8", "label": "left", **kwargs})
         kinds = [kind for kind in KINDS if any(kind in own for own in self.losses)]
         edge = left.astype(float)
+        colors = {kind: f"C{i + (i > 6)}" for i, kind in enumerate(KINDS)}  # without C7, grey as what is left
         for kind in kinds:
             widths = np.array([own.get(kind, 0) for own in self.losses])
-            ax.barh(places, widths, left=edge, **{"color": f"C{KINDS.index(kind)}", **kwargs, "label": kind})
+            ax.barh(places, widths, left=edge, **{"color": colors[kind], **kwargs, "label": kind})
             edge = edge + widths
         ax.set_yticks(places, self.steps)
         ax.invert_yaxis()
