@@ -580,7 +580,8 @@ def _missed_by(stage, retriever, relevant):
         return _missed(stage, steps[0], relevant)
     parts = _follow(retriever, stage.before)
     _, kinds, reasons = _fates(parts, relevant, np.stack([part.ranks(relevant) for part in parts]), np.inf)
-    return list(zip(kinds, reasons))
+    # What is timed, or asks a service, may find now what it missed before.
+    return [(kind or "left out", reason or "left out") for kind, reason in zip(kinds, reasons)]
 
 
 def _rows(corpus, docids):
