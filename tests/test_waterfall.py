@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-import sklrank.rerankers._waterfall as module
+import sklrank.rerankers._losses as module
 from sklrank import Corpus, Qrels, Queries
 from sklrank.datasets import load_scifact
 from sklrank.fusers import ReciprocalRankFuser, ScoreFuser
