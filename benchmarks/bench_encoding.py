@@ -80,7 +80,7 @@ def against_fastembed(what, encoder, peer, texts, sizes):
     ours, expected = times.pop("sklrank"), np.concatenate(made.pop("sklrank"))
     for name, theirs in times.items():
         require(np.abs(np.concatenate(made[name]) - expected).max() < 1e-4, f"vectors of {what}, {name}")
-        floor = 1.3 if "256" in name else None
+        floor = 1.3 if len(texts) > 5000 else None  # asked of so many
         yield Row(f"encode {what}", seconds(ours), name, seconds(theirs), theirs / ours, floor=floor)
 
 
