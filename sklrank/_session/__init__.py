@@ -4,7 +4,7 @@ from sklrank._session._hub import HubFile, Repository
 from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
 from sklrank._session._quantize import Quantization, quantize
-from sklrank._session._source import ContentMixin, fetched, is_session, picklable, stamp
+from sklrank._session._source import ContentMixin, digest, fetched, is_session, picklable, stamp
 from sklrank._session._tokenizer import Rows, Template, tokenizer_beside, wordpiece_tokenizer
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Rows",
     "Template",
     "TextModel",
+    "digest",
     "fetched",
     "is_session",
     "picklable",

@@ -1,5 +1,6 @@
 """Where a model comes from: a path, bytes, a file of a hub, or an open session."""
 
+import functools
 import hashlib
 import mmap
 import os
@@ -101,6 +102,12 @@ class Content(bytes):
 
     def __deepcopy__(self, memo):
         return self
+
+
+@functools.lru_cache(maxsize=2)
+def digest(content):
+    """Hash of the bytes of a model, made once of the same object."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 class ContentMixin:

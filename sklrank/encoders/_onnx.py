@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import ContentMixin, Repository, TextModel, picklable, stamp, tokenizer_beside
+from sklrank._session import ContentMixin, Repository, TextModel, digest, picklable, stamp, tokenizer_beside
 from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
@@ -173,7 +173,8 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def _without_means(self):
         """An encoder that makes the same of texts, whatever this one runs on: what its key is made of."""
-        return clone(self).set_params(**_MEANS)
+        model = digest(self.model).encode() if isinstance(self.model, bytes) else self.model
+        return clone(self).set_params(**_MEANS, model=model)
 
     def _store(self):
         """Where vectors are kept by content, None without a `cache_folder`."""
