@@ -18,6 +18,21 @@ def places(indptr):
     return np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
 
 
+def owners(indptr):
+    """Which query each entry belongs to.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_queries + 1,)
+        Query ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_entries,)
+    """
+    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
 def spans(starts, lengths):
     """Positions of entries that stand together, one span after the other.
 

@@ -10,7 +10,7 @@ from sklrank._optional import optional_import
 from sklrank._validation import Interval, validate_params
 from sklrank.data import Qrels, Run
 from sklrank.data._frames import frame_like
-from sklrank.data._order import places
+from sklrank.data._order import owners, places
 from sklrank.fusers._fuse import fused_by
 from sklrank.fusers._weights import judge
 from sklrank.metrics import metric_from_name
@@ -346,7 +346,7 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
         raise ValueError("the run has no score columns: give the runs as {name: run}, or candidates of a union")
     if len(union) == 0:
         raise ValueError("there are no queries to look at")
-    queries = np.repeat(np.arange(len(union)), np.diff(union.indptr))
+    queries = owners(union.indptr)
     ranks = np.array([np.nan_to_num(union.column_ranks(name)) for name in names]).astype(np.int64)
     fused, title = fused_by(union, fuser)
     found, top = ranks > 0, (ranks > 0) & (ranks <= k)
@@ -446,8 +446,8 @@ def _shares(union, fused, found, top, k):
     first = places(fused.indptr) < k
     # The fused list has the candidates of the union in another order; the two meet by query and row.
     width = int(union.rows.max(initial=0)) + 1
-    keys = np.repeat(np.arange(len(union)), np.diff(union.indptr)) * width + union.rows
-    wanted = (np.repeat(np.arange(len(fused)), np.diff(fused.indptr)) * width + fused.rows)[first]
+    keys = owners(union.indptr) * width + union.rows
+    wanted = (owners(fused.indptr) * width + fused.rows)[first]
     order = np.argsort(keys, kind="stable")
     entries = order[np.searchsorted(keys[order], wanted)]
     credit = np.where(top[:, entries].any(axis=0), top[:, entries], found[:, entries])

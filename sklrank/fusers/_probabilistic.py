@@ -5,6 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from sklrank._validation import Interval, StrOptions
+from sklrank.data._order import owners
 from sklrank.fusers._base import Fuser, check_weights
 from sklrank.fusers._normalize import NORMS, Lists, normalize
 from sklrank.fusers._weights import judge, learn_weights
@@ -206,7 +207,7 @@ class ProbabilisticFuser(Fuser):
             weights = check_weights(self.weights_ if isinstance(self.weights, str) else self.weights, names)
             return scores, _mix(scores, weights)
         added = np.full_like(scores, np.nan)
-        queries = _queries_of(run)
+        queries = owners(run.indptr)
         for i, name in enumerate(names):
             positions, lengths = _positions(run, name)
             found = positions >= 0
@@ -247,7 +248,7 @@ class _Hits:
 
     def __init__(self, run, y, level):
         judged = judge(run, y)
-        self.queries = _queries_of(run)
+        self.queries = owners(run.indptr)
         self.counted = judged.has_judgments[self.queries]
         self.n_queries = int(judged.has_judgments.sum())
         self.n_relevant = judged.n_relevant(level)
@@ -285,16 +286,12 @@ class _Hits:
         return float((total / np.maximum(self.n_relevant, 1)).sum() / self.n_queries)
 
 
-def _queries_of(run):
-    return np.repeat(np.arange(len(run)), np.diff(run.indptr))
-
-
 def _positions(run, name):
     """Position of each candidate in the list of a column, -1 where it lacks it; length of the list of each query."""
     ranks = run.column_ranks(name)
     positions = np.where(np.isnan(ranks), 0, ranks).astype(np.int64) - 1
     lengths = np.zeros(len(run), dtype=np.int64)
-    np.maximum.at(lengths, _queries_of(run), positions + 1)
+    np.maximum.at(lengths, owners(run.indptr), positions + 1)
     return positions, lengths
 
 

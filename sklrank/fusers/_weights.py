@@ -7,6 +7,7 @@ import numpy as np
 from sklrank._kernels._fusion_learned import place_hits
 from sklrank.data import Qrels, Run
 from sklrank.data._ids import show
+from sklrank.data._order import owners
 from sklrank.metrics import metric_from_name
 from sklrank.metrics._average import aggregate
 from sklrank.metrics._judged import Judged, align, bounds, check_same_queries
@@ -128,10 +129,10 @@ class _Measured:
         self.by_hits = hasattr(self.metric, "values")
         if self.by_hits:
             self.judged = judged = judge(run, y)
-            self.hit_queries = np.repeat(np.arange(len(judged)), np.diff(judged.hit_indptr))
+            self.hit_queries = owners(judged.hit_indptr)
             self.hit_places = run.indptr[self.hit_queries] + judged.hit_positions
             self.rows = np.ascontiguousarray(run.rows)
-            self.queries = np.repeat(np.arange(len(run)), np.diff(run.indptr))
+            self.queries = owners(run.indptr)
 
     def __call__(self, scores):
         """Value of the metric where the candidates are ranked by `scores`."""

@@ -7,6 +7,7 @@ grade that occurs in the judgments, or 0. With every retrieved document judged, 
 import numpy as np
 
 from sklrank._kernels._bounds import bound_by_sweep, bound_discounted_gain, bound_precisions
+from sklrank.data._order import owners
 from sklrank.metrics import _measures as measures
 from sklrank.metrics._average import settle
 from sklrank.metrics._judged import Judged, bounds
@@ -82,7 +83,7 @@ class _Completed:
         ranked = bounds(judged.n_retrieved)
         self.n_free = judged.n_retrieved - np.diff(judged.hit_indptr)
         free_indptr = bounds(self.n_free)
-        query = np.repeat(np.arange(len(judged)), np.diff(judged.hit_indptr))
+        query = owners(judged.hit_indptr)
         is_hit = np.zeros(ranked[-1], dtype=bool)
         hits = ranked[query] + judged.hit_positions
         is_hit[hits] = True
@@ -113,7 +114,7 @@ class _Completed:
 def _without_pool(judged):
     """The same with negative grades taken for no judgment of what was retrieved."""
     keep = judged.hit_grades >= 0
-    query = np.repeat(np.arange(len(judged)), np.diff(judged.hit_indptr))[keep]
+    query = owners(judged.hit_indptr)[keep]
     hit_indptr = bounds(np.bincount(query, minlength=len(judged)))
     return Judged(
         judged.qids, judged.indptr, judged.grades, judged.in_run, judged.n_retrieved, hit_indptr,

@@ -294,8 +294,3 @@ def document_texts(run, field=None):
     """
     rows, which = np.unique(run.rows, return_inverse=True)
     return corpus_of(run).text(field)[rows].tolist(), which
-
-
-def query_of_entries(run):
-    """Which query each entry belongs to."""
-    return np.repeat(np.arange(len(run)), np.diff(run.indptr))

@@ -4,7 +4,8 @@ from copy import copy
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._session import ContentMixin, picklable
-from sklrank.rerankers._base import Reranker, document_texts, query_of_entries, query_texts
+from sklrank.data._order import owners
+from sklrank.rerankers._base import Reranker, document_texts, query_texts
 from sklrank.rerankers._cross_encoder import CONSTRAINTS, DEFAULTS, STAGE, CrossEncoder, of_repository
 
 
@@ -222,7 +223,7 @@ class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, Reranker):
         texts, which = document_texts(candidates, self.field)
         queries = query_texts(candidates)
         with progress(self, "scored", len(which), verbose=self.verbose, what="pairs") as report:
-            return self.model_._score_pairs(queries, texts, query_of_entries(candidates), which, report)
+            return self.model_._score_pairs(queries, texts, owners(candidates.indptr), which, report)
 
     def __sklearn_clone__(self):
         bare = copy(self)  # open models and tokenizers are shared, not copied

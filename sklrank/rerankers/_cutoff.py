@@ -7,7 +7,8 @@ import numpy as np
 
 from sklrank._session._tokenizer import open_tokenizer
 from sklrank._validation import HasMethods, Interval
-from sklrank.rerankers._base import Reranker, check_candidates, document_texts, head, query_of_entries
+from sklrank.data._order import owners
+from sklrank.rerankers._base import Reranker, check_candidates, document_texts, head
 
 
 class Cutoff(Reranker):
@@ -79,7 +80,7 @@ class Cutoff(Reranker):
         self._validate_params()
         check_candidates(X)
         lengths, scores = np.diff(X.indptr), X.scores  # raises where there is no order
-        query = query_of_entries(X)
+        query = owners(X.indptr)
         beyond = np.zeros(len(query), dtype=bool)
         if self.threshold is not None:
             beyond |= scores < self.threshold

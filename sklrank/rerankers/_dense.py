@@ -5,7 +5,8 @@ from scipy import sparse
 
 from sklrank._validation import HasMethods, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base import Reranker, query_of_entries, query_texts
+from sklrank.data._order import owners
+from sklrank.rerankers._base import Reranker, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import encode_queries
 from sklrank.retrievers._vectors import _prepare
@@ -102,7 +103,7 @@ class DenseReranker(Reranker):
             )
         documents = self._prepared(documents, lambda chosen: candidates.flat_docids[first[chosen]].tolist(), "document")
         queries = self._prepared(queries, lambda chosen: candidates.qids[chosen].tolist(), "query")
-        asked = query_of_entries(candidates)
+        asked = owners(candidates.indptr)
         scores = np.empty(len(which), dtype=np.float32)
         for start in range(0, len(which), _PAIRS):
             pairs = slice(start, start + _PAIRS)

@@ -7,6 +7,7 @@ import numpy as np
 from sklrank._validation import Interval, StrOptions
 from sklrank.data import Corpus, Run
 from sklrank.data._corpus import DocumentIds
+from sklrank.data._order import owners
 from sklrank.data._pairs import object_array
 from sklrank.rerankers._base import Reranker, check_candidates, corpus_of
 
@@ -81,7 +82,7 @@ class PassageAggregator(Reranker):
         self._validate_params()
         check_candidates(X)
         documents, parents = self._parents(X)
-        query = np.repeat(np.arange(len(X)), np.diff(X.indptr))
+        query = owners(X.indptr)
         own = parents[X.rows]
         order = np.lexsort((X.rows, own, query))
         query, own = query[order], own[order]

@@ -9,6 +9,7 @@ from sklrank._maxsim import check_tokens
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, validate_params
 from sklrank.data import TokenVectors
+from sklrank.data._order import owners
 
 _ROUNDS = 20  # of k-means
 _BLOCK = 1024  # texts that stand in double precision at a time
@@ -120,7 +121,7 @@ def _sequential(text, n_groups, labels):
 
 def _means(values, indptr, labels):
     """One vector for the tokens of a text that have one label."""
-    texts = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    texts = owners(indptr)
     order = np.lexsort((labels, texts))  # stable: the first token of a group stays the first
     new = np.ones(len(order), dtype=bool)
     new[1:] = (np.diff(texts[order]) != 0) | (np.diff(labels[order]) != 0)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklrank._kernels._search import LINEAR, SUBLINEAR
+from sklrank.data._order import owners
 from sklrank.retrievers._index import Weighting
 from sklrank.retrievers._lexical import LexicalRetriever
 
@@ -105,7 +106,7 @@ class TfidfRetriever(LexicalRetriever):
 
     def _weigh_queries(self, indptr, terms, weights):
         # Repeated terms are one component of the vector: count them before they are weighted.
-        owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        owner = owners(indptr)
         _, first, inverse = np.unique(owner * self.index_.n_terms + terms, return_index=True, return_inverse=True)
         counts = np.bincount(inverse, weights)
         if self.sublinear_tf:
