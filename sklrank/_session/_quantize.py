@@ -10,7 +10,7 @@ from sklrank._optional import optional_import
 from sklrank._session._model import TextModel
 from sklrank._session._source import Source
 
-_MOST_LABELS = 16  # beyond, an output is no score of a cross-encoder but a vector
+MOST_LABELS = 16  # beyond, an output is no score of a cross-encoder but a vector
 _SAMPLE = (
     "Heat transfer in laminar flow over a flat plate.",
     "What is the capital of France?",
@@ -154,7 +154,7 @@ def _rows(model, output, sample):
     """What the models read: each text of the sample, or pair of texts, by itself."""
     if sample is None:
         shape = model.probe([output])[0].shape
-        of_pairs = len(shape) == 1 or len(shape) == 2 and shape[1] <= _MOST_LABELS
+        of_pairs = len(shape) == 1 or len(shape) == 2 and shape[1] <= MOST_LABELS
         sample = zip(_SAMPLE, _SAMPLE[1:]) if of_pairs else _SAMPLE
     texts = [sample] if isinstance(sample, str) else [[one] if isinstance(one, str) else one for one in sample]
     if not texts:

@@ -33,8 +33,8 @@ class Source:
             self.value = model_of(model)
             self.key = ("session", id(model))
         elif isinstance(model, (bytes, bytearray, memoryview)):
-            self.value = bytes(model)
-            self.key = ("bytes", hashlib.blake2b(self.value, digest_size=16).hexdigest())
+            self.value = model if isinstance(model, bytes) else bytes(model)
+            self.key = ("bytes", digest(self.value))
         elif isinstance(model, (str, os.PathLike)):
             path = Path(fetched(model))
             if not path.is_file():

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from sklrank._session import Repository, TextModel, fetched, picklable
+from sklrank._session._quantize import MOST_LABELS
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
 from sklrank.data import Corpus, Queries, Run, StringArray
@@ -38,7 +39,6 @@ CONSTRAINTS = {
 }
 STAGE = "cross_encoder"  # name of its runs, and of their column
 _WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache", "n_jobs"}  # on scores, by themselves
-_MOST_LABELS = 16  # beyond, an output is no head but a vector
 _N_HELD = 2  # models kept open though nobody holds them, between two tasks of a search
 _N_CACHES = 4  # models whose scores are kept
 
@@ -285,7 +285,7 @@ class CrossEncoder:
                 f"several outputs of the model may be the score, {', '.join(fits)}: say output=. "
                 f"{model.open.signature()}"
             )
-        if fits[name] > _MOST_LABELS and self._settings["label"] is None:
+        if fits[name] > MOST_LABELS and self._settings["label"] is None:
             raise ValueError(
                 f"{name} of the model is {fits[name]} numbers a pair, which looks like a vector, not like the score of "
                 "a cross-encoder; if they are labels, say label=, and if another output is the score, output=. "
