@@ -160,16 +160,20 @@ class CascadeReranker(Reranker, BaseComposition):
         """
         self._validate_params()
         check_candidates(X)
-        stages = self._stages()
-        if self.time_budget is None or not len(X):
-            return self._rank(X, stages)
-        return np.concatenate([self._rank(X[i], stages, time.perf_counter() + self.time_budget) for i in range(len(X))])
+        return self._ended(join(self._behind(X, self._stages())[-1]))
 
-    def _rank(self, run, stages, end=None):
+    def _behind(self, run, stages):
+        """For each stage the runs behind it: one for each query where the clock runs, else one."""
+        timed = self.time_budget is not None and len(run) > 0
+        parts = [run[i] for i in range(len(run))] if timed else [run]
+        return list(zip(*[list(self._passes(part, stages, timed)) for part in parts]))
+
+    def _passes(self, run, stages, timed):
+        end = time.perf_counter() + self.time_budget if timed else None
         left = self._budget(run)
         for stage in stages:
             run, left = self._pass(run, stage, left, end)
-        return self._ended(run)
+            yield run
 
     def _ended(self, run):
         """What the last stage left, as the cascade hands it on."""
@@ -231,6 +235,11 @@ class CascadeReranker(Reranker, BaseComposition):
         except (AttributeError, TypeError, ValueError):  # `fit` says what is wrong with the stages
             pass
         return tags
+
+
+def join(runs):
+    """Runs of some queries as one."""
+    return runs[0] if len(runs) == 1 else np.concatenate(runs)
 
 
 def _only_cuts(reranker):

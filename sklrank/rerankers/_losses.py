@@ -1,6 +1,5 @@
 """Which step of a pipeline lost a document, and why: the steps, and the reasons."""
 
-import time
 from copy import copy
 
 import numpy as np
@@ -8,8 +7,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklrank.data import Queries, Run
+from sklrank.data._order import owners
 from sklrank.rerankers._base import head, head_lengths
-from sklrank.rerankers._cascade import CascadeReranker
+from sklrank.rerankers._cascade import CascadeReranker, join
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._passages import PassageAggregator
 from sklrank.retrievers import RetrieverUnion
@@ -61,7 +61,7 @@ class Relevant:
     """The relevant documents, query by query."""
 
     def __init__(self, qrels):
-        query = np.repeat(np.arange(len(qrels)), np.diff(qrels.indptr))
+        query = owners(qrels.indptr)
         best = {}
         for q, docid, grade in zip(query.tolist(), qrels.flat_docids.tolist(), qrels.grades.tolist()):
             if grade >= 1:
@@ -83,8 +83,7 @@ class Relevant:
         """Rank of each, from 1; 0 where there is no order, NaN where it is not there."""
         rows = run.documents.rows(self.docids, unknown="ignore") if len(self) else np.empty(0, dtype=np.int64)
         width = len(run.documents) + 1
-        lengths = np.diff(run.indptr)
-        keys = np.repeat(np.arange(len(run)) * width, lengths) + run.rows
+        keys = owners(run.indptr) * width + run.rows
         order = np.argsort(keys)
         wanted = self.query * width + np.where(rows < 0, width - 1, rows)
         places = np.searchsorted(keys, wanted, sorter=order)
@@ -153,16 +152,8 @@ class _CascadeStage(_Stage):
 
 def _stages_of(name, cascade, run):
     """The stages of a cascade."""
-    stages, timed = cascade._stages(), cascade.time_budget is not None and len(run) > 0
-    parts = []
-    for part in [run[i] for i in range(len(run))] if timed else [run]:  # the clock runs for each query
-        end = time.perf_counter() + cascade.time_budget if timed else None
-        left = cascade._budget(part)
-        parts.append([])
-        for stage in stages:
-            part, left = cascade._pass(part, stage, left, end)
-            parts[-1].append(part)
-    runs = [np.concatenate(own) for own in zip(*parts)] if timed else parts[0]
+    stages = cascade._stages()
+    runs = list(map(join, cascade._behind(run, stages)))
     made = [
         _CascadeStage(f"{name}__{stage}", cascade, before, after, after.columns[-1], depth)
         for (stage, _, depth), before, after in zip(stages, [run, *runs], runs)
