@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def laid_out(model, folder):
 def sentence_transformers(folder):
     """Contenders of sentence-transformers' ONNX back end: name → function of a run."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    import optimum.onnxruntime  # noqa: F401 (without it, its model fails late)
+    import_module("optimum.onnxruntime")  # without it, its model fails late
     from sentence_transformers import CrossEncoder
     from torch.nn import Identity
 
