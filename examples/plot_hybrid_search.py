@@ -33,7 +33,7 @@ candidates = union.fit_transform(test.queries)
 # Before anything is fused: how do the two agree, what does each find alone, and does it help to fuse them as equals?
 # About half of what one has among its first ten the other has, too, and if each query had the better of the two,
 # nDCG@10 would be .74. There is something to gain.
-from sklrank.fusers import diagnose
+from sklrank.inspection import diagnose
 
 diagnosis = diagnose(candidates, test.qrels)
 print(diagnosis)
@@ -82,7 +82,7 @@ plt.show()
 # Why a document rose: the query that gained most, and its relevant document, system by system.
 import numpy as np
 
-from sklrank.fusers import explain
+from sklrank.inspection import explain
 
 gains = comparison.values["ndcg@10"][2] - comparison.values["ndcg@10"][0]
 qid = comparison.qids["ndcg@10"][np.argmax(gains)]

@@ -49,30 +49,31 @@ class WordEncoder(TransformerMixin, BaseEstimator):
 from sklearn.frozen import FrozenEstimator
 
 from sklrank.datasets import load_scifact
+from sklrank.inspection import alignment
 from sklrank.rerankers import MaxSimReranker
 from sklrank.retrievers import BM25Retriever
 
 data = load_scifact()
 encoder = FrozenEstimator(WordEncoder().fit(data.corpus.text().tolist()))
 candidates = BM25Retriever(data.corpus, vectorizer=TermVectorizer(language="english")).fit_transform(data.queries)
-alignment = MaxSimReranker(encoder, field="title").explain(candidates, "20532591", query="1107")
-print(alignment)
+matched = alignment(MaxSimReranker(encoder, field="title"), candidates, "20532591", query="1107")
+print(matched)
 
 # %%
 # All similarities, and in each row the one that counts.
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 5.5), layout="constrained")
-image = ax.imshow(alignment.similarities, cmap="viridis")
-rows = range(len(alignment.query_tokens))
-ax.scatter(alignment.matches, rows, marker="s", s=700, facecolors="none", edgecolors="C1", linewidths=2)
-for row, column in enumerate(alignment.matches):
-    value = alignment.similarities[row, column]
+image = ax.imshow(matched.similarities, cmap="viridis")
+rows = range(len(matched.query_tokens))
+ax.scatter(matched.matches, rows, marker="s", s=700, facecolors="none", edgecolors="C1", linewidths=2)
+for row, column in enumerate(matched.matches):
+    value = matched.similarities[row, column]
     ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white")
 ax.set_xticks(
-    range(len(alignment.document_tokens)), alignment.document_tokens, rotation=40, ha="right", rotation_mode="anchor"
+    range(len(matched.document_tokens)), matched.document_tokens, rotation=40, ha="right", rotation_mode="anchor"
 )
-ax.set_yticks(rows, alignment.query_tokens)
+ax.set_yticks(rows, matched.query_tokens)
 ax.set(xlabel="words of the title", ylabel="words of the claim")
 figure.colorbar(image, label="cosine")
 plt.show()

@@ -110,7 +110,7 @@ print(compare(data.qrels, runs, ["ndcg@10"]))
 # %%
 # Two hundred candidates hold most of what ten leave out, and the steps behind them lose most of it again: it stays, or
 # comes to stand, behind the tenth place.
-from sklrank.rerankers import waterfall
+from sklrank.inspection import waterfall
 
 deep = make_pipeline(bm25, titles, maxsim, blend).set_params(bm25retriever__k=200).fit(data.queries)
 report = waterfall(deep, data.queries, data.qrels)

@@ -33,8 +33,9 @@ from sklearn.pipeline import make_pipeline
 from sklrank.datasets import load_scifact
 from sklrank.encoders import OnnxTextEncoder, TermVectorizer
 from sklrank.fusers import ScoreFuser
+from sklrank.inspection import waterfall
 from sklrank.metrics import evaluate
-from sklrank.rerankers import CrossEncoderReranker, Cutoff, DenseReranker, PassageAggregator, waterfall
+from sklrank.rerankers import CrossEncoderReranker, Cutoff, DenseReranker, PassageAggregator
 from sklrank.retrievers import BM25Retriever, QdrantRetriever, RetrieverUnion
 
 

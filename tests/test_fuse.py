@@ -13,17 +13,15 @@ from sklrank import Corpus, Qrels, Queries, Run
 from sklrank._cli import main
 from sklrank._kernels._fusion_learned import agree
 from sklrank.fusers import (
-    DiagnosisDisplay,
     ProbabilisticFuser,
     RankFuser,
     ReciprocalRankFuser,
     ScoreFuser,
-    diagnose,
-    explain,
     fuse,
     simplex_grid,
 )
 from sklrank.fusers._fuse import METHODS
+from sklrank.inspection import DiagnosisDisplay, diagnose, explain
 from sklrank.metrics import get_scorer, ndcg_score
 from sklrank.retrievers import BM25Retriever, RetrieverUnion, TfidfRetriever
 

@@ -23,6 +23,7 @@ from sklrank._session import DeviceTokens
 from sklrank._session._maxsim import maxsim_graph
 from sklrank.data import TokenVectors
 from sklrank.encoders import OnnxTokenEncoder
+from sklrank.inspection import alignment
 from sklrank.rerankers import MaxSimReranker, _maxsim_arrays, maxsim
 from sklrank.retrievers import BM25Retriever, LateInteractionRetriever, pool_tokens
 
@@ -209,24 +210,24 @@ def test_explanations_add_up_to_the_score(model_folder, monkeypatch):
     reranker = MaxSimReranker(documents, queries)
     new = reranker.transform(run)
     for docid, score in zip(new.docids[0], new.scores):
-        alignment = reranker.explain(run, docid, "q")
-        assert alignment.score == pytest.approx(score, rel=1e-5)
-        assert alignment.query_tokens[-1] == "[MASK]" and len(alignment.query_tokens) == 8
-        assert "," not in alignment.document_tokens and alignment.document_tokens[0] == "[CLS]"
-        assert sum(abs(row["share"]) for row in alignment.rows) == pytest.approx(1)
-        assert alignment.similarities.shape == (8, len(alignment.document_tokens))
-        assert len(alignment.to_frame()) == 8 and "[CLS]" in str(alignment) and "<table>" in alignment._repr_html_()
+        matched = alignment(reranker, run, docid, "q")
+        assert matched.score == pytest.approx(score, rel=1e-5)
+        assert matched.query_tokens[-1] == "[MASK]" and len(matched.query_tokens) == 8
+        assert "," not in matched.document_tokens and matched.document_tokens[0] == "[CLS]"
+        assert sum(abs(row["share"]) for row in matched.rows) == pytest.approx(1)
+        assert matched.similarities.shape == (8, len(matched.document_tokens))
+        assert len(matched.to_frame()) == 8 and "[CLS]" in str(matched) and "<table>" in matched._repr_html_()
     with pytest.raises(ValueError, match="no query 'r'"):
-        reranker.explain(run, "a", "r")
+        alignment(reranker, run, "a", "r")
 
 
 def test_explanations_take_ids_that_are_numbers():
     run = Run([{"7": 1.0}], corpus=Corpus({"7": "heat"}), queries=["heat"])
-    alignment = MaxSimReranker(WORDS).explain(run, 7)
-    assert alignment.docid == "7" and "<p>document 7, score 1</p>" in alignment._repr_html_()
-    assert repr(alignment) == "<Alignment: document 7, 1 query tokens, score 1>"
+    matched = alignment(MaxSimReranker(WORDS), run, 7)
+    assert matched.docid == "7" and "<p>document 7, score 1</p>" in matched._repr_html_()
+    assert repr(matched) == "<Alignment: document 7, 1 query tokens, score 1>"
     with pytest.raises(ValueError, match="document ids are not among"):
-        MaxSimReranker(WORDS).explain(run, 8)
+        alignment(MaxSimReranker(WORDS), run, 8)
 
 
 # --- fewer tokens
@@ -241,7 +242,7 @@ def test_pooled_tokens_are_those_of_the_retriever():
     pooled = run.with_corpus(Corpus(pool_tokens(documents, 2)))
     assert np.array_equal(MaxSimReranker().transform(pooled).scores, new.scores)
     docid, score = new.docids[0][0], new.scores[0]
-    assert MaxSimReranker(pool_factor=2).explain(run, docid).score == pytest.approx(score, rel=1e-5)
+    assert alignment(MaxSimReranker(pool_factor=2), run, docid).score == pytest.approx(score, rel=1e-5)
 
 
 def test_candidates_are_pooled_as_the_whole_is():
@@ -478,7 +479,7 @@ def test_function_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="weights hold NaN"):
         maxsim(np.ones((1, 2)), D, [0, 3], weights=[np.nan])
     with pytest.raises(TypeError, match="X is a list"):
-        MaxSimReranker().explain(["heat"], "0")
+        alignment(MaxSimReranker(), ["heat"], "0")
     strict = array_api_strict.asarray(D)
     with pytest.raises(ValueError, match="weights have shape"):
         maxsim(strict, strict, [0, 3], weights=[1.0, 2.0])

@@ -14,10 +14,11 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-import sklrank.rerankers._losses as module
+import sklrank.inspection._losses as module
 from sklrank import Corpus, Qrels, Queries
 from sklrank.datasets import load_scifact
 from sklrank.fusers import ReciprocalRankFuser, ScoreFuser
+from sklrank.inspection import Waterfall, WaterfallDisplay, waterfall
 from sklrank.metrics import ndcg_score, recall_at_k_score
 from sklrank.rerankers import (
     CallableReranker,
@@ -25,9 +26,6 @@ from sklrank.rerankers import (
     Cutoff,
     MMRReranker,
     PassageAggregator,
-    Waterfall,
-    WaterfallDisplay,
-    waterfall,
 )
 from sklrank.retrievers import BM25Retriever, DenseRetriever, RetrieverUnion
 

@@ -127,7 +127,7 @@ def _fuser(args, names, make_fuser):
 
 def _diagnose(args, runs, fuser):
     from sklrank.datasets._single import read_judgments
-    from sklrank.fusers import diagnose
+    from sklrank.inspection import diagnose
 
     qrels = None if args.qrels is None else read_judgments(args.qrels)
     print(diagnose(runs, qrels, metric=args.measure or "ndcg@10", fuser=fuser))

@@ -89,8 +89,9 @@ def exercise():
     from sklrank.data import TokenVectors
     from sklrank.datasets import load_scifact
     from sklrank.encoders import MuveraEncoder, TermVectorizer
-    from sklrank.fusers import ProbabilisticFuser, diagnose, fuse
+    from sklrank.fusers import ProbabilisticFuser, fuse
     from sklrank.fusers._fuse import METHODS
+    from sklrank.inspection import diagnose
     from sklrank.metrics import alpha_ndcg_score, compare, evaluate
     from sklrank.metrics._names import MEASURES
     from sklrank.rerankers import DPPReranker

@@ -1,8 +1,7 @@
 """Fusers: candidates of several retrievers → `Run` with one score."""
 
 from sklrank.fusers._column import ColumnScorer
-from sklrank.fusers._diagnose import Diagnosis, DiagnosisDisplay, diagnose
-from sklrank.fusers._fuse import FusionExplanation, explain, fuse
+from sklrank.fusers._fuse import fuse
 from sklrank.fusers._probabilistic import ProbabilisticFuser
 from sklrank.fusers._rank import RankFuser
 from sklrank.fusers._reciprocal_rank import ReciprocalRankFuser
@@ -11,15 +10,10 @@ from sklrank.fusers._weights import simplex_grid
 
 __all__ = [
     "ColumnScorer",
-    "Diagnosis",
-    "DiagnosisDisplay",
-    "FusionExplanation",
     "ProbabilisticFuser",
     "RankFuser",
     "ReciprocalRankFuser",
     "ScoreFuser",
-    "diagnose",
-    "explain",
     "fuse",
     "simplex_grid",
 ]

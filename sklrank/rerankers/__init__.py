@@ -1,6 +1,5 @@
 """Rerankers: candidates → `Run`, ranked anew."""
 
-from sklrank.rerankers._alignment import Alignment
 from sklrank.rerankers._aspects import PM2Reranker, XQuADReranker
 from sklrank.rerankers._callable import CallableReranker
 from sklrank.rerankers._cascade import CascadeReranker
@@ -12,10 +11,8 @@ from sklrank.rerankers._diversity import DPPReranker, MMRReranker
 from sklrank.rerankers._maxsim import MaxSimReranker
 from sklrank.rerankers._maxsim_arrays import maxsim
 from sklrank.rerankers._passages import PassageAggregator
-from sklrank.rerankers._waterfall import Waterfall, WaterfallDisplay, waterfall
 
 __all__ = [
-    "Alignment",
     "CallableReranker",
     "CascadeReranker",
     "CrossEncoder",
@@ -27,9 +24,6 @@ __all__ = [
     "MaxSimReranker",
     "PM2Reranker",
     "PassageAggregator",
-    "Waterfall",
-    "WaterfallDisplay",
     "XQuADReranker",
     "maxsim",
-    "waterfall",
 ]

@@ -11,7 +11,6 @@ from sklrank._session import DeviceTokens
 from sklrank._validation import HasMethods, Interval, StrOptions
 from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
-from sklrank.rerankers._alignment import Alignment
 from sklrank.rerankers._base import Reranker, check_candidates, corpus_of, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
@@ -251,36 +250,28 @@ class MaxSimReranker(Reranker):
                 )
         return np.concatenate([*weights, np.empty(0, dtype=np.float32)])
 
-    def explain(self, X, docid, query=0):
-        """Say which token of a document matched which of the query.
+    def compare_tokens(self, X, docid, query=0):
+        """Compare each token of a query with each token of a document.
 
         Parameters
         ----------
         X : Run
             Candidates of the query, with their corpus.
         docid : str or int
-            The document; it need not be a candidate.
+            The document. It does not have to be a candidate.
         query : int or str, default=0
             Position of the query in `X`, or its id.
 
         Returns
         -------
-        Alignment
-            It prints as a table.
+        dict
+            ``query_tokens`` and ``document_tokens``, lists of str: the tokens, or their positions if the encoder does
+            not name them; ``weights``, shape (n_query_tokens,); ``similarities``, shape (n_query_tokens,
+            n_document_tokens).
 
-        Examples
+        See Also
         --------
-        >>> import numpy as np
-        >>> from sklrank import Corpus, Queries, Run
-        >>> from sklrank.data import TokenVectors
-        >>> from sklrank.rerankers import MaxSimReranker
-        >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
-        >>> queries = Queries(TokenVectors.from_list([np.array([[0.6, 0.8], [1.0, 0.0]])]))
-        >>> print(MaxSimReranker().explain(Run([{"0": 1.0}], corpus=corpus, queries=queries), "0"))
-        document 0, score 1.8
-          query token  document token  similarity  weight  share
-          1            0               1           1       56%
-          0            1               0.8         1       44%
+        sklrank.inspection.alignment : Prints which tokens matched.
         """
         self._validate_params()
         check_candidates(X)
@@ -299,15 +290,12 @@ class MaxSimReranker(Reranker):
         names = [_names(encoded.query_encoder, pair.queries.texts if "text" in pair.queries.columns else None)]
         texts = None if encoded.encoder is None else corpus.text(self.field)[corpus.rows([docid])].tolist()
         names.append(_names(encoded.encoder, texts))
-        best = similar.argmax(axis=1)
-        return Alignment(
-            docid=str(docid),
-            query_tokens=_labels(names[0], len(similar)),
-            document_tokens=_labels(names[1], len(document)),
-            matches=best,
-            weights=self._weights(pair, queries).astype(np.float64),
-            similarities=similar,
-        )
+        return {
+            "query_tokens": _labels(names[0], len(similar)),
+            "document_tokens": _labels(names[1], len(document)),
+            "weights": self._weights(pair, queries).astype(np.float64),
+            "similarities": similar,
+        }
 
 
 def _position(run, qid):

@@ -10,8 +10,8 @@ from sklrank._optional import optional_import
 from sklrank._validation import HasMethods, Interval, validate_params
 from sklrank.data import Qrels
 from sklrank.data._frames import frame_like
+from sklrank.inspection._losses import KINDS, Relevant, fates, follow
 from sklrank.metrics import ndcg_score, recall_at_k_score
-from sklrank.rerankers._losses import KINDS, Relevant, fates, follow
 
 _SHOWN = 10  # lost documents that are printed one by one
 
@@ -62,7 +62,8 @@ def waterfall(pipeline, X, y, *, k=10):
     --------
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklrank import Corpus
-    >>> from sklrank.rerankers import MMRReranker, waterfall
+    >>> from sklrank.inspection import waterfall
+    >>> from sklrank.rerankers import MMRReranker
     >>> from sklrank.retrievers import BM25Retriever
     >>> corpus = Corpus({"d1": "heat flow", "d2": "heat heat", "d3": "flow", "d4": "warmth"})
     >>> pipe = make_pipeline(BM25Retriever(corpus, k=3), MMRReranker(depth=2)).fit(["heat"])
@@ -130,7 +131,7 @@ class Waterfall:
     Examples
     --------
     >>> from sklrank import Corpus
-    >>> from sklrank.rerankers import waterfall
+    >>> from sklrank.inspection import waterfall
     >>> from sklrank.retrievers import BM25Retriever
     >>> retriever = BM25Retriever(Corpus({"d1": "heat", "d2": "warmth"})).fit(["heat"])
     >>> result = waterfall(retriever, ["heat"], [{"d1": 1, "d2": 1}])
@@ -259,7 +260,7 @@ class WaterfallDisplay:
 
     Examples
     --------
-    >>> from sklrank.rerankers import WaterfallDisplay
+    >>> from sklrank.inspection import WaterfallDisplay
     >>> display = WaterfallDisplay(steps=["bm25", "rerank"], losses=[{"no shared term": 3}, {"demoted": 1}], n=10)
     >>> display.left
     [7, 6]

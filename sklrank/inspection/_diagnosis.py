@@ -11,7 +11,7 @@ from sklrank._validation import Interval, validate_params
 from sklrank.data import Qrels, Run
 from sklrank.data._frames import frame_like
 from sklrank.data._order import owners, places
-from sklrank.fusers._fuse import fused_by
+from sklrank.fusers import ReciprocalRankFuser
 from sklrank.fusers._weights import judge
 from sklrank.metrics import metric_from_name
 from sklrank.metrics._compare import _columns
@@ -53,7 +53,7 @@ class Diagnosis:
     Examples
     --------
     >>> from sklrank import Run
-    >>> from sklrank.fusers import diagnose
+    >>> from sklrank.inspection import diagnose
     >>> one, other = Run({"q": ["a", "b", "c"]}), Run({"q": ["d", "b"]})
     >>> print(diagnose({"one": one, "other": other}, {"q": {"b": 1, "d": 1, "e": 1}}, metric="ap"))
     system                       length  ap      recall  unique  share of fused top 10
@@ -187,7 +187,7 @@ class DiagnosisDisplay:
     Examples
     --------
     >>> from sklrank import Run
-    >>> from sklrank.fusers import DiagnosisDisplay
+    >>> from sklrank.inspection import DiagnosisDisplay
     >>> one, other = Run({"q": ["a", "b", "c"]}), Run({"q": ["d", "b"]})
     >>> qrels = {"q": {"b": 1, "d": 1, "e": 1}}
     >>> display = DiagnosisDisplay.from_runs({"one": one, "other": other}, qrels)
@@ -302,7 +302,7 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     p : float, default=0.9
         Persistence of rank-biased overlap: the first 10 ranks have 86 % of the weight at 0.9.
     fuser : Fuser, default=None
-        How to fuse, fitted where it learns; ``None``: `ReciprocalRankFuser`.
+        How to fuse, fitted where it learns; ``None``: `~sklrank.fusers.ReciprocalRankFuser`.
 
     Returns
     -------
@@ -332,7 +332,7 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     Examples
     --------
     >>> from sklrank import Run
-    >>> from sklrank.fusers import diagnose
+    >>> from sklrank.inspection import diagnose
     >>> runs = {"one": Run({"q": ["a", "b", "c"]}), "other": Run({"q": ["d", "b"]})}
     >>> diagnosis = diagnose(runs, {"q": {"b": 1, "d": 1, "e": 1}})
     >>> [system["unique"] for system in diagnosis.systems]
@@ -348,7 +348,8 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
         raise ValueError("there are no queries to look at")
     queries = owners(union.indptr)
     ranks = np.array([np.nan_to_num(union.column_ranks(name)) for name in names]).astype(np.int64)
-    fused, title = fused_by(union, fuser)
+    fuser = ReciprocalRankFuser() if fuser is None else fuser
+    fused, title = fuser.transform(union), " ".join(repr(fuser).split())
     found, top = ranks > 0, (ranks > 0) & (ranks <= k)
 
     systems = [{"system": name, "length": float(count)} for name, count in zip(names, found.sum(axis=1) / len(union))]

@@ -1,4 +1,4 @@
-"""What matched in late interaction."""
+"""Which tokens matched in late interaction."""
 
 import html
 from dataclasses import dataclass
@@ -20,8 +20,6 @@ class Alignment:
         The document.
     query_tokens, document_tokens : list of str
         The tokens; their positions, where nobody knows their names.
-    matches : ndarray of int64, shape (n_query_tokens,)
-        For each token of the query, the one of the document that is most like it.
     weights : ndarray of float64, shape (n_query_tokens,)
         What each token of the query counts.
     similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
@@ -32,20 +30,30 @@ class Alignment:
     >>> import numpy as np
     >>> from sklrank import Corpus, Queries, Run
     >>> from sklrank.data import TokenVectors
+    >>> from sklrank.inspection import alignment
     >>> from sklrank.rerankers import MaxSimReranker
     >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
     >>> queries = Queries(TokenVectors.from_list([np.array([[0.0, 1.0]])]))
-    >>> alignment = MaxSimReranker().explain(Run([{"0": 1.0}], corpus=corpus, queries=queries), "0")
-    >>> alignment.score, alignment.matches, alignment.similarities
+    >>> tokens = alignment(MaxSimReranker(), Run([{"0": 1.0}], corpus=corpus, queries=queries), "0")
+    >>> tokens.score, tokens.matches, tokens.similarities
     (1.0, array([1]), array([[0., 1.]]))
     """
 
     docid: str
     query_tokens: list
     document_tokens: list
-    matches: np.ndarray
     weights: np.ndarray
     similarities: np.ndarray
+
+    @property
+    def matches(self):
+        """For each token of the query, the one of the document that is most like it.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_query_tokens,)
+        """
+        return self.similarities.argmax(axis=1)
 
     @property
     def contributions(self):
@@ -55,7 +63,7 @@ class Alignment:
         -------
         ndarray of float64, shape (n_query_tokens,)
         """
-        return self.weights * self.similarities[np.arange(len(self.matches)), self.matches]
+        return self.weights * self.similarities.max(axis=1)
 
     @property
     def score(self):
@@ -77,10 +85,10 @@ class Alignment:
             With ``query_token``, ``document_token``, ``similarity``, ``weight`` and ``share`` of the score.
         """
         added = self.contributions
-        total = np.abs(added).sum()
+        total, matches = np.abs(added).sum(), self.matches.tolist()
         rows = []
         for i in np.argsort(-added, kind="stable").tolist():
-            match = int(self.matches[i])
+            match = matches[i]
             values = self.similarities[i, match], self.weights[i], added[i] / total if total > 0 else 0.0
             rows.append(dict(zip(_FIELDS, (self.query_tokens[i], self.document_tokens[match], *map(float, values)))))
         return rows
@@ -126,3 +134,42 @@ class Alignment:
         rows = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in self._table())
         title = f"<p>document {html.escape(self.docid)}, score {self.score:.6g}</p>"
         return f"{title}<table><tr>{names}</tr>{rows}</table>"
+
+
+def alignment(reranker, X, docid, query=0):
+    """Align the tokens of a query with those of a document.
+
+    Parameters
+    ----------
+    reranker : MaxSimReranker
+        Compares the tokens.
+    X : Run
+        Candidates of the query, with their corpus.
+    docid : str or int
+        The document. It does not have to be a candidate.
+    query : int or str, default=0
+        Position of the query in `X`, or its id.
+
+    Returns
+    -------
+    Alignment
+        It prints as a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank import Corpus, Queries, Run
+    >>> from sklrank.data import TokenVectors
+    >>> from sklrank.inspection import alignment
+    >>> from sklrank.rerankers import MaxSimReranker
+    >>> corpus = Corpus(TokenVectors.from_list([np.eye(2)]))
+    >>> queries = Queries(TokenVectors.from_list([np.array([[0.6, 0.8], [1.0, 0.0]])]))
+    >>> print(alignment(MaxSimReranker(), Run([{"0": 1.0}], corpus=corpus, queries=queries), "0"))
+    document 0, score 1.8
+      query token  document token  similarity  weight  share
+      1            0               1           1       56%
+      0            1               0.8         1       44%
+    """
+    if not hasattr(reranker, "compare_tokens"):
+        raise TypeError(f"expected a MaxSimReranker, which compares tokens, got a {type(reranker).__name__}")
+    return Alignment(str(docid), **reranker.compare_tokens(X, docid, query))
