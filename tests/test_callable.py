@@ -338,7 +338,7 @@ class Best(BaseEstimator):
         return self
 
     def transform(self, X):
-        return X._reordered(np.nan_to_num(X.column(self.column), nan=-1.0))
+        return X.reorder(np.nan_to_num(X.column(self.column), nan=-1.0))
 
     predict = transform
 

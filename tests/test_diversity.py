@@ -301,7 +301,7 @@ def test_sources_of_aspects():
 
     union = Run.union(
         {"all": run, **{name: Run({"q": {d: 1.0 for d in TEXTS if name in senses[d]}}) for name in "xyz"}}
-    )._reordered(np.array([5.0, 4.9, 4.0, 3.0, 2.0]))
+    ).reorder(np.array([5.0, 4.9, 4.0, 3.0, 2.0]))
     for reranker in (XQuADReranker, PM2Reranker):
         expected = reranker("sense").transform(lists)
         assert reranker("sense").transform(of_matrix).docids == expected.docids
@@ -316,7 +316,7 @@ def test_wrong_arguments_say_so():
         (lambda: MMRReranker(2).transform(run), "lambda_"),
         (lambda: MMRReranker(similarity=lambda texts: np.ones(3)).transform(run), "one row and one"),
         (lambda: DPPReranker(similarity=lambda t: np.full((5, 5), np.nan)).transform(run), "NaN"),
-        (lambda: MMRReranker(normalize=False).transform(run._reordered(np.array([np.inf, 1, 1, 1, 1]))), "infinite"),
+        (lambda: MMRReranker(normalize=False).transform(run.reorder(np.array([np.inf, 1, 1, 1, 1]))), "infinite"),
         (lambda: MMRReranker().transform(Run({"q": {"a": 1.0}})), "with_corpus"),
         (lambda: XQuADReranker(["x"]).transform(run), "score columns"),
         (lambda: XQuADReranker(Qrels({"q": {"a": 1}})).transform(run), "subtopic"),
@@ -330,7 +330,7 @@ def test_wrong_arguments_say_so():
 
 
 def test_infinite_and_huge_scores():
-    run = text_run()._reordered(np.array([np.inf, 1e308, -1e308, 0, -np.inf]))
+    run = text_run().reorder(np.array([np.inf, 1e308, -1e308, 0, -np.inf]))
     scores = MMRReranker(1).transform(run)
     assert scores.docids == [["a", "b", "d", "c", "e"]]
     assert np.isfinite(scores.scores).all()

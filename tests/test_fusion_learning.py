@@ -337,9 +337,9 @@ def test_learned_weights_are_the_best_of_the_grid(metric):
     score = weighted(candidates, candidates.columns)
     weights, value = learn_weights(score, candidates.columns, candidates, y, metric=metric, step=0.25)
     measure = metric_from_name(metric) if isinstance(metric, str) else metric
-    values = [measure(y, candidates._reordered(score(point))) for point in simplex_grid(candidates.columns, 0.25)]
+    values = [measure(y, candidates.reorder(score(point))) for point in simplex_grid(candidates.columns, 0.25)]
     assert value == pytest.approx(max(values))
-    assert measure(y, candidates._reordered(score(weights))) == pytest.approx(value)
+    assert measure(y, candidates.reorder(score(weights))) == pytest.approx(value)
 
 
 def test_coordinate_search_climbs_where_a_grid_is_too_large():
@@ -348,7 +348,7 @@ def test_coordinate_search_climbs_where_a_grid_is_too_large():
     weights, value = learn_weights(score, candidates.columns, candidates, y)
     even = dict.fromkeys(candidates.columns, 1 / 6)
     assert sum(weights.values()) == pytest.approx(1)
-    assert value >= ndcg_score(y, candidates._reordered(score(even)), k=10)
+    assert value >= ndcg_score(y, candidates.reorder(score(even)), k=10)
     small, y = noisy(2)
     score = weighted(small, small.columns)
     options = {"metric": "ndcg@10", "step": 0.1}

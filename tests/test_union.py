@@ -33,7 +33,7 @@ class FirstColumn(BaseEstimator):
         return self
 
     def transform(self, X):
-        return X._reordered(np.nan_to_num(X.column(self.name), nan=-1.0) * self.factor, name="first")
+        return X.reorder(np.nan_to_num(X.column(self.name), nan=-1.0) * self.factor, name="first")
 
     predict = transform
 
@@ -230,12 +230,12 @@ def test_union_of_bad_input():
 
 def test_reordered_runs():
     run = Run.union({"a": Run({"q": {"x": 3.0, "y": 2.0, "z": 1.0}}), "b": Run({"q": {"z": 1.0}})})
-    ranked = run._reordered(np.array([1.0, 5.0, 5.0]), name="new")
+    ranked = run.reorder(np.array([1.0, 5.0, 5.0]), name="new")
     assert ranked.docids == [["y", "z", "x"]] and ranked.name == "new"
     assert ranked.column("a").tolist() == [2.0, 1.0, 3.0] and ranked.column_ranks("b")[1] == 1.0
-    cut = run._reordered(np.array([1.0, 5.0, 5.0]), k=2)
+    cut = run.reorder(np.array([1.0, 5.0, 5.0]), k=2)
     assert cut.docids == [["y", "z"]] and cut.k == 2
-    kept = ranked._with_old_score()
+    kept = ranked.with_old_score()
     assert kept.columns == ("a", "b", "new") and kept.column_ranks("new").tolist() == [1.0, 2.0, 3.0]
     assert ranked.columns == ("a", "b")
 

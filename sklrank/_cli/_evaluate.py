@@ -222,14 +222,14 @@ def _cut(run, qrels, depth, judged_only):
     """A run of at most `depth` documents a query, of which perhaps only the judged ones stay."""
     import numpy as np
 
+    from sklrank._ragged import kept_entries
+
+    run = run if depth is None else run.head(depth)
     keep = np.ones(run.indptr[-1], dtype=bool)
-    if depth is not None:
-        keep = np.arange(run.indptr[-1]) - np.repeat(run.indptr[:-1], np.diff(run.indptr)) < depth
     if judged_only:
         judged = {(q, d) for q, grades in qrels.to_dict().items() for d, grade in grades.items() if grade >= 0}
         pairs = zip(np.repeat(run.qids, np.diff(run.indptr)).tolist(), run.flat_docids.tolist())
         keep &= np.fromiter((pair in judged for pair in pairs), dtype=bool, count=len(keep))
     if keep.all():
         return run
-    bounds = np.concatenate([[0], np.cumsum(keep)])[run.indptr]
-    return run._take_entries(np.flatnonzero(keep), bounds, run.queries)
+    return run.take(*kept_entries(run.indptr, keep))

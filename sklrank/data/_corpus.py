@@ -368,6 +368,11 @@ class Corpus(DocumentIds):
         return new
 
     @property
+    def parent(self):
+        """The corpus that this one holds passages of, if `split` made it; else None."""
+        return self._parent
+
+    @property
     def is_matrix(self):
         """Whether the corpus was made from a matrix, so that its documents are vectors."""
         return VECTOR in self._columns

@@ -2,59 +2,36 @@
 
 import numpy as np
 
-
-def places(indptr):
-    """Place of each entry in its query, from 0.
-
-    Parameters
-    ----------
-    indptr : ndarray of int64, shape (n_queries + 1,)
-        Query ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_entries,)
-    """
-    return np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+from sklrank._kernels._fusion import order_entries
 
 
-def owners(indptr):
-    """Which query each entry belongs to.
+def rank_entries(indptr, rows, scores, k=None):
+    """Order the entries of each query by score, descending, then by row; leave out those whose score is NaN.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_queries + 1,)
         Query ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
+    rows : ndarray of int64, shape (n_entries,)
+        Document of each entry.
+    scores : ndarray of float32 or float64, shape (n_entries,)
+        Score of each entry.
+    k : int, default=None
+        Number of entries to keep of each query; ``None``: all.
 
     Returns
     -------
-    ndarray of int64, shape (n_entries,)
-    """
-    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-
-
-def spans(starts, lengths):
-    """Positions of entries that stand together, one span after the other.
-
-    Parameters
-    ----------
-    starts, lengths : ndarray of int64, shape (n_spans,)
-        Where each span begins, and how many entries it has.
-
-    Returns
-    -------
+    indptr : ndarray of int64, shape (n_queries + 1,)
+        The queries in `entries`.
     entries : ndarray of int64
-        The positions.
-    indptr : ndarray of int64, shape (n_spans + 1,)
-        The bounds of the spans among them.
+        The entries in their new order.
+    scores : ndarray of the type of `scores`
+        Their scores.
     """
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1]), indptr
-
-
-def first_entries(indptr, n):
-    """The first n entries of each query, all where it has no more; as from `spans`."""
-    return spans(indptr[:-1], np.minimum(np.diff(indptr), n))
+    entries, ranked = np.empty(len(scores), dtype=np.int64), np.empty_like(scores)
+    new = np.empty_like(indptr)
+    order_entries(indptr, rows, scores, len(scores) if k is None else k, entries, ranked, new)
+    return new, entries[: new[-1]], ranked[: new[-1]]
 
 
 def rank(indptr, scores, ties=None):

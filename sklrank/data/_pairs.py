@@ -1,11 +1,14 @@
 """Pairs of a query and a document, query by query: what runs and judgments have in common."""
 
+from collections.abc import Mapping
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 
+from sklrank._ragged import spans
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
 from sklrank.data._ids import Ids, check_unique, show
-from sklrank.data._order import spans
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
@@ -71,6 +74,11 @@ class Pairs:
     def corpus(self):
         """The corpus, where it is at hand; else None."""
         return self._documents if isinstance(self._documents, Corpus) else None
+
+    @property
+    def is_numbered(self):
+        """Whether `rows` are at hand; a run that came with ids numbers its documents when they are first asked for."""
+        return self._docids is None
 
     @property
     def rows(self):
@@ -154,12 +162,33 @@ class Pairs:
             check_unique(self._queries.ids.tolist(), "query")
 
     # --- slicing and joining
+    def __copy__(self):
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
     def _value_arrays(self):
         return {name: getattr(self, name) for name in self._values}
 
+    def take(self, entries, indptr):
+        """Choose entries; everything that belongs to an entry follows.
+
+        Parameters
+        ----------
+        entries : slice, or ndarray of int of shape (n_chosen,)
+            The entries, query by query.
+        indptr : ndarray of int64, shape (n_queries + 1,)
+            Query ``i`` has the chosen entries ``entries[indptr[i]:indptr[i + 1]]``.
+
+        Returns
+        -------
+        Run or Qrels
+            With the same queries and documents.
+        """
+        return self._take_entries(entries, indptr, self._queries)
+
     def _replace(self, indptr, queries, documents, rows, docids, values):
-        new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__)
+        new = copy(self)
         new._set_pairs(indptr, queries, documents, rows, docids)
         for name, value in values.items():
             setattr(new, name, value)
@@ -169,7 +198,7 @@ class Pairs:
         """The entries `entries` (a slice or indices), cut anew by `indptr`."""
 
         def pick(value):
-            if isinstance(value, dict):
+            if isinstance(value, Mapping):
                 return {name: pick(array) for name, array in value.items()}
             return None if value is None else value[entries]
 
@@ -209,7 +238,7 @@ class Pairs:
         def join(values):
             if any(value is None for value in values):
                 return None
-            if isinstance(values[0], dict):
+            if isinstance(values[0], Mapping):
                 names = [name for name in values[0] if all(name in value for value in values)]
                 return {name: np.concatenate([value[name] for value in values]) for name in names}
             return np.concatenate(values)

@@ -1,15 +1,18 @@
 """Run: what was found."""
 
 import html
+from copy import copy
 
 import numpy as np
 from scipy import sparse
 
 from sklrank._kernels._fusion import unite
+from sklrank._ragged import first_entries, places
+from sklrank.data._columns import TakenArrays
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
-from sklrank.data._order import first_entries, places, rank
+from sklrank.data._order import rank, rank_entries
 from sklrank.data._pairs import (
     Pairs,
     align_queries,
@@ -167,6 +170,15 @@ class Run(Pairs):
     def _set_scores(self, scores, columns=None, column_ranks=None, name=None):
         self._scores, self.name = scores, name
         self._columns, self._column_ranks = dict(columns or {}), dict(column_ranks or {})
+        self._source, self._made_ranks = None, {}
+
+    def __copy__(self):
+        new = super().__copy__()
+        new._made_ranks = {}
+        return new
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_made_ranks": {}}
 
     def _adopt(self, queries):
         """Take `queries` for those of the run, in their order."""
@@ -400,26 +412,133 @@ class Run(Pairs):
             column_ranks=dict(zip(own, ranks)),
         )
 
-    def _reordered(self, scores, k=None, name=None):
-        """The same candidates, ranked by new scores: by score, then row; the first k of each query."""
-        order = rank(self._indptr, scores, ties=self.rows)
-        indptr = self._indptr
-        if k is not None and len(scores) and np.diff(indptr).max() > k:
-            kept, indptr = first_entries(indptr, k)
-            order = kept if order is None else order[kept]
-        new = self._take_entries(slice(None) if order is None else order, indptr, self._queries)
-        new._scores, new.name, new.k = scores if order is None else scores[order], name, k or self.k
+    # --- the same candidates otherwise
+    def head(self, n):
+        """Keep the first documents of each query.
+
+        Parameters
+        ----------
+        n : int, or array of int of shape (n_queries,)
+            Number of documents to keep, at most.
+
+        Returns
+        -------
+        Run
+
+        Examples
+        --------
+        >>> from sklrank import Run
+        >>> Run({"q": ["a", "b", "c"]}).head(2).docids
+        [['a', 'b']]
+        """
+        if not (np.diff(self._indptr) > n).any():
+            return self
+        return self.take(*first_entries(self._indptr, n))
+
+    def reorder(self, scores, *, k=None, name=None, source=None):
+        """Rank the same candidates by other scores.
+
+        Parameters
+        ----------
+        scores : array-like of float, shape (n_entries,)
+            Higher is better; a candidate with NaN is left out.
+        k : int, default=None
+            Number of documents to keep of each query; ``None``: all.
+        name : str, default=None
+            Name of the new run.
+        source : estimator, default=None
+            The estimator that gave the scores; see `source`.
+
+        Returns
+        -------
+        Run
+            By score, descending, then by row. The score columns stay; `with_old_score` makes the present score one.
+
+        Examples
+        --------
+        >>> from sklrank import Run
+        >>> run = Run({"q": {"a": 3.0, "b": 2.0, "c": 1.0}}, name="bm25")
+        >>> new = run.with_old_score().reorder([0.1, float("nan"), 0.7], name="mine")
+        >>> new.docids, new.column("bm25")
+        ([['c', 'a']], array([1., 3.]))
+        """
+        scores = self._checked_values(scores, "scores")
+        indptr, entries, scores = rank_entries(self._indptr, self.rows, scores, k)
+        values = {
+            "_columns": TakenArrays(self._columns, entries),
+            "_column_ranks": TakenArrays(self._column_ranks, entries),
+        }
+        new = self._replace(indptr, self._queries, self._documents, self._rows[entries], None, values)
+        return new.with_scores(scores, k=k, name=name, source=source)
+
+    def with_scores(self, scores, *, k=None, name=None, source=None):
+        """Give the ranked entries other scores, and leave them in their order.
+
+        Parameters
+        ----------
+        scores : array-like of float, shape (n_entries,)
+            Score of each entry; none is higher than the one before it in the same query.
+        k : int, default=None
+            The cutoff: no ranking is longer. ``None``: as before.
+        name : str, default=None
+            Name of the new run.
+        source : estimator, default=None
+            The estimator that gave the order; see `source`.
+
+        Returns
+        -------
+        Run
+        """
+        new = copy(self)
+        new._scores, new.name, new._source = self._checked_values(scores, "scores"), name, source
+        new.k = min((limit for limit in (self.k, k) if limit is not None), default=None)
         return new
 
-    def _with_old_score(self):
-        """The same with the present score, where there is one, as a column named for the stage it came from."""
-        name = self.name or "score"
-        if self._scores is None or name in self._columns:  # what has such a column keeps it, NaN included
-            return self
-        new = self._take_entries(slice(None), self._indptr, self._queries)
-        new._columns[name] = self._scores.astype(np.float64)
-        new._column_ranks[name] = places(self._indptr) + 1.0
+    def with_column(self, name, scores, ranks=None):
+        """Add a score column, or replace the one of that name.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column.
+        scores : array-like of float, shape (n_entries,)
+            Value of each entry; NaN if there is none.
+        ranks : array-like of float, shape (n_entries,), default=None
+            Rank of each entry, from 1, in the list that the column comes from; NaN if it is not there.
+
+        Returns
+        -------
+        Run
+            Without a `source`, which has not seen the column.
+        """
+        new = copy(self)
+        new._source = None
+        new._columns = {**self._columns, name: self._checked_values(scores, "scores").astype(np.float64, copy=False)}
+        new._column_ranks = {column: values for column, values in self._column_ranks.items() if column != name}
+        if ranks is not None:
+            new._column_ranks[name] = self._checked_values(ranks, "ranks").astype(np.float64, copy=False)
         return new
+
+    def with_old_score(self):
+        """Keep the present score, if there is one, as a column named for the run.
+
+        Returns
+        -------
+        Run
+            The same run if it has no order, or has a column of that name already, which holds the score with NaN.
+        """
+        name = self.name or "score"
+        if self._scores is None or name in self._columns:
+            return self
+        return self.with_column(name, self._scores, places(self._indptr) + 1.0)
+
+    def _checked_values(self, values, what):
+        """One number per entry, as an array of float32 or float64."""
+        values = np.asarray(values)
+        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+        if values.shape != (self._indptr[-1],):
+            raise ValueError(f"expected one of the {what} per entry, {self._indptr[-1]}; got shape {values.shape}")
+        return values
 
     # --- what is in it
     @property
@@ -472,6 +591,11 @@ class Run(Pairs):
         """Whether the documents are ranked, rather than candidates with columns of scores."""
         return self._scores is not None
 
+    @property
+    def source(self):
+        """Estimator that gave the order, for `explain`; None if unknown."""
+        return self._source
+
     def column_ranks(self, name):
         """Rank of each entry in the list that a score column comes from.
 
@@ -486,9 +610,11 @@ class Run(Pairs):
             scores, the lower row first where they tie.
         """
         scores = self.column(name)
-        if name not in self._column_ranks:
-            self._column_ranks[name] = _ranks(self._indptr, scores, self.rows)
-        return self._column_ranks[name]
+        if name in self._column_ranks:
+            return self._column_ranks[name]
+        if name not in self._made_ranks:
+            self._made_ranks[name] = _ranks(self._indptr, scores, self.rows)
+        return self._made_ranks[name]
 
     def to_dict(self):
         """``{qid: {docid: score}}``, documents in the order of the ranking.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklrank.data._order import spans
+from sklrank._ragged import spans
 
 
 class TokenVectors:

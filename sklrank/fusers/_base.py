@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import TransformerTags
 
-from sklrank._kernels._fusion import order_entries
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
 from sklrank.data import Run
 from sklrank.data._ids import show
@@ -63,17 +62,7 @@ class Fuser(BaseEstimator):
             Best first, equal scores by row; it keeps the score columns.
         """
         names = self._check(X)
-        scores = self._fuse(X, names)
-        indptr, order, scores = rank_entries(X.indptr, X.rows, scores, self.k)
-        values = {
-            "_scores": scores,
-            "_columns": _Taken(X._columns, order),
-            "_column_ranks": _Taken(X._column_ranks, order),
-            "name": self._stage,
-            "k": self.k or X.k,
-            "_fused_by": copy(self),  # for `explain`
-        }
-        return X._replace(indptr, X.queries, X.documents, X.rows[order], None, values)
+        return X.reorder(self._fuse(X, names), k=self.k, name=self._stage, source=copy(self))
 
     def predict(self, X):
         """Rank the candidates of each query by their fused score; the same as `transform`.
@@ -225,51 +214,6 @@ class WeightedFuser(Fuser):
 
 def _pick(names, chosen):
     return [name for name, one in zip(names, chosen) if one]
-
-
-class _Taken(dict):
-    """Arrays by name, of which `entries` are taken once somebody asks: few ask a fused run for its columns."""
-
-    def __init__(self, arrays, entries):
-        super().__init__(arrays)
-        self._entries = entries
-        self._taken = {}
-
-    def __getitem__(self, name):
-        if name not in self._taken:  # other threads may be here, too; they take the same
-            self._taken[name] = super().__getitem__(name)[self._entries]
-        return self._taken[name]
-
-    def __setitem__(self, name, value):
-        self._taken[name] = value
-        super().__setitem__(name, value)
-
-    def __iter__(self):  # without it, dict(self) would copy the arrays as they were
-        return super().__iter__()
-
-    def items(self):
-        return [(name, self[name]) for name in self]
-
-    def values(self):
-        return [self[name] for name in self]
-
-    def __reduce__(self):
-        return dict, (self.items(),)
-
-
-def rank_entries(indptr, rows, scores, k=None):
-    """Order entries by score, descending, then by row, and leave out those whose score is NaN.
-
-    Returns
-    -------
-    indptr, order, scores : ndarray
-        Bounds of the queries, the entries, and their scores.
-    """
-    order, ranked = np.empty(len(scores), dtype=np.int64), np.empty(len(scores))
-    bounds = np.empty_like(indptr)
-    order_entries(indptr, rows, scores, len(scores) if k is None else k, order, ranked, bounds)
-    n = bounds[-1]
-    return bounds, order[:n], ranked[:n]
 
 
 def check_columns(run):

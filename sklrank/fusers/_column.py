@@ -152,21 +152,11 @@ class ColumnScorer(BaseEstimator):
         """
         self._validate_params()
         values = self._values(_corpus_of(X))
-        run = X._with_old_score()
+        run = X.with_old_score()
         name = self.column if self.name is None else self.name
         if name in run.columns:
             raise ValueError(f"the candidates have a score column {name!r} already; give this one another name=")
-        return Run.from_ragged(
-            run.indptr,
-            run.rows,
-            run.scores if run.has_order else None,
-            queries=run.queries,
-            corpus=run.corpus,
-            columns={**{name: run.column(name) for name in run.columns}, name: values[run.rows]},
-            column_ranks=run._column_ranks,
-            name=run.name,
-            k=run.k,
-        )
+        return run.with_column(name, values[run.rows])
 
     def _values(self, corpus):
         """Value of each document of the corpus, made once."""

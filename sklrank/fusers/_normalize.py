@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import expit
 
 from sklrank._kernels._fusion import add_values, describe, rescale
-from sklrank.data._order import places
-from sklrank.fusers._base import rank_entries
+from sklrank._ragged import places
+from sklrank.data._order import rank_entries
 
 _PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
 

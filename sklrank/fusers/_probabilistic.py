@@ -4,8 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from sklrank._ragged import owners
 from sklrank._validation import Interval, StrOptions
-from sklrank.data._order import owners
 from sklrank.fusers._base import Fuser, check_weights
 from sklrank.fusers._normalize import NORMS, Lists, normalize
 from sklrank.fusers._weights import judge, learn_weights

@@ -6,7 +6,8 @@ import numpy as np
 
 from sklrank._kernels._fusion import condorcet, copeland, weighted_median
 from sklrank._validation import Interval, StrOptions
-from sklrank.fusers._base import WeightedFuser, rank_entries
+from sklrank.data._order import rank_entries
+from sklrank.fusers._base import WeightedFuser
 from sklrank.fusers._normalize import Lists, borda_points, stack_ranks
 
 _FUNCTIONS = ("isr", "log_isr", "logn_isr", "rbc")  # of one rank at a time

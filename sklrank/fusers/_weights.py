@@ -5,9 +5,9 @@ from numbers import Real
 import numpy as np
 
 from sklrank._kernels._fusion_learned import place_hits
+from sklrank._ragged import owners
 from sklrank.data import Qrels, Run
 from sklrank.data._ids import show
-from sklrank.data._order import owners
 from sklrank.metrics import metric_from_name
 from sklrank.metrics._average import aggregate
 from sklrank.metrics._judged import Judged, align, bounds, check_same_queries
@@ -138,9 +138,7 @@ class _Measured:
         """Value of the metric where the candidates are ranked by `scores`."""
         kept = scores > -np.inf
         if not self.by_hits:
-            indptr = bounds(kept)[self.run.indptr]
-            run = self.run._take_entries(np.flatnonzero(kept), indptr, self.run.queries)
-            return float(self.metric(self.y, run._reordered(scores[kept])))
+            return float(self.metric(self.y, self.run.reorder(np.where(kept, scores, np.nan))))
         judged = self.judged
         positions = np.empty(len(self.hit_places), dtype=np.int64)
         scores = np.ascontiguousarray(scores, dtype=np.float64)

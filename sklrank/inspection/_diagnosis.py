@@ -7,10 +7,10 @@ import numpy as np
 
 from sklrank._kernels._fusion_learned import agree
 from sklrank._optional import optional_import
+from sklrank._ragged import owners, places
 from sklrank._validation import Interval, validate_params
 from sklrank.data import Qrels, Run
 from sklrank.data._frames import frame_like
-from sklrank.data._order import owners, places
 from sklrank.fusers import ReciprocalRankFuser
 from sklrank.fusers._weights import judge
 from sklrank.metrics import metric_from_name
@@ -385,7 +385,7 @@ def _measure(union, names, ranks, queries, fused, qrels, metric, systems, summar
         return metric(qrels, run, average=None)
 
     by_system = np.array([values(_list_of(union, queries, ranks[i])) for i in range(len(names))])
-    of_fused, of_order = values(fused), values(union._reordered(grades))
+    of_fused, of_order = values(fused), values(union.reorder(grades))
     counted = ~np.isnan(of_fused)
     by_system, of_fused, of_order = by_system[:, counted], of_fused[counted], of_order[counted]
     if not counted.any():

@@ -115,7 +115,7 @@ def explain(run, qid, docid, *, fuser=None):
       bm25    2     5      0.2         0.2
       dense   1     0.9    1           1
     """
-    fuser = run.__dict__.get("_fused_by") if fuser is None else fuser
+    fuser = run.source if fuser is None else fuser
     if fuser is None:
         raise ValueError("nobody has fused this run: say how, fuser=ReciprocalRankFuser()")
     fuser, qid, docid = copy(fuser), str(qid), str(docid)

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sklrank._ragged import kept_entries, owners
 from sklrank.data import Queries, Run
-from sklrank.data._order import owners
 from sklrank.rerankers._base import head, head_lengths
 from sklrank.rerankers._cascade import CascadeReranker, join
 from sklrank.rerankers._cutoff import Cutoff
@@ -113,7 +113,7 @@ class _Stage:
     def documents(self, relevant, run=None):
         """A run of the step, of documents where it was one of passages."""
         run = self.run if run is None else run
-        parent = getattr(run.corpus, "_parent", None)
+        parent = None if run.corpus is None else run.corpus.parent
         if parent is None or (run.corpus.rows(relevant.docids, unknown="ignore") >= 0).any():
             return run
         return PassageAggregator().transform(run)
@@ -144,8 +144,7 @@ class _CascadeStage(_Stage):
         """Which stood within the depth, and were not scored before a budget was spent."""
         within = head(self.before, head_lengths(self.before, self.depth))
         has_score = ~np.isnan(self._whole.column(self.column))
-        indptr = np.concatenate([[0], np.cumsum(has_score)])[self._whole.indptr]
-        scored = self._whole._take_entries(np.flatnonzero(has_score), indptr, self._whole.queries)
+        scored = self._whole.take(*kept_entries(self._whole.indptr, has_score))
         within, scored = (relevant.ranks_in(self.documents(relevant, run)) for run in (within, scored))
         return ~np.isnan(within) & np.isnan(scored)
 
@@ -244,7 +243,7 @@ def _missed_by(stage, retriever, relevant):
 def _rows(corpus, docids):
     """Rows of each document: one, none, or those of its passages."""
     rows = corpus.rows(docids, unknown="ignore")
-    if corpus._parent is None or (rows >= 0).any():
+    if corpus.parent is None or (rows >= 0).any():
         return [rows[i : i + 1][rows[i : i + 1] >= 0] for i in range(len(rows))]
     parents = np.array(corpus["parent_id"].tolist(), dtype=object)
     return [np.flatnonzero(parents == docid) for docid in docids]

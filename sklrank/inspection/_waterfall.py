@@ -87,7 +87,7 @@ def waterfall(pipeline, X, y, *, k=10):
     rows = []
     for stage in stages:
         run = stage.documents(relevant)
-        ordered = run if run.has_order else run._reordered(np.zeros(len(run.rows)))
+        ordered = run if run.has_order else run.reorder(np.zeros(len(run.rows)))
         rows.append(
             {
                 "step": stage.name,

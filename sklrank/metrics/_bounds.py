@@ -7,7 +7,7 @@ grade that occurs in the judgments, or 0. With every retrieved document judged, 
 import numpy as np
 
 from sklrank._kernels._bounds import bound_by_sweep, bound_discounted_gain, bound_precisions
-from sklrank.data._order import owners
+from sklrank._ragged import owners
 from sklrank.metrics import _measures as measures
 from sklrank.metrics._average import settle
 from sklrank.metrics._judged import Judged, bounds

@@ -340,11 +340,11 @@ def _break_ties(tied, query, hit_scores, docids, rankings, ranked, scores, posit
 def _align_run(qrels, run):
     _ = run.scores  # candidates that nobody has ordered yet raise an error that says so
     pairs = align_queries(run.queries, qrels.queries, "run")
-    if run._rows is None:  # a run that came with ids: to number its documents costs more than to look at them once
+    if not run.is_numbered:  # a run that came with ids: to number its documents costs more than to look at them once
         return _align_run_of_ids(qrels, run, pairs)
     indptr, grades, topics, take = _collapse(qrels)
     documents = run.documents
-    if qrels._rows is None:
+    if not qrels.is_numbered:
         rows = documents.rows(qrels.flat_docids, unknown="ignore")
     elif qrels.documents is documents:
         rows = qrels.rows

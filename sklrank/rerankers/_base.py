@@ -6,10 +6,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import TransformerTags
 
+from sklrank._ragged import first_entries, places, spans
 from sklrank._validation import Interval, StrOptions, _fit_context
 from sklrank.data import Run
 from sklrank.data._ids import show
-from sklrank.data._order import first_entries, places, rank, spans
+from sklrank.data._order import rank
 from sklrank.data._pairs import pair_of
 from sklrank.metrics import ndcg_score
 from sklrank.metrics._judged import check_same_queries
@@ -186,7 +187,7 @@ def head(run, lengths):
     if np.array_equal(lengths, np.diff(run.indptr)):
         return run
     slots, bounds = spans(run.indptr[:-1], lengths)
-    return run._take_entries(slots, bounds, run.queries)
+    return run.take(slots, bounds)
 
 
 def place(run, lengths, scores, stage, *, tail="drop", k=None):
@@ -212,7 +213,7 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     -------
     Run
     """
-    kept = run._with_old_score()
+    kept = run.with_old_score()
     slots, bounds = spans(run.indptr[:-1], lengths)
     order = rank(bounds, scores, ties=run.rows[slots])
     entries = slots if order is None else slots[order]
@@ -233,12 +234,8 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     while name in kept.columns:
         n += 1
         name = f"{stage}_{n}"
-    new = kept._take_entries(entries, indptr, run.queries)
-    new._scores, new.name = values, name
-    new._columns[name], new._column_ranks[name] = column[entries], column_ranks[entries]
-    new.k = min((limit for limit in (run.k, k) if limit is not None), default=None)
-    new.__dict__.pop("_fused_by", None)  # the order is no longer that of a fuser, which could explain it
-    return new
+    new = kept.take(entries, indptr).with_column(name, column[entries], column_ranks[entries])
+    return new.with_scores(values, k=k, name=name)
 
 
 def _below(run, lengths, ranked, bounds):

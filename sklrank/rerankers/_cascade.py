@@ -178,9 +178,7 @@ class CascadeReranker(Reranker, BaseComposition):
     def _ended(self, run):
         """What the last stage left, as the cascade hands it on."""
         run = head(run, head_lengths(run, self.k))
-        run = run._take_entries(slice(None), run.indptr, run.queries)
-        run.name, run.k = self._stage, min((n for n in (self.k, run.k) if n is not None), default=None)
-        return run
+        return run.with_scores(run.scores, k=self.k, name=self._stage)
 
     def _budget(self, run):
         """How many candidates of each query may be scored; None where nothing bounds it."""
@@ -252,6 +250,6 @@ def _in_time(reranker, run, n, end):
     scores = np.empty(0)
     while len(scores) < n and (time.perf_counter() < end or not run.has_order):
         start, stop = len(scores), min(len(scores) + chunk, n)
-        part = run._take_entries(slice(start, stop), np.array([0, stop - start]), run.queries)
+        part = run.take(slice(start, stop), np.array([0, stop - start]))
         scores = np.concatenate([scores, reranker._scores(part)])
     return scores

@@ -3,8 +3,8 @@
 from copy import copy
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
+from sklrank._ragged import owners
 from sklrank._session import ContentMixin, picklable
-from sklrank.data._order import owners
 from sklrank.rerankers._base import Reranker, document_texts, query_texts
 from sklrank.rerankers._cross_encoder import CONSTRAINTS, DEFAULTS, STAGE, CrossEncoder, of_repository
 

@@ -5,9 +5,9 @@ from os import PathLike
 
 import numpy as np
 
+from sklrank._ragged import owners
 from sklrank._session._tokenizer import open_tokenizer
 from sklrank._validation import HasMethods, Interval
-from sklrank.data._order import owners
 from sklrank.rerankers._base import Reranker, check_candidates, document_texts, head
 
 

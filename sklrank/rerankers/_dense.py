@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import sparse
 
+from sklrank._ragged import owners
 from sklrank._validation import HasMethods, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.data._order import owners
 from sklrank.rerankers._base import Reranker, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import encode_queries

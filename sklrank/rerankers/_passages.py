@@ -4,10 +4,10 @@ from numbers import Integral
 
 import numpy as np
 
+from sklrank._ragged import owners
 from sklrank._validation import Interval, StrOptions
 from sklrank.data import Corpus, Run
 from sklrank.data._corpus import DocumentIds
-from sklrank.data._order import owners
 from sklrank.data._pairs import object_array
 from sklrank.rerankers._base import Reranker, check_candidates, corpus_of
 
@@ -101,7 +101,7 @@ class PassageAggregator(Reranker):
         )
         if not X.has_order:
             return run
-        return run._reordered(self._together(X.scores[order], starts), self.k, name=X.name)
+        return run.reorder(self._together(X.scores[order], starts), k=self.k, name=X.name)
 
     def _together(self, values, starts):
         """One value for each document."""
@@ -127,7 +127,7 @@ class PassageAggregator(Reranker):
                 f"the corpus has no column {self.by!r}, only {list(passages.columns)}: Corpus.split makes passages "
                 "with the id of their document as 'parent_id'"
             )
-        given = passages._parent if self.corpus is None else Corpus.of(self.corpus)
+        given = passages.parent if self.corpus is None else Corpus.of(self.corpus)
 
         def make():
             ids = [str(docid) for docid in passages[self.by].tolist()]

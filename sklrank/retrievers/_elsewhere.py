@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from sklrank._ragged import first_entries
 from sklrank.data import Run
 from sklrank.data._corpus import DocumentIds
-from sklrank.data._order import first_entries, rank
+from sklrank.data._order import rank
 
 
 def run_of(found, queries, corpus, rows_of, k, name):

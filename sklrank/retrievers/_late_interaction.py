@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.base import clone
 
 from sklrank._maxsim import TokenIndex, check_tokens
+from sklrank._ragged import first_entries
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever, estimator_key
 from sklrank.data import Corpus, Queries, TokenVectors
-from sklrank.data._order import first_entries, rank
+from sklrank.data._order import rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
 from sklrank.retrievers._base import CorpusRetriever
 from sklrank.retrievers._dense import DenseRetriever

@@ -6,10 +6,10 @@ import numpy as np
 
 from sklrank._kernels._pooling import ward_groups
 from sklrank._maxsim import check_tokens
+from sklrank._ragged import owners
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, validate_params
 from sklrank.data import TokenVectors
-from sklrank.data._order import owners
 
 _ROUNDS = 20  # of k-means
 _BLOCK = 1024  # texts that stand in double precision at a time

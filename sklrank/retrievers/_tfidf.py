@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklrank._kernels._search import LINEAR, SUBLINEAR
-from sklrank.data._order import owners
+from sklrank._ragged import owners
 from sklrank.retrievers._index import Weighting
 from sklrank.retrievers._lexical import LexicalRetriever
 

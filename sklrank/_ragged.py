@@ -1,0 +1,119 @@
+"""Ragged arrays: lists of unequal lengths, one after the other in one array.
+
+List ``i`` has the entries ``indptr[i]:indptr[i + 1]``, as a row of a CSR matrix has. Every `indptr` here is an array of
+int64 of shape ``(n_lists + 1,)`` that begins with 0 and does not decrease.
+"""
+
+import numpy as np
+
+
+def lengths_to_indptr(lengths):
+    """Return the indptr of lists with these lengths.
+
+    Parameters
+    ----------
+    lengths : array-like of int, shape (n_lists,)
+        Number of entries of each list.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_lists + 1,)
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return indptr
+
+
+def owners(indptr):
+    """Return the list that each entry belongs to.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_lists + 1,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n_entries,)
+    """
+    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
+def places(indptr):
+    """Return the position of each entry in its list, from 0.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_lists + 1,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n_entries,)
+    """
+    return np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+
+
+def intervals(indptr):
+    """Iterate over the first entry of each list and the one after its last.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_lists + 1,)
+
+    Returns
+    -------
+    iterator of (int, int)
+    """
+    edges = indptr.tolist()
+    return zip(edges[:-1], edges[1:])
+
+
+def spans(starts, lengths):
+    """Return the positions of entries that stand together, one span after the other.
+
+    Parameters
+    ----------
+    starts, lengths : ndarray of int64, shape (n_spans,)
+        First entry and number of entries of each span.
+
+    Returns
+    -------
+    entries : ndarray of int64, shape (n_chosen,)
+        The positions.
+    indptr : ndarray of int64, shape (n_spans + 1,)
+        The spans as lists of `entries`.
+    """
+    indptr = lengths_to_indptr(lengths)
+    return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1]), indptr
+
+
+def first_entries(indptr, n):
+    """Return the first `n` entries of each list; all entries of a shorter one.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_lists + 1,)
+    n : int, or array of int of shape (n_lists,)
+
+    Returns
+    -------
+    entries, indptr
+        As from `spans`.
+    """
+    return spans(indptr[:-1], np.minimum(np.diff(indptr), n))
+
+
+def kept_entries(indptr, kept):
+    """Return the entries that a mask keeps.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_lists + 1,)
+    kept : ndarray of bool, shape (n_entries,)
+
+    Returns
+    -------
+    entries, indptr
+        As from `spans`.
+    """
+    return np.flatnonzero(kept), lengths_to_indptr(kept)[indptr]
