@@ -25,7 +25,7 @@ from sklrank.fusers import ColumnScorer, ReciprocalRankFuser, ScoreFuser
 from sklrank.metrics import ndcg_score
 from sklrank.rerankers import CallableReranker, CascadeReranker, Cutoff, DenseReranker, MMRReranker
 from sklrank.rerankers import _candidates as module
-from sklrank.rerankers._base import Reranker
+from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.retrievers import BM25Retriever, DenseRetriever, RetrieverUnion, TfidfRetriever
 
 TEXTS = ["heat flows", "cold rests", "heat", "laminar flow", "", "flow of heat", "wing in a flow", "naïve 日本"]
@@ -34,7 +34,7 @@ QUERIES = Queries({"q1": "heat flow", "q2": "cold wing", "q3": "nothing"})
 QRELS = Qrels({"q1": {"d5": 2, "d0": 1}, "q2": {"d1": 1}, "q3": {"d4": 1}})
 
 
-class Table(Reranker):
+class Table(ScoringReranker):
     """Scores from a table by row; counts what it is asked."""
 
     _stage = "table"

@@ -4,19 +4,16 @@ from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import TransformerTags
 
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
+from sklrank.base import Fuser
 from sklrank.data import Run
 from sklrank.data._ids import show
 from sklrank.fusers._weights import learn_weights
-from sklrank.metrics import ndcg_score
-from sklrank.metrics._judged import check_same_queries
 
 
-class Fuser(BaseEstimator):
-    """Base of fusers: estimators that make of candidates with several score columns a `Run` with one score.
+class ColumnFuser(Fuser):
+    """Base of fusers that give each candidate a score made of its score columns.
 
     A subclass gives in `_fuse` a score to each candidate, NaN to those that it leaves out, and in `_contributions` what
     each column adds to it. One that learns does so in `_learn`.
@@ -64,56 +61,6 @@ class Fuser(BaseEstimator):
         names = self._check(X)
         return X.reorder(self._fuse(X, names), k=self.k, name=self._stage, source=copy(self))
 
-    def predict(self, X):
-        """Rank the candidates of each query by their fused score; the same as `transform`.
-
-        Parameters
-        ----------
-        X : Run
-            Candidates with score columns.
-
-        Returns
-        -------
-        Run
-        """
-        return self.transform(X)
-
-    def fit_transform(self, X, y=None):
-        """Fit, then rank the candidates of each query.
-
-        Parameters
-        ----------
-        X : Run
-            Candidates with score columns.
-        y : Qrels or list of dict, default=None
-            Their judgments.
-
-        Returns
-        -------
-        Run
-        """
-        return self.fit(X, y).transform(X)
-
-    def score(self, X, y, sample_weight=None):
-        """Mean nDCG@10 of the rankings.
-
-        Parameters
-        ----------
-        X : Run
-            Candidates with score columns.
-        y : Qrels or list of dict
-            Their judgments, the i-th those of the i-th query; of another order, `Qrels.align` brings them there.
-        sample_weight : array-like of shape (n_queries,), default=None
-            Weights of the queries.
-
-        Returns
-        -------
-        float
-        """
-        run = self.predict(X)
-        check_same_queries(y, run)
-        return ndcg_score(y, run, k=10, sample_weight=sample_weight)
-
     def _check(self, X):
         """Names of the columns to fuse, after a look at `X` and the parameters."""
         if self._must_be_fitted():
@@ -133,15 +80,12 @@ class Fuser(BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "fuser"
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
-        tags.input_tags.two_d_array = False
         tags.target_tags.required = self._must_be_fitted()
         tags.requires_fit = self._must_be_fitted()
         return tags
 
 
-class WeightedFuser(Fuser):
+class WeightedFuser(ColumnFuser):
     """Base of fusers in which each column has a weight.
 
     A subclass gives in ``_prepare(run, names)`` the `Lists` of some columns, which do not depend on the weights, in
@@ -149,7 +93,7 @@ class WeightedFuser(Fuser):
     """
 
     _parameter_constraints: dict = {
-        **Fuser._parameter_constraints,
+        **ColumnFuser._parameter_constraints,
         "weights": [dict, StrOptions({"learn"}), None],
         "metric": [str, callable],
     }

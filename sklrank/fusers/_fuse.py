@@ -4,8 +4,9 @@ from difflib import get_close_matches
 
 from sklearn.base import clone
 
+from sklrank.base import Fuser
 from sklrank.data import Qrels, Run
-from sklrank.fusers._base import Fuser, check_columns
+from sklrank.fusers._base import check_columns
 from sklrank.fusers._probabilistic import ProbabilisticFuser
 from sklrank.fusers._rank import RankFuser
 from sklrank.fusers._reciprocal_rank import ReciprocalRankFuser

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklrank._ragged import owners
 from sklrank._validation import Interval, StrOptions
-from sklrank.fusers._base import Fuser, check_weights
+from sklrank.fusers._base import ColumnFuser, check_weights
 from sklrank.fusers._normalize import NORMS, Lists, normalize
 from sklrank.fusers._weights import judge, learn_weights
 
@@ -16,7 +16,7 @@ _LEAST = 0.001  # least probability, and least one of the contrary, so that odds
 _NOT_FOUND = np.log(_LEAST / (1 - _LEAST))
 
 
-class ProbabilisticFuser(Fuser):
+class ProbabilisticFuser(ColumnFuser):
     """Fuse by the probability of relevance at each rank of each system, learned from judged queries.
 
     A system that is good at its top and poor below is believed where it is good.
@@ -115,7 +115,7 @@ class ProbabilisticFuser(Fuser):
     """
 
     _parameter_constraints: dict = {
-        **Fuser._parameter_constraints,
+        **ColumnFuser._parameter_constraints,
         "method": [StrOptions({"probfuse", "segfuse", "slidefuse", "posfuse", "mapfuse", "bayesfuse", "mixed"})],
         "n_segments": [Interval(Integral, 1, None, closed="left")],
         "window": [Interval(Integral, 0, None, closed="left")],

@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from sklrank._ragged import kept_entries, owners
 from sklrank.data import Queries, Run
-from sklrank.rerankers._base import head, head_lengths
+from sklrank.rerankers._base_scoring import head, head_lengths
 from sklrank.rerankers._cascade import CascadeReranker, join
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._passages import PassageAggregator

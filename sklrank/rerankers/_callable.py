@@ -10,13 +10,13 @@ from sklrank._retry import call_with_retries, call_with_timeout, pause_after
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions
 from sklrank.data._pairs import as_numbers
-from sklrank.rerankers._base import Reranker, document_texts, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker, document_texts, query_texts
 from sklrank.retrievers._callable import Answers, SharesFunction, answers_of
 
 _NEEDED = {"scores": "scores, one a document", "order": "positions, best first"}
 
 
-class CallableReranker(SharesFunction, Reranker):
+class CallableReranker(SharesFunction, ScoringReranker):
     """Ask a function: a reranking service, a language model, or any model of your own.
 
     ``f(query, documents)`` gets a text and a list of texts, and returns either a score for each, or the order: a list
@@ -92,7 +92,7 @@ class CallableReranker(SharesFunction, Reranker):
     _stage = "callable_reranker"
 
     _parameter_constraints: dict = {
-        **Reranker._parameter_constraints,
+        **ScoringReranker._parameter_constraints,
         "f": [callable],
         "returns": [StrOptions({"scores", "order"})],
         "window": [Interval(Integral, 1, None, closed="left"), None],

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from sklrank._validation import BaseComposition, Interval, _fit_context
-from sklrank.rerankers._base import Reranker, check_candidates, head, head_lengths, place
+from sklrank.base import Reranker, check_run
+from sklrank.rerankers._base_scoring import ScoringReranker, head, head_lengths, place
 
 _CHUNK = 16  # candidates between two looks at the clock
 
@@ -68,8 +69,8 @@ class CascadeReranker(Reranker, BaseComposition):
 
     _parameter_constraints: dict = {
         "rerankers": [list, tuple],
-        "tail": Reranker._parameter_constraints["tail"],
-        "k": Reranker._parameter_constraints["k"],
+        "tail": ScoringReranker._parameter_constraints["tail"],
+        "k": ScoringReranker._parameter_constraints["k"],
         "candidate_budget": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
     }
@@ -135,7 +136,7 @@ class CascadeReranker(Reranker, BaseComposition):
         -------
         self
         """
-        check_candidates(X)
+        check_run(X, "reranker")
         stages = self._stages()
         learners = [i for i, (_, reranker, _) in enumerate(stages) if get_tags(reranker).requires_fit]
         run, left = X, self._budget(X)
@@ -159,7 +160,7 @@ class CascadeReranker(Reranker, BaseComposition):
             Best first, with a column for each stage, and one for the score that the candidates had.
         """
         self._validate_params()
-        check_candidates(X)
+        check_run(X, "reranker")
         return self._ended(join(self._behind(X, self._stages())[-1]))
 
     def _behind(self, run, stages):
@@ -212,7 +213,7 @@ class CascadeReranker(Reranker, BaseComposition):
             if not isinstance(stage, (tuple, list)) or len(stage) != 3:
                 raise ValueError(f"rerankers are tuples of name, reranker and depth, got {stage!r:.80}")
             name, reranker, depth = stage
-            if not isinstance(reranker, Reranker) or isinstance(reranker, CascadeReranker) or _only_cuts(reranker):
+            if not isinstance(reranker, ScoringReranker):
                 raise TypeError(f"{name!r} is a {type(reranker).__name__}; a stage of a cascade scores candidates")
             if depth is not None and (not isinstance(depth, Integral) or depth < 1):
                 raise ValueError(f"the depth of {name!r} is {depth!r}; it is an int of at least 1, or None")
@@ -238,10 +239,6 @@ class CascadeReranker(Reranker, BaseComposition):
 def join(runs):
     """Runs of some queries as one."""
     return runs[0] if len(runs) == 1 else np.concatenate(runs)
-
-
-def _only_cuts(reranker):
-    return not hasattr(reranker, "_score")
 
 
 def _in_time(reranker, run, n, end):

@@ -18,7 +18,7 @@ from sklrank._session._quantize import MOST_LABELS
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
 from sklrank.data import Corpus, Queries, Run, StringArray
-from sklrank.rerankers._base import place
+from sklrank.rerankers._base_scoring import place
 from sklrank.rerankers._score_cache import ScoreCache
 
 CONSTRAINTS = {

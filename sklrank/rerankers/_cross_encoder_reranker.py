@@ -5,11 +5,11 @@ from copy import copy
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._ragged import owners
 from sklrank._session import ContentMixin, picklable
-from sklrank.rerankers._base import Reranker, document_texts, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker, document_texts, query_texts
 from sklrank.rerankers._cross_encoder import CONSTRAINTS, DEFAULTS, STAGE, CrossEncoder, of_repository
 
 
-class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, Reranker):
+class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, ScoringReranker):
     """Rank candidates by a cross-encoder, a model that reads query and document together.
 
     The most exact of the usual models, and the slowest: each candidate of each query is a text to read. All pairs of a
@@ -114,7 +114,7 @@ class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, Reranker):
     _stage = STAGE
 
     _parameter_constraints: dict = {
-        **Reranker._parameter_constraints,
+        **ScoringReranker._parameter_constraints,
         **CONSTRAINTS,
         "model": [*CONSTRAINTS["model"], CrossEncoder],
         "field": "no_validation",

@@ -8,7 +8,8 @@ import numpy as np
 from sklrank._ragged import owners
 from sklrank._session._tokenizer import open_tokenizer
 from sklrank._validation import HasMethods, Interval
-from sklrank.rerankers._base import Reranker, check_candidates, document_texts, head
+from sklrank.base import Reranker, check_run
+from sklrank.rerankers._base_scoring import document_texts, head
 
 
 class Cutoff(Reranker):
@@ -78,7 +79,7 @@ class Cutoff(Reranker):
             The first documents of each, as they are.
         """
         self._validate_params()
-        check_candidates(X)
+        check_run(X, "reranker")
         lengths, scores = np.diff(X.indptr), X.scores  # raises where there is no order
         query = owners(X.indptr)
         beyond = np.zeros(len(query), dtype=bool)

@@ -6,7 +6,7 @@ from scipy import sparse
 from sklrank._ragged import owners
 from sklrank._validation import HasMethods, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base import Reranker, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import encode_queries
 from sklrank.retrievers._vectors import _prepare
@@ -14,7 +14,7 @@ from sklrank.retrievers._vectors import _prepare
 _PAIRS = 4096  # that are multiplied at a time
 
 
-class DenseReranker(Reranker):
+class DenseReranker(ScoringReranker):
     """Rank candidates by the similarity of their vectors to that of the query.
 
     Any transformer of texts makes the vectors, dense or sparse. Only candidates are encoded, each once, unless the
@@ -69,7 +69,7 @@ class DenseReranker(Reranker):
     _stage = "dense"
 
     _parameter_constraints: dict = {
-        **Reranker._parameter_constraints,
+        **ScoringReranker._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
         "query_encoder": [HasMethods(["fit", "transform"]), None],
         "metric": [StrOptions({"cosine", "dot", "euclidean"})],

@@ -9,9 +9,9 @@ from sklrank._kernels._diversity import similarities, subtract_projections
 from sklrank._validation import HasMethods
 from sklrank.data import TokenVectors
 from sklrank.encoders import TermVectorizer
-from sklrank.rerankers._base import corpus_of
+from sklrank.rerankers._base_greedy import GreedyReranker
+from sklrank.rerankers._base_scoring import corpus_of
 from sklrank.rerankers._candidates import encode_candidates
-from sklrank.rerankers._greedy import GreedyReranker
 
 _NOTHING_NEW = 1e-10  # what is left of a document beside those above it, below which it is rounding
 

@@ -9,9 +9,9 @@ from sklearn.frozen import FrozenEstimator
 from sklrank._maxsim import TokenIndex, check_tokens, squared_lengths
 from sklrank._session import DeviceTokens
 from sklrank._validation import HasMethods, Interval, StrOptions
-from sklrank.base import estimator_key
+from sklrank.base import check_run, estimator_key
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base import Reranker, check_candidates, corpus_of, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker, corpus_of, query_texts
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 from sklrank.retrievers._pooling import pool_tokens
@@ -19,7 +19,7 @@ from sklrank.retrievers._pooling import pool_tokens
 _CELLS = 1 << 25  # numbers of token vectors that stand in memory at a time
 
 
-class MaxSimReranker(Reranker):
+class MaxSimReranker(ScoringReranker):
     r"""Rank candidates by how well their tokens match those of the query (ColBERT's MaxSim).
 
     Documents and queries are matrices, one vector a token. Each token of the query is compared with all tokens of the
@@ -96,7 +96,7 @@ class MaxSimReranker(Reranker):
     _stage = "maxsim"
 
     _parameter_constraints: dict = {
-        **Reranker._parameter_constraints,
+        **ScoringReranker._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
         "query_encoder": [HasMethods(["fit", "transform"]), None],
         "metric": [StrOptions({"cosine", "dot"})],
@@ -274,7 +274,7 @@ class MaxSimReranker(Reranker):
         sklrank.inspection.alignment : Prints which tokens matched.
         """
         self._validate_params()
-        check_candidates(X)
+        check_run(X, "reranker")
         if isinstance(query, str):
             query = _position(X, query)
         one = X[query]

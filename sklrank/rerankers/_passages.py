@@ -6,10 +6,11 @@ import numpy as np
 
 from sklrank._ragged import owners
 from sklrank._validation import Interval, StrOptions
+from sklrank.base import Reranker, check_run
 from sklrank.data import Corpus, Run
 from sklrank.data._corpus import DocumentIds
 from sklrank.data._pairs import object_array
-from sklrank.rerankers._base import Reranker, check_candidates, corpus_of
+from sklrank.rerankers._base_scoring import corpus_of
 
 
 class PassageAggregator(Reranker):
@@ -80,7 +81,7 @@ class PassageAggregator(Reranker):
             Documents, best first.
         """
         self._validate_params()
-        check_candidates(X)
+        check_run(X, "reranker")
         documents, parents = self._parents(X)
         query = owners(X.indptr)
         own = parents[X.rows]

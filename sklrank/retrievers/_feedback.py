@@ -177,6 +177,7 @@ class FeedbackRetriever(Retriever):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.retriever).input_tags
+        tags.requires_fit = True
         return tags
 
 

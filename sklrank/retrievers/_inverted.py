@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklrank._validation import check_fitted
-from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._explain import Explanation
 from sklrank.retrievers._filters import rank_filtered
 

@@ -14,7 +14,7 @@ from sklrank.base import Retriever, estimator_key
 from sklrank.data import Corpus, Queries, TokenVectors
 from sklrank.data._order import rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
-from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._dense import DenseRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._filters import resolve_filter

@@ -17,7 +17,7 @@ from sklrank.base import estimator_key
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._ids import show
 from sklrank.data._pairs import canonical
-from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._elsewhere import run_of
 from sklrank.retrievers._encoding import Encoded, encode_corpus, encode_queries, without_fitting
 from sklrank.retrievers._filters import resolve_filter

@@ -10,7 +10,7 @@ from sklrank._kernels._search import LINEAR
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_term_weights, is_matrix_like
 from sklrank.base import estimator_key
 from sklrank.data import Queries
-from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._index import Index, Segment, Weighting
 from sklrank.retrievers._inverted import InvertedIndexRetriever, heaviest

@@ -11,7 +11,7 @@ from sklrank._validation import HasMethods, StrOptions, check_fitted
 from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.data._ids import show
-from sklrank.retrievers._base import CorpusRetriever
+from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 
 _BLOCK = 4096  # vectors that are looked at, and scaled in double precision, at a time

@@ -94,6 +94,11 @@ class CorpusRetriever(Retriever):
             )
         return filters
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = True
+        return tags
+
     def _run(self, bounds, rows, scores, queries, k):
         """The run of a search."""
         return Run.from_ragged(bounds, rows, scores, queries=queries, corpus=self.corpus_, name=self._stage, k=k)

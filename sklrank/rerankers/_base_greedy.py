@@ -1,25 +1,25 @@
 """What rerankers for diversity have in common: documents are chosen one by one, each in view of those before it."""
 
+from abc import abstractmethod
 from numbers import Real
 
 import numpy as np
 
 from sklrank._validation import Interval
-from sklrank.rerankers._base import Reranker
+from sklrank.rerankers._base_scoring import ScoringReranker
 
 
-class GreedyReranker(Reranker):
+class GreedyReranker(ScoringReranker):
     """Base of rerankers that choose documents one by one.
 
-    A subclass gives in ``_choose(material, q, entries, scores, k)`` the values with which the first `k` documents of a
-    query were chosen, which never rise, and -inf to the others; `material` is what ``_prepare(candidates)`` gave. The
-    documents come in the order of their rows, and of equal ones the first is chosen: equal scores are ranked so.
+    The documents of a query come in the order of their rows, and the first of equal ones is chosen: equal scores are
+    ranked so.
     """
 
     _pointwise = False
 
     _parameter_constraints: dict = {
-        **Reranker._parameter_constraints,
+        **ScoringReranker._parameter_constraints,
         "lambda_": [Interval(Real, 0, 1, closed="both")],
     }
 
@@ -34,6 +34,20 @@ class GreedyReranker(Reranker):
             k = stop - start if self.k is None else min(self.k, stop - start)
             values[entries] = self._choose(material, q, entries, scores[entries].astype(np.float64), k)
         return values
+
+    @abstractmethod
+    def _prepare(self, candidates):
+        """Make whatever `_choose` needs of all candidates."""
+
+    @abstractmethod
+    def _choose(self, material, q, entries, scores, k):
+        """Choose the first `k` documents of query `q`.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(entries),)
+            Values with which they were chosen, which never rise; -inf for the others.
+        """
 
     def _relevance(self, scores):
         """Scores of the candidates of a query, as they are weighed against diversity."""

@@ -1,23 +1,20 @@
 """What rerankers have in common: verbs, depth and tail, texts of candidates."""
 
+from abc import abstractmethod
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import TransformerTags
 
 from sklrank._ragged import first_entries, places, spans
 from sklrank._validation import Interval, StrOptions, _fit_context
-from sklrank.data import Run
+from sklrank.base import Reranker, check_run
 from sklrank.data._ids import show
 from sklrank.data._order import rank
 from sklrank.data._pairs import pair_of
-from sklrank.metrics import ndcg_score
-from sklrank.metrics._judged import check_same_queries
 
 
-class Reranker(BaseEstimator):
-    """Base of rerankers: estimators that rank the first candidates of each query anew.
+class ScoringReranker(Reranker):
+    """Base of rerankers that score the first candidates of each query.
 
     A subclass has the parameters `depth`, `tail` and `k`, a ``_stage``, and gives in ``_score(candidates)`` one number
     to each entry of a run, higher for better, which holds the candidates to score and nothing else. What has to be
@@ -48,7 +45,7 @@ class Reranker(BaseEstimator):
         -------
         self
         """
-        check_candidates(X)
+        check_run(X, "reranker")
         self._open()
         return self
 
@@ -66,59 +63,13 @@ class Reranker(BaseEstimator):
             Best first, equal scores by row. The score that the candidates had is a column, and so is the new one.
         """
         self._validate_params()
-        check_candidates(X)
+        check_run(X, "reranker")
         lengths = head_lengths(X, self.depth)
         return place(X, lengths, self._scores(head(X, lengths)), self._stage, tail=self.tail, k=self.k)
 
-    def predict(self, X):
-        """Rank the first candidates of each query anew; the same as `transform`.
-
-        Parameters
-        ----------
-        X : Run
-            Candidates.
-
-        Returns
-        -------
-        Run
-        """
-        return self.transform(X)
-
-    def fit_transform(self, X, y=None):
-        """Fit, then rank the first candidates of each query anew.
-
-        Parameters
-        ----------
-        X : Run
-            Candidates.
-        y : Qrels or list of dict, default=None
-            Their judgments.
-
-        Returns
-        -------
-        Run
-        """
-        return self.fit(X, y).transform(X)
-
-    def score(self, X, y, sample_weight=None):
-        """Mean nDCG@10 of the rankings.
-
-        Parameters
-        ----------
-        X : Run
-            Candidates.
-        y : Qrels or list of dict
-            Their judgments, the i-th those of the i-th query; of another order, `Qrels.align` brings them there.
-        sample_weight : array-like of shape (n_queries,), default=None
-            Weights of the queries.
-
-        Returns
-        -------
-        float
-        """
-        run = self.predict(X)
-        check_same_queries(y, run)
-        return ndcg_score(y, run, k=10, sample_weight=sample_weight)
+    @abstractmethod
+    def _score(self, candidates):
+        """Give a number to each entry of a run, higher for better; the run has at least one entry."""
 
     def _open(self):
         """Open or check what `_score` needs."""
@@ -138,24 +89,6 @@ class Reranker(BaseEstimator):
             pairs = [pair_of(candidates.queries, candidates.indptr, ids, e) for e in bad[:5]]
             raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")
         return scores
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "reranker"
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
-        tags.input_tags.two_d_array = False
-        tags.target_tags.required = False
-        tags.requires_fit = False
-        return tags
-
-
-def check_candidates(run):
-    """Raise TypeError where `run` is no Run."""
-    if not isinstance(run, Run):
-        raise TypeError(f"X is a {type(run).__name__}; a reranker takes a Run, and stands behind a retriever or fuser")
 
 
 def head_lengths(run, depth):
