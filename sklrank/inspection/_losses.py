@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from sklrank._ragged import kept_entries, owners
 from sklrank.data import Queries, Run
-from sklrank.rerankers._base_scoring import head, head_lengths
+from sklrank.rerankers._base_scoring import head_lengths
 from sklrank.rerankers._cascade import CascadeReranker, join
 from sklrank.rerankers._cutoff import Cutoff
 from sklrank.rerankers._passages import PassageAggregator
@@ -142,7 +142,7 @@ class _CascadeStage(_Stage):
 
     def skipped(self, relevant):
         """Which stood within the depth, and were not scored before a budget was spent."""
-        within = head(self.before, head_lengths(self.before, self.depth))
+        within = self.before.head(head_lengths(self.before, self.depth))
         has_score = ~np.isnan(self._whole.column(self.column))
         scored = self._whole.take(*kept_entries(self._whole.indptr, has_score))
         within, scored = (relevant.ranks_in(self.documents(relevant, run)) for run in (within, scored))

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklrank.data import Qrels
 from sklrank.data._ids import show
 from sklrank.rerankers._base_greedy import GreedyReranker, unit_range
-from sklrank.rerankers._base_scoring import corpus_of, query_texts
+from sklrank.rerankers._texts import corpus_of, query_texts
 
 
 class _AspectReranker(GreedyReranker):

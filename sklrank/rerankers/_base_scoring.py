@@ -1,11 +1,11 @@
-"""What rerankers have in common: verbs, depth and tail, texts of candidates."""
+"""Base of rerankers that score candidates, and the order that scores give: depth, tail, cutoff."""
 
 from abc import abstractmethod
 from numbers import Integral
 
 import numpy as np
 
-from sklrank._ragged import first_entries, places, spans
+from sklrank._ragged import first_entries, places
 from sklrank._validation import Interval, StrOptions, _fit_context
 from sklrank.base import Reranker, check_run
 from sklrank.data._ids import show
@@ -65,7 +65,7 @@ class ScoringReranker(Reranker):
         self._validate_params()
         check_run(X, "reranker")
         lengths = head_lengths(X, self.depth)
-        return place(X, lengths, self._scores(head(X, lengths)), self._stage, tail=self.tail, k=self.k)
+        return place(X, lengths, self._scores(X.head(lengths)), self._stage, tail=self.tail, k=self.k)
 
     @abstractmethod
     def _score(self, candidates):
@@ -115,14 +115,6 @@ def head_lengths(run, depth):
     return np.minimum(lengths, depth)
 
 
-def head(run, lengths):
-    """A run of the first candidates of each query, so many as `lengths` says."""
-    if np.array_equal(lengths, np.diff(run.indptr)):
-        return run
-    slots, bounds = spans(run.indptr[:-1], lengths)
-    return run.take(slots, bounds)
-
-
 def place(run, lengths, scores, stage, *, tail="drop", k=None):
     """Candidates in the order of new scores.
 
@@ -147,7 +139,7 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     Run
     """
     kept = run.with_old_score()
-    slots, bounds = spans(run.indptr[:-1], lengths)
+    slots, bounds = first_entries(run.indptr, lengths)
     order = rank(bounds, scores, ties=run.rows[slots])
     entries = slots if order is None else slots[order]
     ranked = scores if order is None else scores[order]
@@ -160,15 +152,13 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
         values = _below(run, lengths, ranked, bounds) if len(slots) < len(run.rows) else np.empty(len(slots))
         everything[slots], values[slots] = entries, ranked
         entries = everything
-    if k is not None and len(entries) and np.diff(indptr).max() > k:
-        among, indptr = first_entries(indptr, k)
-        entries, values = entries[among], values[among]
     name, n = stage, 1
     while name in kept.columns:
         n += 1
         name = f"{stage}_{n}"
     new = kept.take(entries, indptr).with_column(name, column[entries], column_ranks[entries])
-    return new.with_scores(values, k=k, name=name)
+    new = new.with_scores(values, k=k, name=name)
+    return new if k is None else new.head(k)
 
 
 def _below(run, lengths, ranked, bounds):
@@ -185,42 +175,3 @@ def _below(run, lengths, ranked, bounds):
         as_before = np.repeat(~scored, sizes)
         values[as_before] = run.scores[as_before]
     return values
-
-
-# --- texts
-
-
-def query_texts(run):
-    """Texts of the queries; ValueError where the run has none."""
-    if "text" not in run.queries.columns:
-        raise ValueError(
-            "the reranker reads the texts of the queries, and of these only "
-            f"{'the ids are' if run.has_ids else 'the number is'} known: a retriever passes them on; a run from "
-            "elsewhere takes them as Run(rankings, queries=Queries(...), corpus=...)"
-        )
-    return run.queries.texts
-
-
-def corpus_of(run):
-    """The corpus of a run; ValueError where it has none."""
-    if run.corpus is None:
-        raise ValueError("the reranker reads the documents, and this run has ids alone: run.with_corpus(corpus)")
-    return run.corpus
-
-
-def document_texts(run, field=None):
-    """Texts of the distinct documents of a run, and which of them each entry is.
-
-    Parameters
-    ----------
-    run : Run
-    field : str or sequence of str, default=None
-        Columns of the corpus.
-
-    Returns
-    -------
-    texts : list of str
-    which : ndarray of int64, shape (n_entries,)
-    """
-    rows, which = np.unique(run.rows, return_inverse=True)
-    return corpus_of(run).text(field)[rows].tolist(), which

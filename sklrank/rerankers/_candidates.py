@@ -11,7 +11,7 @@ from sklearn.utils import get_tags
 
 from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base_scoring import corpus_of
+from sklrank.rerankers._texts import corpus_of
 from sklrank.retrievers._encoding import Encoded, _as_output, encode_corpus
 
 _BLOCK = 2048  # documents that an encoder sees at a time

@@ -9,7 +9,7 @@ from sklearn.utils import get_tags
 
 from sklrank._validation import BaseComposition, Interval, _fit_context
 from sklrank.base import Reranker, check_run
-from sklrank.rerankers._base_scoring import ScoringReranker, head, head_lengths, place
+from sklrank.rerankers._base_scoring import ScoringReranker, head_lengths, place
 
 _CHUNK = 16  # candidates between two looks at the clock
 
@@ -178,8 +178,8 @@ class CascadeReranker(Reranker, BaseComposition):
 
     def _ended(self, run):
         """What the last stage left, as the cascade hands it on."""
-        run = head(run, head_lengths(run, self.k))
-        return run.with_scores(run.scores, k=self.k, name=self._stage)
+        run = run.with_scores(run.scores, k=self.k, name=self._stage)
+        return run if self.k is None else run.head(self.k)
 
     def _budget(self, run):
         """How many candidates of each query may be scored; None where nothing bounds it."""
@@ -193,12 +193,12 @@ class CascadeReranker(Reranker, BaseComposition):
             reranker.k = None
         lengths = head_lengths(run, depth)
         if self.tail == "drop":
-            run = head(run, lengths)
+            run = run.head(lengths)
         if left is not None:
             lengths = head_lengths(run, np.minimum(lengths, left))
             left = left - lengths
         if end is None:
-            scores = reranker._scores(head(run, lengths))
+            scores = reranker._scores(run.head(lengths))
         else:
             scores = _in_time(reranker, run, int(lengths[0]), end)
             lengths = np.array([len(scores)])

@@ -5,8 +5,9 @@ from copy import copy
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._ragged import owners
 from sklrank._session import ContentMixin, picklable
-from sklrank.rerankers._base_scoring import ScoringReranker, document_texts, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._cross_encoder import CONSTRAINTS, DEFAULTS, STAGE, CrossEncoder, of_repository
+from sklrank.rerankers._texts import document_texts, query_texts
 
 
 class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, ScoringReranker):

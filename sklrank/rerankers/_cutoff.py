@@ -9,7 +9,7 @@ from sklrank._ragged import owners
 from sklrank._session._tokenizer import open_tokenizer
 from sklrank._validation import HasMethods, Interval
 from sklrank.base import Reranker, check_run
-from sklrank.rerankers._base_scoring import document_texts, head
+from sklrank.rerankers._texts import document_texts
 
 
 class Cutoff(Reranker):
@@ -92,7 +92,7 @@ class Cutoff(Reranker):
         entries = np.flatnonzero(beyond)
         lengths = lengths.copy()
         np.minimum.at(lengths, query[entries], entries - X.indptr[query[entries]])
-        return head(X, lengths)
+        return X.head(lengths)
 
     def _counts(self, texts):
         """Number of tokens of each text."""

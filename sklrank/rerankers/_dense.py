@@ -6,8 +6,9 @@ from scipy import sparse
 from sklrank._ragged import owners
 from sklrank._validation import HasMethods, StrOptions
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base_scoring import ScoringReranker, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._candidates import encode_candidates
+from sklrank.rerankers._texts import query_texts
 from sklrank.retrievers._encoding import encode_queries
 from sklrank.retrievers._vectors import _prepare
 

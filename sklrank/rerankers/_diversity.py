@@ -10,8 +10,8 @@ from sklrank._validation import HasMethods
 from sklrank.data import TokenVectors
 from sklrank.encoders import TermVectorizer
 from sklrank.rerankers._base_greedy import GreedyReranker
-from sklrank.rerankers._base_scoring import corpus_of
 from sklrank.rerankers._candidates import encode_candidates
+from sklrank.rerankers._texts import corpus_of
 
 _NOTHING_NEW = 1e-10  # what is left of a document beside those above it, below which it is rounding
 

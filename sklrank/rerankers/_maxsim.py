@@ -11,8 +11,9 @@ from sklrank._session import DeviceTokens
 from sklrank._validation import HasMethods, Interval, StrOptions
 from sklrank.base import check_run, estimator_key
 from sklrank.data import TokenVectors
-from sklrank.rerankers._base_scoring import ScoringReranker, corpus_of, query_texts
+from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._candidates import encode_candidates
+from sklrank.rerankers._texts import corpus_of, query_texts
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 from sklrank.retrievers._pooling import pool_tokens
 

@@ -10,7 +10,7 @@ from sklrank.base import Reranker, check_run
 from sklrank.data import Corpus, Run
 from sklrank.data._corpus import DocumentIds
 from sklrank.data._pairs import object_array
-from sklrank.rerankers._base_scoring import corpus_of
+from sklrank.rerankers._texts import corpus_of
 
 
 class PassageAggregator(Reranker):
