@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sklrank import Corpus, Queries, Run
 from sklrank._ragged import intervals, lengths_to_indptr
+from sklrank.data._order import rank
 from sklrank.fusers import ReciprocalRankFuser, fuse
 
 SCORES = st.sampled_from([-np.inf, -1e308, -1.0, -0.0, 0.0, 5e-324, 1.0, 1e308, np.inf, np.nan])
@@ -107,3 +108,19 @@ def test_to_ask_for_the_ranks_of_a_column_does_not_change_what_is_exported():
     before = run.to_records()
     assert run.column_ranks("x").tolist() == [2, 1]
     assert run.to_records() == before
+
+
+@given(
+    st.lists(st.lists(st.tuples(SCORES, st.integers(0, 99)), max_size=50, unique_by=lambda pair: pair[1]), max_size=4)
+)
+def test_one_function_ranks_by_score_then_row(queries):
+    indptr = lengths_to_indptr(list(map(len, queries)))
+    flat = [entry for entries in queries for entry in entries]
+    scores, rows = np.array([s for s, _ in flat], dtype=np.float64), np.array([r for _, r in flat], dtype=np.int64)
+    for ties in (rows, None):
+        entries, new, ranked = rank(indptr, scores, ties)
+        for (start, stop), (first, last) in zip(intervals(indptr), intervals(new)):
+            there = [e for e in range(start, stop) if scores[e] == scores[e]]
+            expected = sorted(there, key=lambda e: (-scores[e], e if ties is None else ties[e]))
+            assert entries[first:last].tolist() == expected
+            assert ranked[first:last].tobytes() == scores[expected].tobytes()

@@ -143,8 +143,8 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     for q in range(len(indptr) - 1):
         n = 0
         low, high = np.inf, -np.inf
-        by_row = True
-        last = -1
+        by_row, ordered = True, True
+        last, before = -1, np.inf
         for e in range(indptr[q], indptr[q + 1]):
             s = scores[e]
             if s == s:
@@ -152,7 +152,15 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
                 n += 1
                 low, high = min(low, s), max(high, s)
                 by_row &= rows[e] > last
-                last = rows[e]
+                ordered &= s < before or s == before and rows[e] > last
+                last, before = rows[e], s
+        if ordered:
+            n = min(n, depth)
+            for i in range(n):
+                order[end + i], ranked[end + i] = found[i], given[i]
+            end += n
+            bounds[q + 1] = end
+            continue
         # Buckets of equal width, two for each entry, put nearly all in their places.
         span = high - low if -1e300 < low and high < 1e300 else 0.0
         spread = span > 1e-290

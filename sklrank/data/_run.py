@@ -12,7 +12,7 @@ from sklrank.data._columns import TakenArrays
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
-from sklrank.data._order import rank, rank_entries
+from sklrank.data._order import rank
 from sklrank.data._pairs import (
     Pairs,
     align_queries,
@@ -129,9 +129,8 @@ class Run(Pairs):
         _check_scores(scores, queries, indptr, docids)
         with np.errstate(over="ignore"):  # beyond float32 is infinity, as in trec_eval
             scores = scores.astype(score_dtype)
-        order = rank(indptr, scores)
-        if order is not None:
-            docids, scores = docids[order], scores[order]
+        entries, _, scores = rank(indptr, scores)
+        docids = docids[entries]
         if ties == "trec_eval":
             docids = _descend(indptr, scores, docids)
         if corpus is None:
@@ -161,10 +160,8 @@ class Run(Pairs):
         if not higher_is_better:
             scores = -scores
         _check_scores(scores, queries, indptr, rows)
-        order = rank(indptr, scores, ties=rows)
-        if order is not None:
-            rows, scores = rows[order], scores[order]
-        self._set_pairs(indptr, queries, documents, rows)
+        entries, _, scores = rank(indptr, scores, rows)
+        self._set_pairs(indptr, queries, documents, rows[entries])
         self._set_scores(scores, name=name)
 
     def _set_scores(self, scores, columns=None, column_ranks=None, name=None):
@@ -463,7 +460,7 @@ class Run(Pairs):
         ([['c', 'a']], array([1., 3.]))
         """
         scores = self._checked_values(scores, "scores")
-        indptr, entries, scores = rank_entries(self._indptr, self.rows, scores, k)
+        entries, indptr, scores = rank(self._indptr, scores, self.rows, k)
         values = {
             "_columns": TakenArrays(self._columns, entries),
             "_column_ranks": TakenArrays(self._column_ranks, entries),
@@ -804,12 +801,9 @@ def _common_rows(runs):
 
 def _ranks(indptr, scores, rows):
     """Rank of each entry by score, then row; NaN where the score is."""
-    missing = np.isnan(scores)
-    last = missing * (rows.max(initial=0) + 1)  # behind those whose score is -inf
-    order = rank(indptr, np.where(missing, -np.inf, scores), ties=rows + last)
-    ranks = np.empty(len(scores))
-    ranks[slice(None) if order is None else order] = places(indptr) + 1.0
-    ranks[missing] = np.nan
+    ranks = np.full(len(scores), np.nan)
+    entries, indptr, _ = rank(indptr, scores, rows)
+    ranks[entries] = places(indptr) + 1.0
     return ranks
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from sklrank._kernels._fusion import add_values, describe, rescale
 from sklrank._ragged import places
-from sklrank.data._order import rank_entries
+from sklrank.data._order import rank
 
 _PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
 
@@ -166,7 +166,7 @@ def _count_down(indptr, ranks, sizes, units):
 
 def _quantiles(indptr, rows, scores):
     """Share of the scores of the list that are no higher, and the lowest share in each list."""
-    bounds, order, ranked = rank_entries(indptr, rows, scores)
+    order, bounds, ranked = rank(indptr, scores, rows)
     lengths = np.diff(bounds)
     place = places(bounds)
     # Equal scores have the place of the first of them.

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklrank._kernels._fusion import condorcet, copeland, weighted_median
 from sklrank._validation import Interval, StrOptions
-from sklrank.data._order import rank_entries
+from sklrank.data._order import rank
 from sklrank.fusers._base import WeightedFuser
 from sklrank.fusers._normalize import Lists, borda_points, stack_ranks
 
@@ -149,7 +149,7 @@ class RankFuser(WeightedFuser):
             copeland(bounds, ranks, weights, points)
         else:
             borda, _, _ = borda_points(bounds, lists.values[:, found]).add(weights)
-            _, order, _ = rank_entries(bounds, lists.rows[found], borda)
+            order, _, _ = rank(bounds, borda, lists.rows[found])
             condorcet(bounds, ranks, weights, order, points)
         fused = np.full(len(found), np.nan)
         fused[found] = points

@@ -140,9 +140,8 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     """
     kept = run.with_old_score()
     slots, bounds = first_entries(run.indptr, lengths)
-    order = rank(bounds, scores, ties=run.rows[slots])
-    entries = slots if order is None else slots[order]
-    ranked = scores if order is None else scores[order]
+    order, _, ranked = rank(bounds, scores, run.rows[slots])
+    entries = slots[order]
     ranks = places(bounds) + 1.0
     column, column_ranks = np.full((2, len(run.rows)), np.nan)
     column[slots], column_ranks[entries] = scores, ranks

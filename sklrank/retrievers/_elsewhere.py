@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklrank._ragged import first_entries
+from sklrank._ragged import lengths_to_indptr
 from sklrank.data import Run
 from sklrank.data._corpus import DocumentIds
 from sklrank.data._order import rank
@@ -31,16 +31,13 @@ def run_of(found, queries, corpus, rows_of, k, name):
     -------
     Run
     """
-    lengths = [len(scores) for _, scores in found]
-    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = lengths_to_indptr([len(scores) for _, scores in found])
     ids = np.concatenate([ids for ids, _ in found]) if found else np.empty(0, dtype=object)
     scores = np.concatenate([scores for _, scores in found]) if found else np.empty(0, dtype=np.float32)
     rows = None if corpus is None else rows_of(ids)
-    order = rank(bounds, scores, ties=rows)
-    kept, cut = first_entries(bounds, k)
-    order = kept if order is None else order[kept]
+    order, indptr, scores = rank(indptr, scores, rows, k)
     if corpus is None:  # numbered when they are in order, which must not depend on what other queries found
         corpus, rows = DocumentIds.factorize(ids[order])
     else:
         rows = rows[order]
-    return Run.from_ragged(cut, rows, scores[order], queries=queries, corpus=corpus, name=name, k=k)
+    return Run.from_ragged(indptr, rows, scores, queries=queries, corpus=corpus, name=name, k=k)

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import clone
 
 from sklrank._maxsim import TokenIndex, check_tokens
-from sklrank._ragged import first_entries
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever, estimator_key
 from sklrank.data import Corpus, Queries, TokenVectors
@@ -358,11 +357,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     def _score(self, index, tokens, bounds, rows, k):
         """The k best of some candidates of each query."""
         scores = index.score_pairs(tokens.values, tokens.indptr, bounds, rows, n_jobs=self.n_jobs)
-        order = rank(bounds, scores, ties=rows)
-        if order is not None:
-            rows, scores = rows[order], scores[order]
-        kept, bounds = first_entries(bounds, k)
-        return bounds, rows[kept], scores[kept]
+        entries, indptr, scores = rank(bounds, scores, rows, k)
+        return indptr, rows[entries], scores
 
     def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that is found with this `retriever`, `dtype` and `rescore`.
