@@ -393,12 +393,12 @@ GOOD_RUN = "q Q0 a 1 2.0 t\nq Q0 b 2 1.0 t\n"
     ("qrels", "run", "where", "why"),
     [
         ("q 0 a 1\nq 0 b\n", GOOD_RUN, "qrels:2:", "3 fields instead of 4"),
-        ("q 0 a 1\n\n# b\nq 0 b x\n", GOOD_RUN, "qrels:4:", "'x' is no number"),
+        ("q 0 a 1\n\n# b\nq 0 b x\n", GOOD_RUN, "qrels:4:", "'x' is not a number"),
         ("q 0 a 1\nq 0 b 1\nq 0 a 0\n", GOOD_RUN, "qrels:3:", "more often"),
         ("q\ta\t1\nq\ta\t0\n", GOOD_RUN, "qrels:2:", "judged already"),
         ("q\ta\t1\nq\ta\tx\n", GOOD_RUN, "qrels:2:", "not a finite number"),
         (GOOD_QRELS, "q Q0 a 1 2.0 t\nq Q0 b 2\n", "run:2:", "4 fields instead of 6"),
-        (GOOD_QRELS, "q Q0 a 1 2.0 t\nq Q0 b 2 nan t\n", "run:2:", "'nan' is no number"),
+        (GOOD_QRELS, "q Q0 a 1 2.0 t\nq Q0 b 2 nan t\n", "run:2:", "'nan' is not a number"),
         (GOOD_QRELS, "q Q0 a 1 2.0 t\nq Q0 b 2 1 t\nq Q0 a 3 1 t\n", "run:3:", "more often"),
         (GOOD_QRELS, "z Q0 a 1 2.0 t\n", "run:", "judges none of them"),
         (GOOD_QRELS, "", "run:", "judges none of them"),
@@ -417,8 +417,9 @@ def test_a_bad_file_is_named_with_line_and_reason(tmp_path, capsys, qrels, run, 
     [
         ("run", b"q Q0 a 1 1 t\nq Q0 \xff 2 0 t\n", "run:2: not UTF-8"),
         ("run.gz", b"q Q0 a 1 1 t\n", "Not a gzipped file"),
-        ("run.gz", gzip.compress(GOOD_RUN.encode())[:-9], "cannot be read"),
+        ("run.gz", gzip.compress(GOOD_RUN.encode(), mtime=0)[:-9], "run.gz:3: not gzip, or cut off"),
     ],
+    ids=["not UTF-8", "not gzip", "cut off"],
 )
 def test_bytes_that_are_no_text(tmp_path, capsys, name, data, why):
     (tmp_path / name).write_bytes(data)
@@ -445,8 +446,8 @@ def test_a_missing_file_is_named(tmp_path, capsys):
         ("c.txt", "", ":", "holds nothing"),
         ("c.csv", "id,text\na,x\n", ":", ".jsonl (objects"),
         ("c.json.gz", "[]\n", ":", ".tsv (id, text"),
-        ("c.tsv", "a\tx\n\nb c\ty\n", ":3:", "'b c' is no word"),
-        ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "", "text": "y"}\n', ":2:", "'' is no word"),
+        ("c.tsv", "a\tx\n\nb c\ty\n", ":3:", "'b c' is not a word"),
+        ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "", "text": "y"}\n', ":2:", "'' is not a word"),
     ],
 )
 def test_a_bad_corpus_is_named_with_line_and_reason(tmp_path, capsys, name, text, where, why):

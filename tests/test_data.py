@@ -4,10 +4,12 @@ import copy
 import gzip
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -730,8 +732,8 @@ GOOD = "q1 Q0 d1 1 0.5 tag\n"
     "content, message",
     [
         (GOOD + "q1 Q0 d2 2\n", r"run:2: 4 fields instead of 6 \(qid Q0 docid rank score tag\): 'q1 Q0 d2 2'"),
-        (GOOD + GOOD.replace("0.5", "high"), "run:2: the score 'high' is no number"),
-        (GOOD + "# comment\n\n" + GOOD.replace("0.5", "nan"), "run:4: the score 'nan' is no number"),
+        (GOOD + GOOD.replace("0.5", "high"), "run:2: the score 'high' is not a number"),
+        (GOOD + "# comment\n\n" + GOOD.replace("0.5", "nan"), "run:4: the score 'nan' is not a number"),
         (GOOD + "# comment\n" + GOOD.replace("0.5", "0.7"), r"run:3: .*\('q1', 'd1'\)"),
         (GOOD.encode() + b"q1 Q0 d\xff 1 0.5 tag\n", "run:2: not UTF-8"),
     ],
@@ -751,10 +753,74 @@ def test_broken_gzip_files_are_named(tmp_path):
     whole = gzip.compress((GOOD * 1).encode() * 100, mtime=0)
     for broken in (whole[:-20], b"no gzip", whole[:20] + b"\xff\xff\xff" + whole[23:]):
         (tmp_path / "run.gz").write_bytes(broken)
-        with pytest.raises(ValueError, match="run.gz: "):
+        with pytest.raises(ValueError, match=r"run.gz:\d+: not gzip, or cut off"):
             Run.from_trec(tmp_path / "run.gz")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Run.from_trec(tmp_path / "nowhere")
+
+
+UNUSUAL = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in " \t\n\r\v\f"]
+
+
+@pytest.mark.parametrize("character", UNUSUAL, ids=lambda character: f"U+{ord(character):04X}")
+def test_only_blanks_and_tabs_separate_fields_and_only_newlines_lines(character, tmp_path):
+    qid, docid = f"q{character}1", f"d{character}7"
+    run = Run({qid: {docid: 0.5, "other": 0.25}}, name=f"t{character}")
+    run.to_trec(tmp_path / "run")
+    again = Run.from_trec(tmp_path / "run")
+    assert (again.to_dict(), again.name) == (run.to_dict(), run.name)
+    Qrels({qid: {docid: 2}}).to_trec(tmp_path / "qrels")
+    assert Qrels.from_trec(tmp_path / "qrels").to_dict() == {qid: {docid: 2}}
+
+
+def test_a_line_end_of_two_characters_is_no_part_of_a_field(tmp_path):
+    (tmp_path / "run").write_bytes("q Q0 a\xa0b 1 2.5 tag\r\n\r\nq Q0 c 2 1.5 tag\r\n".encode())
+    run = Run.from_trec(tmp_path / "run")
+    assert (run.to_dict(), run.name) == ({"q": {"a\xa0b": 2.5, "c": 1.5}}, "tag")
+
+
+@pytest.mark.parametrize("number", ["1_000", "１", "2\xa0", "0x10", "--1"])
+def test_a_score_is_a_decimal_number(number, tmp_path):
+    (tmp_path / "run").write_text(f"q Q0 a 1 7 t\nq Q0 b 2 {number} t\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(f"run:2: the score {number!r} is not a number")):
+        Run.from_trec(tmp_path / "run")
+
+
+def test_a_mark_of_the_reader_in_a_file_moves_no_field(tmp_path):
+    (tmp_path / "run").write_text("q Q0 a 1 7\n\0 q Q0 b 2 6 t\n")
+    with pytest.raises(ValueError, match="run:1: 5 fields instead of 6"):
+        Run.from_trec(tmp_path / "run")
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_line_without_end_is_refused_before_it_is_read(suffix, tmp_path, monkeypatch):
+    from sklrank.data import _files
+
+    monkeypatch.setattr(_files, "_LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(_files, "_BLOCK", 1 << 16)
+    path = tmp_path / f"run{suffix}"
+    content = b"q Q0 a 1 7 t\nq Q0 b 2 " + b"6" * (64 << 20)
+    path.write_bytes(gzip.compress(content, 1) if suffix else content)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=rf"run{suffix}:2: the line is longer than 1 MB"):
+        Run.from_trec(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_blocks_end_between_lines_and_number_them(tmp_path, monkeypatch):
+    from sklrank.data import _files
+
+    monkeypatch.setattr(_files, "_BLOCK", 64)
+    rankings = {f"q{i}": {f"dé{j}": float(9 - j) for j in range(i % 5 + 1)} for i in range(40)}
+    Run(rankings).to_trec(tmp_path / "run.gz")
+    assert Run.from_trec(tmp_path / "run.gz").to_dict() == rankings
+    lines = gzip.decompress((tmp_path / "run.gz").read_bytes()).splitlines()
+    lines[77] += b"\xff"
+    (tmp_path / "run").write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError, match="run:78: not UTF-8"):
+        Run.from_trec(tmp_path / "run")
 
 
 def test_files_are_read_as_others_write_them(tmp_path):
@@ -775,11 +841,11 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
         Run({"q": {"d 1": 1.0}}).to_trec(path)
     with pytest.raises(ValueError, match="query names are not: ''"):
         Run({"": {"d": 1.0}}).to_trec(path)
-    with pytest.raises(ValueError, match="comments; these query names do: '#1'"):
+    with pytest.raises(ValueError, match="these query names start with one of them: '#1'"):
         Run({"#1": {"d": 1.0}}).to_trec(path)
     with pytest.raises(ValueError, match="run names are not: 'my run'"):
         Run({"q": {"d": 1.0}}, name="my run").to_trec(path)
-    from sklrank.data._trec import write_lines
+    from sklrank.data._files import write_lines
 
     def lines():
         yield "half\n"

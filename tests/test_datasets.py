@@ -174,13 +174,13 @@ GOOD = '{"_id": "d1", "text": ""}\n{"_id": "d2", "text": ""}\n'
         ("corpus.jsonl", GOOD + '{"_id": "d3", "te', r"corpus.jsonl:3: not JSON"),
         ("corpus.jsonl", GOOD + '{"text": "x"}\n', r"corpus.jsonl:3: no '_id'; the keys are \['text'\]"),
         ("corpus.jsonl", GOOD + '{"_id": "d3"}\n', r"corpus.jsonl:3: no 'text'"),
-        ("corpus.jsonl", GOOD + "[1]\n", r"corpus.jsonl:3: a JSON object was needed, got list"),
+        ("corpus.jsonl", GOOD + "[1]\n", r"corpus.jsonl:3: expected a JSON object, got list"),
         ("corpus.jsonl", GOOD + '{"_id": 3, "text": ""}\n', r"corpus.jsonl:3: '_id' must be a string, got 3"),
         ("corpus.jsonl", GOOD + '{"_id": "d3", "text": 7}\n', r"corpus.jsonl:3: 'text' must be a string, got 7"),
         (
             "corpus.jsonl",
             GOOD + '\n{"_id": "d1", "text": ""}\n',
-            r"corpus.jsonl:4: '_id' 'd1' stands in line 1",
+            r"corpus.jsonl:4: the id 'd1' stands in line 1",
         ),
         ("corpus.jsonl", GOOD.encode() + b'{"_id": "\xff"}\n', r"corpus.jsonl:3: not UTF-8"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\n", r"test.tsv:2: .* got 2 columns"),
@@ -277,7 +277,7 @@ def test_files_without_rows_or_grades_are_errors(tmp_path):
     with pytest.raises(ValueError, match=r"pairs.txt: holds no rows"):
         read_letor(path)
     path.write_text("1 qid:1 1:2\nnan qid:1 1:2\n")
-    with pytest.raises(ValueError, match=r"pairs.txt: row 1, counted from 0, has no finite grade"):
+    with pytest.raises(ValueError, match=r"pairs.txt:2: the grade is not a finite number: nan"):
         read_letor(path)
     (tmp_path / "pairs.gz").write_bytes(gzip.compress(b"1 qid:1 1:2\n")[:-9])
     with pytest.raises(ValueError, match=r"pairs.gz:\d: not gzip, or cut off"):

@@ -97,7 +97,7 @@ def _draw(path, results, chosen, treatment, comparison):
     import numpy as np
 
     from sklrank._optional import optional_import
-    from sklrank.data._trec import write_whole
+    from sklrank.data._files import write_whole
     from sklrank.metrics import PerQueryDisplay
 
     figure = optional_import("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.5), layout="constrained")

@@ -43,7 +43,7 @@ def make_retriever(args, corpus, **params):
 
 def check_folder(path):
     """Complain about an output that cannot be written before the work, not after it."""
-    from sklrank.data._trec import file_to_write
+    from sklrank.data._files import file_to_write
 
     if path not in (None, "-"):
         file_to_write(path)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._pairs import (
@@ -19,7 +20,7 @@ from sklrank.data._pairs import (
     pair_of,
 )
 from sklrank.data._queries import Queries
-from sklrank.data._trec import check_fields, place_of_repeat, read_trec, write_lines
+from sklrank.data._trec import check_fields, place_of_repeat, read_trec
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")

@@ -10,6 +10,7 @@ from sklrank._kernels._fusion import unite
 from sklrank._ragged import first_entries, places
 from sklrank.data._columns import TakenArrays
 from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._order import rank
@@ -28,7 +29,7 @@ from sklrank.data._pairs import (
 )
 from sklrank.data._queries import Queries, concatenate_queries
 from sklrank.data._strings import StringArray
-from sklrank.data._trec import check_fields, place_of_repeat, read_trec, write_lines
+from sklrank.data._trec import check_fields, place_of_repeat, read_trec
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")

@@ -7,7 +7,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sklrank.data import Corpus, Qrels, Queries
-from sklrank.datasets._files import bad_line, find, json_records, numbered_lines
+from sklrank.data._files import bad_line, numbered_lines
+from sklrank.data._trec import to_number
+from sklrank.datasets._files import build, check_new, find, json_records, shown
 
 
 def read_beir(folder, split="test"):
@@ -64,81 +66,81 @@ def read_beir(folder, split="test"):
 
 
 def read_corpus(folder):
-    """The documents of a folder in BEIR's form."""
+    """Read the documents of a folder in BEIR's form."""
     path = find(folder, ("corpus.jsonl",))
-    records = unique_records(path)
-    if not any(record.get("metadata") for record in records):
-        for record in records:
-            record.pop("metadata", None)
-    return Corpus(records)
+    return build(Corpus, without_empty_metadata(unique_records(path)), path)
+
+
+def without_empty_metadata(records):
+    """Drop BEIR's ``metadata`` if no record has any."""
+    if any(record.get("metadata") for record in records):
+        return records
+    return [{name: value for name, value in record.items() if name != "metadata"} for record in records]
 
 
 def read_split(folder, corpus, split):
-    """Queries and judgments of one split, as a Bunch with the `corpus`."""
-    whole = not (folder / "qrels").is_dir()
-    if whole and split != "test":
+    """Read queries and judgments of one split, as a Bunch with the `corpus`."""
+    has_splits = (folder / "qrels").is_dir()
+    if not has_splits and split != "test":
         raise ValueError(f"{folder} has no splits, so there is no split={split!r}: it holds no folder qrels")
-    records = unique_records(find(folder, ("queries.jsonl",)))
-    path = find(folder, ("qrels.tsv",) if whole else (f"qrels/{split}.tsv",))
-    judged = _read_judgments(path, {record["_id"]: {} for record in records}, corpus)
-    if not whole:
-        records = [record for record in records if judged[record["_id"]]]
-    texts = {record["_id"]: record["text"] for record in records}
-    queries = Queries(texts)
-    return Bunch(
-        corpus=corpus, queries=queries, qrels=Qrels([judged[qid] for qid in texts], queries=queries, corpus=corpus)
-    )
+    queries_path = find(folder, ("queries.jsonl",))
+    texts = {record["_id"]: record["text"] or "" for record in unique_records(queries_path)}
+    path = find(folder, (f"qrels/{split}.tsv",) if has_splits else ("qrels.tsv",))
+    judged = _read_judgments(path, texts, corpus)
+    if has_splits:
+        texts = {qid: text for qid, text in texts.items() if qid in judged}
+    queries = build(Queries, texts, queries_path)
+    grades = [judged.get(qid, {}) for qid in texts]
+    qrels = build(Qrels, grades, path, queries=queries, corpus=corpus)
+    return Bunch(corpus=corpus, queries=queries, qrels=qrels)
 
 
 def unique_records(path):
-    """The objects of a JSON lines file, their ids checked."""
+    """Read the objects of a JSON lines file, their ids checked."""
     first, records = {}, []
     for number, record in json_records(path, needed=("_id", "text")):
-        docid = record["_id"]
-        if not isinstance(docid, str):
-            raise bad_line(path, number, f"'_id' must be a string, got {docid!r}")
+        if not isinstance(record["_id"], str):
+            raise bad_line(path, number, f"'_id' must be a string, got {shown(record['_id'])}")
         for name in ("title", "text"):
             if not isinstance(record.get(name, ""), str | None):
-                raise bad_line(path, number, f"{name!r} must be a string, got {record[name]!r}")
-        if docid in first:
-            raise bad_line(path, number, f"'_id' {docid!r} stands in line {first[docid]} already")
-        first[docid] = number
+                raise bad_line(path, number, f"{name!r} must be a string, got {shown(record[name])}")
+        check_new(path, number, record["_id"], first)
         records.append(record)
     return records
 
 
 def judgment_lines(path):
-    """Yield the number, query, document and grade of each line of a file of judgments."""
+    """Yield the number, query, document and grade of each line of a file of judgments; no pair stands twice."""
+    pairs = set()
     for number, line in numbered_lines(path):
         cells = line.split("\t")
         if len(cells) != 3:
-            raise bad_line(path, number, f"needed query-id, corpus-id and score between tabs, got {len(cells)} columns")
+            raise bad_line(
+                path, number, f"expected query-id, corpus-id and score between tabs, got {len(cells)} columns"
+            )
         if number == 1 and cells[0] == "query-id":
             continue
         qid, docid, score = cells
-        try:
-            grade = float(score)
-        except ValueError:
-            grade = math.nan
+        grade = to_number(score)
         if not math.isfinite(grade):
-            raise bad_line(path, number, f"the score {score!r} is not a finite number")
+            raise bad_line(path, number, f"the score {shown(score)} is not a finite number")
+        if (qid, docid) in pairs:
+            raise bad_line(path, number, f"query {shown(qid)} and document {shown(docid)} are judged already")
+        pairs.add((qid, docid))
         yield number, qid, docid, grade
 
 
-def _read_judgments(path, judged, corpus):
-    """Fill `judged`, which maps each known query to its judgments so far, from a file of judgments."""
-    lines, docids = [], []
+def _read_judgments(path, texts, corpus):
+    """Read the judgments of known queries and documents, as ``{qid: {docid: grade}}``."""
+    judged, numbers, docids = {}, [], []
     for number, qid, docid, grade in judgment_lines(path):
-        if qid not in judged:
-            raise bad_line(path, number, f"query {qid!r} is not among the queries")
-        if docid in judged[qid]:
-            raise bad_line(path, number, f"query {qid!r} and document {docid!r} are judged already")
-        judged[qid][docid] = grade
-        lines.append(number)
+        if qid not in texts:
+            raise bad_line(path, number, f"query {shown(qid)} is not among the queries")
+        judged.setdefault(qid, {})[docid] = grade
+        numbers.append(number)
         docids.append(docid)
-    rows = corpus.rows(docids, unknown="ignore")
-    unknown = np.flatnonzero(rows < 0)
+    unknown = np.flatnonzero(corpus.rows(docids, unknown="ignore") < 0)
     if len(unknown):
-        reason = f"document {docids[unknown[0]]!r} is not in the corpus ({len(unknown)} such lines)"
-        raise bad_line(path, lines[unknown[0]], reason)
+        reason = f"document {shown(docids[unknown[0]])} is not in the corpus ({len(unknown)} such lines)"
+        raise bad_line(path, numbers[unknown[0]], reason)
     return judged

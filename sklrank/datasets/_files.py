@@ -1,23 +1,15 @@
-"""Lines of text files, with errors that name the file and the line."""
+"""Objects of JSON lines files, with errors that name the file and the line."""
 
-import gzip
 import json
-import zlib
 from pathlib import Path
 
+from sklrank.data._files import bad_line, numbered_lines
 
-def bad_line(path, number, reason):
-    """The error of a line that cannot be read."""
-    return ValueError(f"{path}:{number}: {reason}")
-
-
-def open_binary(path):
-    """Open a file, through gzip where its name ends in ``.gz``."""
-    return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")
+_SHOWN = 80  # characters of a value in a message
 
 
 def find(folder, names):
-    """The first of `names` that `folder` holds, as it is or with ``.gz``.
+    """Find the first of `names` that `folder` holds, as it is or with ``.gz``.
 
     Raises
     ------
@@ -32,19 +24,37 @@ def find(folder, names):
     raise FileNotFoundError(f"{folder} holds no {' or '.join(names)}, with or without .gz")
 
 
-def numbered_lines(path):
-    """Yield the number, from 1, and the text of each line that is not blank."""
-    number = 0
-    with open_binary(path) as file:
-        try:
-            for number, line in enumerate(file, 1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-                if text.strip():
-                    yield number, text
-        except UnicodeDecodeError as error:
-            raise bad_line(path, number, f"not UTF-8: {error}") from error
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise bad_line(path, number + 1, f"not gzip, or cut off: {error}") from error
+def shown(value):
+    """Write a value for a message, on one line of bounded length."""
+    text = repr(value)
+    if len(text) > _SHOWN:
+        return f"{text[:_SHOWN]}…"
+    return text
+
+
+def check_new(path, number, key, first):
+    """Refuse an id that an earlier line has, too.
+
+    Parameters
+    ----------
+    path : path
+    number : int
+        The line.
+    key : str
+        The id.
+    first : dict of str to int
+        The line of each id so far, to which this one is added.
+    """
+    if first.setdefault(key, number) != number:
+        raise bad_line(path, number, f"the id {shown(key)} stands in line {first[key]} already")
+
+
+def build(kind, data, path, **options):
+    """Make a Corpus, Queries or Qrels; an error of it names the file."""
+    try:
+        return kind(data, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def json_records(path, needed):
@@ -59,11 +69,23 @@ def json_records(path, needed):
     for number, line in numbered_lines(path):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except RecursionError:
+            raise bad_line(path, number, "not JSON that can be read: arrays or objects are nested too deep") from None
+        except ValueError as error:  # of the syntax, or of an int of more digits than Python reads
             raise bad_line(path, number, f"not JSON: {error}") from error
         if not isinstance(record, dict):
-            raise bad_line(path, number, f"a JSON object was needed, got {type(record).__name__}")
+            raise bad_line(path, number, f"expected a JSON object, got {type(record).__name__}")
         for key in needed:
             if key not in record:
-                raise bad_line(path, number, f"no {key!r}; the keys are {list(record)}")
+                raise bad_line(path, number, f"no {key!r}; the keys are {shown(list(record))}")
+        if "\\u" in line and not _is_encodable(record):
+            raise bad_line(path, number, "a \\u escape is half of a surrogate pair, which is not a character")
         yield number, record
+
+
+def _is_encodable(record):
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,30 +1,52 @@
 """Reader of learning-to-rank files."""
 
-import gzip
-import zlib
-
 import numpy as np
 from sklearn.datasets import load_svmlight_file
 from sklearn.utils import Bunch
 
-from sklrank.datasets._files import bad_line, open_binary
+from sklrank.data._files import bad_line, byte_blocks
+
+_FORM = "a row is 'grade qid:query feature:value ...' with features counted from 1, in order"
 
 
 class _Rows:
-    """A file that knows which line was read last, and that each row needs a query."""
+    """Rows of a file for scikit-learn's reader, which remember where they stand.
 
-    def __init__(self, file):
-        self.file = file
-        self.read = file.read
-        self.number = 0
+    Attributes
+    ----------
+    numbers : list of int
+        Line of each row that was read so far.
+    error : ValueError or None
+        What was wrong with the file or with a row before scikit-learn saw it; it names the line already.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.numbers = []
+        self.error = None
 
     def __iter__(self):
-        for line in self.file:
-            self.number += 1
-            row = line.partition(b"#")[0]
-            if row.strip() and b"qid:" not in row:
-                raise ValueError("no qid")
-            yield line
+        try:
+            for first, block in byte_blocks(self.path):
+                for number, line in enumerate(block.split(b"\n"), first):
+                    row = line.partition(b"#")[0]
+                    if row.strip():
+                        self._check(number, row)
+                        self.numbers.append(number)
+                        yield row
+        except ValueError as error:
+            self.error = error
+            raise
+
+    def read(self):
+        """Tell scikit-learn that this is a file, not a path; it reads lines only."""
+        raise NotImplementedError
+
+    def _check(self, number, row):
+        if b"qid:" not in row:
+            raise bad_line(self.path, number, f"no qid; {_FORM}")
+        if b"_" in row or b"\0" in row:  # which Python's int and float read over, or C's do
+            raise bad_line(self.path, number, f"a character that no number has; {_FORM}")
 
 
 def read_letor(path, *, n_features=None):
@@ -36,15 +58,15 @@ def read_letor(path, *, n_features=None):
     Parameters
     ----------
     path : str or path
-        The file; through gzip where its name ends in ``.gz``.
+        The file; ``.gz`` is unpacked.
     n_features : int, default=None
-        Number of features, where several files must agree. ``None``: the highest that the file names.
+        Number of features, if several files must agree. ``None``: the highest that the file names.
 
     Returns
     -------
     pairs : Bunch
-        ``X`` (CSR matrix of shape (n_pairs, n_features); a feature that a row leaves out is 0 there), ``y`` (grades,
-        float64 of shape (n_pairs,)) and ``qid`` (int64 of shape (n_pairs,)).
+        ``X`` (CSR matrix of shape (n_pairs, n_features); a feature that a row leaves out is 0, and ``nan`` stays NaN),
+        ``y`` (grades, float64 of shape (n_pairs,)) and ``qid`` (int64 of shape (n_pairs,)).
 
     Raises
     ------
@@ -70,19 +92,21 @@ def read_letor(path, *, n_features=None):
     >>> pairs.y, pairs.qid
     (array([2., 0., 1.]), array([7, 7, 9]))
     """
-    with open_binary(path) as file:
-        rows = _Rows(file)
-        try:
-            X, y, qid = load_svmlight_file(rows, n_features=None, query_id=True, zero_based=False)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise bad_line(path, rows.number + 1, f"not gzip, or cut off: {error}") from error
-        except (ValueError, OverflowError) as error:
-            reason = f"not 'grade qid:query feature:value ...' with features counted from 1, in order: {error}"
-            raise bad_line(path, rows.number, reason) from error
+    rows = _Rows(path)
+    try:
+        X, y, qid = load_svmlight_file(rows, n_features=None, query_id=True, zero_based=False)
+    except (ValueError, OverflowError) as error:
+        if error is rows.error:
+            raise
+        raise bad_line(path, rows.numbers[-1], f"{_FORM}: {error}") from error
     if not len(y):
         raise ValueError(f"{path}: holds no rows")
     if not np.isfinite(y).all():
-        raise ValueError(f"{path}: row {int(np.argmin(np.isfinite(y)))}, counted from 0, has no finite grade")
+        row = int(np.argmin(np.isfinite(y)))
+        raise bad_line(path, rows.numbers[row], f"the grade is not a finite number: {y[row]}")
+    if np.isinf(X.data).any():
+        row = int(np.searchsorted(X.indptr, np.argmax(np.isinf(X.data)), side="right")) - 1
+        raise bad_line(path, rows.numbers[row], "a feature is infinite, or beyond what float64 holds")
     if n_features is not None:
         if n_features < X.shape[1]:
             raise ValueError(f"{path}: has {X.shape[1]} features, more than n_features={n_features}")

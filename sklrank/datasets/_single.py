@@ -3,18 +3,20 @@
 from itertools import islice
 
 from sklrank.data import Corpus, Qrels, Queries
-from sklrank.datasets._beir import judgment_lines, unique_records
-from sklrank.datasets._files import bad_line, numbered_lines
+from sklrank.data._files import bad_line, numbered_lines
+from sklrank.data._trec import is_field
+from sklrank.datasets._beir import judgment_lines, unique_records, without_empty_metadata
+from sklrank.datasets._files import build, check_new, shown
 
-_REFUSED = {"csv", "json", "xml"}  # forms whose lines are no texts
+_REFUSED = {"csv", "json", "xml"}  # forms whose lines are not texts
 
 
 def read_documents(path):
-    """Documents from a file whose form its name tells, ``.gz`` aside.
+    """Read documents from a file whose form its name tells, ``.gz`` aside.
 
     ``.jsonl``: objects with ``_id``, ``text`` and perhaps ``title``, as BEIR ships them. ``.tsv``: id, text and
-    perhaps title between tabs. Any other: one document a line, whose id is the number of the line, from 1; blank
-    lines hold none. ``.csv``, ``.json`` and ``.xml`` are refused: a line of these is no text.
+    perhaps title between tabs. Any other: one document per line, whose id is the number of the line, from 1; blank
+    lines hold none. ``.csv``, ``.json`` and ``.xml`` are refused, because a line of these is not a text.
 
     Parameters
     ----------
@@ -24,14 +26,11 @@ def read_documents(path):
     -------
     Corpus
     """
-    records = _records(path)
-    if not any(record.get("metadata") for record in records):
-        records = [{name: value for name, value in record.items() if name != "metadata"} for record in records]
-    return _build(Corpus, records, path)
+    return build(Corpus, without_empty_metadata(_records(path)), path)
 
 
 def read_queries(path):
-    """Queries from a file in a form that `read_documents` knows; their titles say nothing.
+    """Read queries from a file in a form that `read_documents` knows; their titles are not used.
 
     Parameters
     ----------
@@ -41,11 +40,11 @@ def read_queries(path):
     -------
     Queries
     """
-    return _build(Queries, {record["_id"]: record["text"] or "" for record in _records(path)}, path)
+    return build(Queries, {record["_id"]: record["text"] or "" for record in _records(path)}, path)
 
 
 def read_judgments(path):
-    """Judgments from a file: query, document and score between tabs, as BEIR ships them, or TREC's four columns.
+    """Read judgments from a file: query, document and score between tabs, as BEIR ships them, or TREC's four columns.
 
     Parameters
     ----------
@@ -59,12 +58,9 @@ def read_judgments(path):
     if line.count("\t") != 2 or line.startswith("#"):
         return Qrels.from_trec(path)
     judged = {}
-    for number, qid, docid, grade in judgment_lines(path):
-        grades = judged.setdefault(qid, {})
-        if docid in grades:
-            raise bad_line(path, number, f"query {qid!r} and document {docid!r} are judged already")
-        grades[docid] = grade
-    return Qrels(judged)
+    for _, qid, docid, grade in judgment_lines(path):
+        judged.setdefault(qid, {})[docid] = grade
+    return build(Qrels, judged, path)
 
 
 def check_words(path, ids):
@@ -78,26 +74,18 @@ def check_words(path, ids):
         The ids in it, in order.
     """
     for i, name in enumerate(ids):
-        if len(name.split()) != 1:
+        if not is_field(name):
             number, _ = next(islice(numbered_lines(path), i, None))
-            raise bad_line(path, number, f"the id {name!r} is no word without blanks, which a TREC run needs")
-
-
-def _build(kind, data, path):
-    """A Corpus or Queries; what is wrong with a text, such as a lone surrogate, is said with the file."""
-    try:
-        return kind(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+            raise bad_line(path, number, f"the id {shown(name)} is not a word without blanks, which a TREC run needs")
 
 
 def _records(path):
-    """One dict with ``_id`` and ``text`` for each document or query of a file."""
+    """Read one dict with ``_id`` and ``text`` for each document or query of a file."""
     suffix = str(path).removesuffix(".gz").rpartition(".")[2].lower()
     if suffix in _REFUSED:
         raise ValueError(
-            f"{path}: .{suffix} is none of the forms that are read: .jsonl (objects with _id, text and perhaps title), "
-            ".tsv (id, text and perhaps title between tabs), and under any other name, such as .txt, one text a line"
+            f"{path}: a .{suffix} file is not read; these are: .jsonl (objects with _id, text and perhaps title), .tsv "
+            "(id, text and perhaps title between tabs), and under any other name, such as .txt, one text per line"
         )
     if suffix == "jsonl":
         records = unique_records(path)
@@ -111,14 +99,12 @@ def _records(path):
 
 
 def _rows(path):
-    """The records of a file of tab-separated values, their ids checked."""
+    """Read the records of a file of tab-separated values, their ids checked."""
     first, records = {}, []
     for number, line in numbered_lines(path):
         cells = line.split("\t")
         if not 2 <= len(cells) <= 3:
-            raise bad_line(path, number, f"needed id, text and perhaps title between tabs, got {len(cells)} columns")
-        if cells[0] in first:
-            raise bad_line(path, number, f"the id {cells[0]!r} stands in line {first[cells[0]]} already")
-        first[cells[0]] = number
+            raise bad_line(path, number, f"expected id, text and perhaps title between tabs, got {len(cells)} columns")
+        check_new(path, number, cells[0], first)
         records.append(dict(zip(("_id", "text", "title"), cells)))
     return records

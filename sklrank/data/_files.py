@@ -1,0 +1,167 @@
+"""Files: their lines, read with bounded memory, and outputs that are written whole or not at all."""
+
+import errno
+import gzip
+import io
+import os
+import secrets
+import stat
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+_BLOCK = 1 << 20  # bytes to read before lines are handed on
+_LONGEST_LINE = 1 << 26  # bytes; a longer line is an error, so that memory is bounded
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_STREAMS = ("/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc/")  # open files of a process, by name
+
+
+def bad_line(path, number, reason):
+    """Make the error of a line that cannot be read."""
+    return ValueError(f"{path}:{number}: {reason}")
+
+
+def open_binary(path):
+    """Open a file to read bytes, unpacked if its name ends in ``.gz``."""
+    if str(path).endswith(".gz"):
+        return gzip.open(path, "rb")
+    return open(path, "rb")
+
+
+def byte_blocks(path):
+    r"""Yield the bytes of a file in blocks of whole lines, each with the number of its first line.
+
+    Lines end in ``\n`` and in nothing else. A byte order mark is not part of the text.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    number : int
+        Number of the first line, from 1.
+    block : bytes
+        The lines with their ends.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged gzip, or has a line of more than 64 MB; the message names file and line.
+    """
+    number = 1
+    pending, end = bytearray(), 0  # bytes that were read, and the length of the whole lines among them
+    with open_binary(path) as file:
+        while True:
+            try:
+                read = file.read1(_BLOCK)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                number += pending.count(b"\n")
+                raise bad_line(path, number, f"not gzip, or cut off: {error}") from error
+            if not read:
+                break
+            newline = read.rfind(b"\n") + 1
+            if newline:
+                end = len(pending) + newline
+            pending += read
+            if len(pending) - end > _LONGEST_LINE:
+                number += pending.count(b"\n")
+                raise bad_line(path, number, f"the line is longer than {_LONGEST_LINE >> 20} MB")
+            if end and len(pending) >= _BLOCK:
+                block = bytes(pending[:end])
+                del pending[:end]
+                end = 0
+                yield number, _without_mark(number, block)
+                number += block.count(b"\n")
+    if pending:
+        yield number, _without_mark(number, bytes(pending))
+
+
+def _without_mark(number, block):
+    if number == 1:
+        return block.removeprefix(_BYTE_ORDER_MARK)
+    return block
+
+
+def text_blocks(path):
+    """Yield the text of a file as `byte_blocks` does; bytes that are not UTF-8 are a ValueError with file and line."""
+    for number, block in byte_blocks(path):
+        try:
+            yield number, block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            number += block.count(b"\n", 0, error.start)
+            raise bad_line(path, number, f"not UTF-8: {error.reason}") from None
+
+
+def numbered_lines(path):
+    """Yield the number, from 1, and the text of each line that holds more than blanks and tabs, without its end."""
+    for first, text in text_blocks(path):
+        for number, line in enumerate(text.split("\n"), first):
+            line = line.removesuffix("\r")
+            if line.strip(" \t\r"):
+                yield number, line
+
+
+def file_to_write(path):
+    """Find the file that writing to `path` makes or replaces, links followed; None for a pipe or a device.
+
+    Raises
+    ------
+    OSError
+        If `path` is a folder, or its folder does not exist.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        if not target.parent.is_dir():
+            folder = target.parent if os.path.islink(path) else Path(path).parent
+            raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}", str(path)) from None
+        return target
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "this is a folder, not a file", str(path))
+    if not stat.S_ISREG(mode) or os.path.abspath(path).startswith(_STREAMS):
+        return None
+    return target
+
+
+@contextmanager
+def write_whole(path):
+    """Open a text file that takes its name only when all is written; a pipe or a device takes each part at once."""
+    target = file_to_write(path)
+    packed = str(path).endswith(".gz")
+    if target is None:
+        # Appended, because standard output may be a file that others write to as well.
+        with open(path, "ab") as raw, _text(raw, packed) as out:
+            yield out
+        return
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        with open(temporary, "xb") as raw, _text(raw, packed) as out:
+            yield out
+        if target.exists():
+            os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _text(raw, packed):
+    """Put text on top of a binary file, packed or not."""
+    if packed:
+        with (
+            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as inner,
+            io.TextIOWrapper(inner, "utf-8", newline="") as out,
+        ):
+            yield out
+    else:
+        with io.TextIOWrapper(raw, "utf-8", newline="") as out:
+            yield out
+
+
+def write_lines(path, lines):
+    """Write `lines` to a file, whole or not at all."""
+    with write_whole(path) as out:
+        out.writelines(lines)
