@@ -1,16 +1,19 @@
 """Checks at the public boundary; the only importer of scikit-learn's private names."""
 
+import functools
 import sys
 from types import FunctionType, ModuleType
 
 import numpy as np
 import sklearn
 from scipy import sparse
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as checked_fit
 from sklearn.utils._array_api import _convert_to_numpy, get_namespace_and_device
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from sklrank._fitted import check_unchanged, record_fit
 
 __all__ = [
     "BaseComposition",
@@ -31,10 +34,48 @@ __all__ = [
 ]
 
 
+def _fit_context(*, prefer_skip_nested_validation):
+    """Decorate a `fit`: check the parameters before it, and record afterwards those that need another one.
+
+    Parameters
+    ----------
+    prefer_skip_nested_validation : bool
+        Whether the parameters of estimators that `fit` calls are taken as checked.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def decorate(fit):
+        fit = checked_fit(prefer_skip_nested_validation=prefer_skip_nested_validation)(fit)
+
+        @functools.wraps(fit)
+        def wrapper(estimator, *args, **kwargs):
+            fitted = fit(estimator, *args, **kwargs)
+            record_fit(estimator)
+            return fitted
+
+        return wrapper
+
+    return decorate
+
+
 def check_fitted(estimator, attribute):
-    """`check_is_fitted`, at the cost of one look where the estimator is fitted."""
+    """Raise NotFittedError without `attribute`, and ValueError if a parameter was changed that needs a new `fit`.
+
+    If neither holds, it costs a few microseconds.
+
+    Parameters
+    ----------
+    estimator : estimator
+    attribute : str
+        Attribute that `fit` sets.
+    """
     if not hasattr(estimator, attribute):
         check_is_fitted(estimator, attribute)
+    check_unchanged(estimator)
 
 
 def is_matrix_like(X):

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import TransformerTags, get_tags
 
+from sklrank._fitted import FittedMixin
 from sklrank.data import Corpus, Qrels, Run
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.data._frames import is_series
@@ -36,7 +37,7 @@ __all__ = [
 _FROZEN = WeakKeyDictionary()  # frozen estimator → the attributes that its key was made of, and the key
 
 
-class RankingMixin:
+class RankingMixin(FittedMixin):
     """Mixin of estimators whose `transform` returns a `Run`: `predict`, `fit_transform` and `score`.
 
     See Also

@@ -445,7 +445,7 @@ def test_arrays_of_another_library_are_searched_where_they_are():
 def test_the_metric_is_that_of_fit_also_after_pickling(clouds):
     documents, queries = clouds
     retriever = pickle.loads(pickle.dumps(DenseRetriever(k=3).fit(documents)))
-    with pytest.raises(ValueError, match="metric='dot' was set after fit"):
+    with pytest.raises(ValueError, match="metric= was changed after fit: fit again"):
         retriever.set_params(metric="dot").predict(queries)
     with pytest.raises(ValueError, match="The 'metric' parameter"):
         retriever.set_params(metric="manhattan").predict(queries)

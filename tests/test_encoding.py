@@ -258,7 +258,7 @@ def test_the_dtype_of_sparse_weights_after_fit():
     queries = sparse.csr_array([[1.0, 1.0]])
     with pytest.raises(ValueError, match="'dtype' parameter of SparseRetriever"):
         retriever.set_params(dtype="foo").predict(queries)
-    with pytest.raises(ValueError, match="set after fit"):
+    with pytest.raises(ValueError, match="dtype= was changed after fit: fit again"):
         retriever.set_params(dtype="uint8").predict(queries)
     with pytest.raises(ValueError, match="'max_query_terms' parameter"):
         retriever.set_params(dtype="float32", max_query_terms=0).predict(queries)

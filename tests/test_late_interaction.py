@@ -625,7 +625,7 @@ def test_the_metric_is_that_of_fit(data):
     documents, queries = data
     retriever = LateInteractionRetriever(k=3).fit(documents)
     for one in (retriever, pickle.loads(pickle.dumps(retriever))):
-        with pytest.raises(ValueError, match="metric='dot' was set after fit"):
+        with pytest.raises(ValueError, match="metric= was changed after fit: fit again"):
             one.set_params(metric="dot").predict(queries)
         with pytest.raises(ValueError, match="The 'metric' parameter"):
             one.set_params(metric="euclidean").predict(queries)

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 
+from sklrank._fitted import FittedMixin
 from sklrank._kernels._muvera import fill_cells
 from sklrank._maxsim import check_tokens
 from sklrank._threads import over_ranges
@@ -13,7 +14,7 @@ from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
 from sklrank.data import TokenVectors
 
 
-class MuveraEncoder(TransformerMixin, BaseEstimator):
+class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
     r"""Encode matrices of token vectors as one vector each, whose inner products approximate late interaction.
 
     Random hyperplanes cut the space into :math:`2^b` cells. In each cell the tokens of a query are summed, and those of
@@ -74,6 +75,8 @@ class MuveraEncoder(TransformerMixin, BaseEstimator):
     >>> MuveraEncoder(n_bits=2, n_repetitions=5, n_components=3).fit_transform(documents).shape
     (2, 60)
     """
+
+    _refit_parameters = ("n_bits", "n_repetitions", "n_components", "random_state")
 
     _parameter_constraints: dict = {
         "n_bits": [Interval(Integral, 0, 16, closed="both")],

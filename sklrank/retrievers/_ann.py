@@ -130,6 +130,16 @@ class AnnRetriever(VectorRetriever):
 
     _stage = "ann"
 
+    _refit_parameters = (
+        *VectorRetriever._refit_parameters,
+        "backend",
+        "factory",
+        "dtype",
+        "connectivity",
+        "expansion_add",
+        "random_state",
+    )
+
     _parameter_constraints: dict = {
         **VectorRetriever._parameter_constraints,
         "backend": [StrOptions(set(_BACKENDS))],
@@ -263,9 +273,6 @@ class AnnRetriever(VectorRetriever):
         for value in (self.expansion_search, self.nprobe):
             if type(value) is not int or value < 1:
                 self._validate_params()
-
-    def _is_made_for(self, metric):
-        return metric == self._fitted_metric
 
     def _search(self, X, k, filter=None):
         self._check_call(k)

@@ -15,6 +15,8 @@ class CorpusRetriever(Retriever):
 
     _stage = None  # short name of what it does: that of its runs, and of the column that later stages keep
 
+    _refit_parameters = ("corpus", "field")
+
     _parameter_constraints: dict = {
         "corpus": "no_validation",
         "k": [Interval(Integral, 1, None, closed="left")],

@@ -77,6 +77,8 @@ class BM25FRetriever(LexicalRetriever):
 
     _stage = "bm25f"
 
+    _refit_parameters = ("corpus", "weights", "vectorizer")
+
     _parameter_constraints: dict = {
         **LexicalRetriever._parameter_constraints,
         "weights": [dict, None],
@@ -112,6 +114,11 @@ class BM25FRetriever(LexicalRetriever):
         if self.weights is not None:
             return tuple(self.weights)
         return tuple(name for name in self.corpus_.columns if isinstance(self.corpus_[name], StringArray))
+
+    def _needs_refit(self, name, old, new):
+        if name != "weights":
+            return super()._needs_refit(name, old, new)
+        return set(self._fields()) != set(self.index_.fields)
 
     def _texts(self):
         return self.corpus_.text(self._fields())
@@ -151,8 +158,6 @@ class BM25FRetriever(LexicalRetriever):
 
     def _weigh(self, index):
         weights = dict.fromkeys(index.fields, 1.0) if self.weights is None else self.weights
-        if set(weights) != set(index.fields):
-            raise ValueError(f"weights names {list(weights)}, and {list(index.fields)} are indexed: fit again")
         segment = index.segments[0]
         total = np.zeros(len(segment.docs), dtype=np.float32)
         for field, counts, lengths in zip(index.fields, index.counts, index.lengths):

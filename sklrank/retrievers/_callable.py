@@ -136,6 +136,8 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
     def _may_be_kept(self):
         return self.cache > 0  # otherwise the engine's content changes
 
+    _refit_parameters = ("corpus",)
+
     _parameter_constraints: dict = {
         **{name: of for name, of in CorpusRetriever._parameter_constraints.items() if name != "field"},
         "f": [callable],

@@ -147,6 +147,11 @@ class DenseRetriever(VectorRetriever):
         self._codes(self.dtype)
         return self
 
+    def _needs_refit(self, name, old, new):
+        if name != "metric":
+            return super()._needs_refit(name, old, new)
+        return (old == "cosine") != (new == "cosine")  # whose vectors have unit length
+
     def _searched(self):
         """The vectors that are searched: those of `vectors_`, or their beginnings."""
         dim = self.truncate_dim

@@ -20,6 +20,8 @@ class FeedbackRetriever(Retriever):
 
     _stage = None
 
+    _refit_parameters = ("retriever",)
+
     _parameter_constraints: dict = {
         "retriever": [HasMethods(["fit", "transform"])],
         "n_documents": [Interval(Integral, 1, None, closed="left")],

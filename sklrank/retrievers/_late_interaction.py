@@ -120,6 +120,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
 
     _stage = "late_interaction"
 
+    _refit_parameters = ("corpus", "encoder", "query_encoder", "retriever", "metric", "pool_factor", "field")
+
     _parameter_constraints: dict = {
         **CorpusRetriever._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
@@ -183,7 +185,6 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         self._set_corpus(self._check_documents(X), y)
         self._encode_corpus()
         _check_type(self.encoded_.output)
-        self._fitted_metric = self.metric
         self.__dict__.pop("_key", None)
         index = self._index(self.dtype)
         self.n_tokens_ = int(index.indptr[-1])
@@ -205,7 +206,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     @cached_property
     def _key(self):
         """What the tokens depend on beside the corpus."""
-        return ("tokens", self._field, estimator_key(self.encoder), self._fitted_metric == "cosine", self.pool_factor)
+        return ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -283,12 +284,6 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             self._validate_params()
         if self.rescore is not None and not (isinstance(self.rescore, Real) and self.rescore >= 0):
             self._validate_params()
-        if self.metric != self._fitted_metric:
-            self._validate_params()
-            raise ValueError(
-                f"metric={self.metric!r} was set after fit, which made what is searched for {self._fitted_metric!r}: "
-                "fit again"
-            )
 
     def _query_tokens(self, X):
         if self.encoder is None and not isinstance(X, Queries):

@@ -18,6 +18,8 @@ from sklrank.retrievers._inverted import InvertedIndexRetriever
 class LexicalRetriever(InvertedIndexRetriever):
     """Base of retrievers that match words."""
 
+    _refit_parameters = ("corpus", "field", "vectorizer")
+
     _parameter_constraints: dict = {
         **InvertedIndexRetriever._parameter_constraints,
         "vectorizer": [HasMethods(["fit", "transform"]), None],

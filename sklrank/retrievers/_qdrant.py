@@ -157,6 +157,21 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
 
     _stage = "qdrant"
 
+    _refit_parameters = (
+        "corpus",
+        "encoder",
+        "query_encoder",
+        "metric",
+        "client",
+        "url",
+        "path",
+        "collection",
+        "payload",
+        "collection_options",
+        "field",
+        "timeout",
+    )
+
     _parameter_constraints: dict = {
         **CorpusRetriever._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), list, None],

@@ -84,6 +84,8 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
     _stage = "sparse"
     _counted = False
 
+    _refit_parameters = ("corpus", "encoder", "query_encoder", "field", "dtype")
+
     _parameter_constraints: dict = {
         **CorpusRetriever._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
@@ -152,12 +154,10 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
 
     def _check_call(self, k):
         super()._check_call(k)
-        # Which may be set after `fit`; where they are right, to look is enough.
+        # It may be set after `fit`; if it is right, a look is enough.
         n = self.max_query_terms
-        if self.dtype not in ("float32", "uint8") or n is not None and (type(n) is not int or n < 1):
+        if n is not None and (type(n) is not int or n < 1):
             self._validate_params()
-        if (self.dtype == "uint8") != (self.index_.units is not None):
-            raise ValueError(f"dtype={self.dtype!r} was set after fit, which made an index for another one: fit again")
 
     def _formula(self):
         return ("weights",)

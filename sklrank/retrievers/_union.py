@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
+from sklrank._fitted import FittedMixin
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
 from sklrank.base import ranking_key
 from sklrank.data import Queries, Run
@@ -18,7 +19,7 @@ from sklrank.data import Queries, Run
 _CACHED_BYTES = 1 << 29  # of rankings, on each corpus
 
 
-class RetrieverUnion(BaseComposition):
+class RetrieverUnion(FittedMixin, BaseComposition):
     """Ask several retrievers, and unite what they find.
 
     The candidates have one column of scores for each retriever, and no order: a fuser or a reranker gives them one.
@@ -66,6 +67,8 @@ class RetrieverUnion(BaseComposition):
     """
 
     __metadata_request__transform = {"filter": True}
+
+    _refit_parameters = ("retrievers",)
 
     _parameter_constraints: dict = {"retrievers": [list], "cache": ["boolean"], "n_jobs": [Integral, None]}
 

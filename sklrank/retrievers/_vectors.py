@@ -40,6 +40,8 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
     gets queries from `_query_vectors`. Scores are cosines, dot products, or minus the euclidean distances.
     """
 
+    _refit_parameters = ("corpus", "encoder", "query_encoder", "metric", "field")
+
     _parameter_constraints: dict = {
         **CorpusRetriever._parameter_constraints,
         "encoder": [HasMethods(["fit", "transform"]), None],
@@ -50,7 +52,6 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
     def _set_vectors(self, X, y):
         """Take the corpus, and make vectors of it: float32, finite, of unit length where `metric` is the cosine."""
         self._set_corpus(X, y)
-        self._fitted_metric = self.metric
         self.__dict__.pop("_vectors_key", None)
         made = []
 
@@ -76,25 +77,11 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
     @cached_property
     def _vectors_key(self):
         """What the vectors depend on beside the corpus."""
-        return ("vectors", self._field, estimator_key(self.encoder), self._fitted_metric == "cosine")
+        return ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
 
     def _codes_key(self, dtype, truncate_dim=None):
         """What a form of the vectors that is searched depends on beside the corpus."""
         return ("codes", dtype, self.metric, truncate_dim, *self._vectors_key)
-
-    def _check_call(self, k):
-        super()._check_call(k)
-        if self.metric not in _METRICS:
-            self._validate_params()
-        if not self._is_made_for(self.metric):
-            raise ValueError(
-                f"metric={self.metric!r} was set after fit, which made what is searched for {self._fitted_metric!r}: "
-                "fit again"
-            )
-
-    def _is_made_for(self, metric):
-        """Whether what `fit` made serves this metric, too."""
-        return (metric == "cosine") == (self._fitted_metric == "cosine")
 
     def __getstate__(self):
         state = super().__getstate__()

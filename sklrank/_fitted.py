@@ -1,0 +1,222 @@
+"""Parameters that need a new `fit`: recorded when `fit` ends, compared when a verb begins."""
+
+from numbers import Number
+
+import joblib
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+__all__ = ["FittedMixin", "check_unchanged", "record_fit"]
+
+_FEW = 64  # items up to which a list or dict, which can change in place, is compared in each call
+
+
+class FittedMixin:
+    """Mixin of estimators that name the parameters which need a new `fit`.
+
+    ``_refit_parameters`` names them; all others take effect at once. A parameter that holds an estimator, or a list
+    with estimators, includes the parameters of these. `record_fit` notes the values at the end of `fit`, and
+    `check_unchanged` raises an error if one of them has changed by the time of a call.
+    """
+
+    _refit_parameters = ()
+
+    def _needs_refit(self, name, old, new):
+        """Whether a change of one of ``_refit_parameters`` needs a new `fit`; an equivalence relation of the values.
+
+        A subclass overrides this if some changes of a parameter take effect at once.
+        """
+        return not is_equal(old, new)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        record = vars(self).get("_fit_record")
+        if record is None:
+            return state
+        # A copy holds other objects and takes a record of its own: only the values that were changed travel with it.
+        return {**state, "_fit_record": record.changes(self)}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        changed = vars(self).get("_fit_record")
+        if changed is not None:
+            self._fit_record = FitRecord(self, changed)
+
+
+def record_fit(estimator):
+    """Record the parameters that a new `fit` is needed for, at the end of `fit`.
+
+    Parameters
+    ----------
+    estimator : estimator
+    """
+    if getattr(estimator, "_refit_parameters", ()):
+        estimator._fit_record = FitRecord(estimator)
+
+
+def check_unchanged(estimator):
+    """Raise ValueError if a parameter that needs a new `fit` was changed after it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It passes without a record: its class has no such parameters, or it is not fitted.
+    """
+    record = vars(estimator).get("_fit_record")
+    if record is None or record.holds(vars(estimator)):
+        return
+    estimator._validate_params()  # a value that is wrong has its own error
+    for name in record.changes(estimator):
+        raise ValueError(f"{name}= was changed after fit: fit again")
+    record.accept(estimator)
+
+
+class FitRecord:
+    """The values of parameters at the end of `fit`, those of nested estimators included.
+
+    Parameters
+    ----------
+    estimator : estimator
+    changed : dict of str to object, default={}
+        Values at the end of `fit` of parameters that were changed since.
+    """
+
+    def __init__(self, estimator, changed=()):
+        self._before = {name: _copy(value) for name, (_, _, value) in _parameters(estimator).items()}
+        self._before.update(changed)
+        self._accepted = None
+        if not changed:
+            self.accept(estimator)
+
+    def accept(self, estimator):
+        """Note the present objects as equal to those of `fit`, so that `holds` need not compare values.
+
+        Parameters
+        ----------
+        estimator : estimator
+        """
+        parameters = _parameters(estimator).values()
+        # The estimator's own attributes are not kept: they hold the record, and a cycle would keep both alive.
+        own = [(key, value) for owner, key, value in parameters if owner is estimator]
+        nested = [(vars(owner), key, value) for owner, key, value in parameters if owner is not estimator]
+        containers = [(value, _copy(value)) for _, _, value in parameters if _is_mutable(value)]
+        self._accepted = own, nested, containers
+
+    def holds(self, attributes):
+        """Whether the values are objects that were accepted: a comparison that costs a microsecond.
+
+        Parameters
+        ----------
+        attributes : dict
+            Those of the estimator.
+
+        Returns
+        -------
+        bool
+        """
+        if self._accepted is None:
+            return False
+        own, nested, containers = self._accepted
+        try:
+            for key, value in own:
+                if attributes[key] is not value:
+                    return False
+            for part, key, value in nested:
+                if part[key] is not value:
+                    return False
+            for value, before in containers:
+                if value != before:
+                    return False
+        except (KeyError, ValueError):  # a parameter that is missing now, or another array within a list
+            return False
+        return True
+
+    def changes(self, estimator):
+        """The parameters that need a new `fit`.
+
+        Parameters
+        ----------
+        estimator : estimator
+
+        Returns
+        -------
+        dict of str to object
+            Their values at the end of `fit`, by the names that `set_params` takes.
+        """
+        if self.holds(vars(estimator)):
+            return {}
+        present = _parameters(estimator)
+        # A name is missing if an estimator of another class took the place of the one it belongs to, which is a change.
+        return {
+            name: old
+            for name, old in self._before.items()
+            if name in present and _is_changed(estimator, *present[name], old)
+        }
+
+
+def _is_changed(estimator, owner, key, new, old):
+    if owner is estimator:
+        return estimator._needs_refit(key, old, new)
+    if isinstance(owner, FrozenEstimator):  # which is not fitted again: what counts is what it has learned
+        return old is not new and joblib.hash(old) != joblib.hash(new)
+    return not is_equal(old, new)
+
+
+def _parameters(estimator):
+    """By name: the estimator that has the parameter, the attribute, and the value."""
+    return dict(_walk(estimator, estimator._refit_parameters, ""))
+
+
+def _walk(estimator, names, prefix):
+    """Yield the name of each parameter, as of `set_params`, with the estimator, the attribute and the value."""
+    for key in names:
+        if key not in vars(estimator):  # a property, which stands for other parameters
+            continue
+        value = vars(estimator)[key]
+        yield prefix + key, (estimator, key, value)
+        for part, name in _parts(value, key):
+            yield from _walk(part, part.get_params(deep=False), f"{prefix}{name}__")
+
+
+def _parts(value, name):
+    """The estimators that a parameter holds, and the names of their places."""
+    if _is_estimator(value):
+        return [(value, name)]
+    if not isinstance(value, (list, tuple)):
+        return []
+    named = [item for item in value if isinstance(item, (list, tuple)) and len(item) > 1 and isinstance(item[0], str)]
+    return [(item[1], item[0]) for item in named if _is_estimator(item[1])]
+
+
+def _is_estimator(value):
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def _is_mutable(value):
+    return isinstance(value, (list, dict)) and len(value) <= _FEW
+
+
+def _copy(value):
+    return value.copy() if _is_mutable(value) else value
+
+
+def is_equal(old, new):
+    """Whether two values of a parameter are equal; of estimators only whether they are of one class."""
+    if old is new:
+        return True
+    if isinstance(old, Number) and isinstance(new, Number):
+        return bool(old == new or old != old and new != new)
+    if type(old) is not type(new) and not (isinstance(old, np.ndarray) and isinstance(new, np.ndarray)):
+        return False
+    if isinstance(old, (list, tuple)):
+        return len(old) == len(new) and all(map(is_equal, old, new))
+    if isinstance(old, dict):
+        return list(old) == list(new) and all(map(is_equal, old.values(), new.values()))
+    if _is_estimator(old):
+        return True  # the parameters are compared by themselves
+    if isinstance(old, (str, bytes)) or callable(old):
+        return old == new
+    try:
+        return joblib.hash(old, coerce_mmap=True) == joblib.hash(new, coerce_mmap=True)
+    except Exception:  # whatever does not pickle is equal to itself only
+        return False
