@@ -27,18 +27,20 @@ class Index:
         term_indptr = np.cumsum([0] + [len(part) for part in parts])
         docs = np.array([d for part in parts for d, _ in part], dtype=np.uint32)
         impacts = np.array([x for part in parts for _, x in part], dtype=np.float32)
-        maxima = np.array([max([x for _, x in part], default=0) for part in parts], dtype=np.float32)
+        maxima = np.array([max([0, *(x for _, x in part)]) for part in parts], dtype=np.float32)
         skip_table = _postings.skip_table(term_indptr, docs, end - begin)
         # The impacts go through `fill_impacts` as counts of scale and norm 1.
         code_of, codes = _search.code_table(term_indptr, end - begin)
-        filled, largest = np.empty_like(impacts), np.zeros_like(maxima)
+        filled, largest, reaches = np.empty_like(impacts), np.zeros_like(maxima), np.zeros_like(maxima)
         ones = np.ones(len(parts)), np.ones(end - begin)
         every = np.arange(len(parts), dtype=np.uint32)
         how = _search.LINEAR, 0.0, 0.0
-        _search.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest)
+        assert _search.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, reaches)
         _search.fill_codes(every, term_indptr, docs, filled, largest, code_of, codes)
         assert filled.tolist() == impacts.tolist()
         assert largest.tolist() == maxima.tolist()
+        negative = [any(x < 0 for _, x in part) for part in parts]
+        assert reaches.tolist() == np.where(negative, np.inf, maxima).tolist()
         return begin, end, (term_indptr, docs, filled, largest, *skip_table, code_of, codes)
 
     def order(self, queries):
@@ -47,12 +49,10 @@ class Index:
         weights = np.array([w for query in queries for _, w in query], dtype=np.float32)
         return _search.order_terms(indptr, terms, weights, self.sizes)
 
-    def search(self, queries, k, bias=None, masks=None, mask_of=None, chunk=None):
-        """What both searches find; they must agree to the last bit."""
-        found = [
-            self.run(prune, queries, k, bias, masks, mask_of, chunk)
-            for prune in ((False,) if bias is not None else (False, True))
-        ]
+    def search(self, queries, k, bias=None, masks=None, mask_of=None, chunk=None, signed=False):
+        """What both searches find; they must agree to the last bit, where both take what is asked."""
+        both = (False,) if signed or bias is not None else (False, True)
+        found = [self.run(prune, queries, k, bias, masks, mask_of, chunk) for prune in both]
         assert all(other == found[0] for other in found)
         return found[0]
 
@@ -190,17 +190,35 @@ def impact(form, c, s, n, first, second):
         _search.LOGARITHMIC: lambda: math.log1p(s * c / n),
         _search.LINEAR: lambda: s * c / n,
         _search.SUBLINEAR: lambda: s * (1 + math.log(c)) / n,
+        _search.POISSON: lambda: poisson(c * n, s),
+        _search.HYPERGEOMETRIC: lambda: (
+            (divergence(c, s, n) + (n - c) * math.log2(1 - relative(c, n))) / (c + 0.5)
+        ),
+        _search.POPPER: lambda: (1 - relative(c, n)) ** 2 * divergence(c, s, n) / (c + 1),
     }[form]()
 
 
-@pytest.mark.parametrize("form", range(5))
+def poisson(tfn, mean):
+    surprise = tfn * math.log2(tfn / mean) + (mean - tfn) / math.log(2)
+    return (surprise + 0.5 * math.log2(2 * math.pi * tfn)) / (tfn + 1)
+
+
+def relative(c, n):
+    return c / n if c < n else 0.99999
+
+
+def divergence(c, s, n):
+    return c * math.log2(c * s / n) + 0.5 * math.log2(2 * math.pi * c * (1 - relative(c, n)))
+
+
+@pytest.mark.parametrize("form", range(8))
 def test_impacts_are_filled_for_the_terms_asked_only(form):
     token_ids, indptr = tokens([[0, 0, 1], [1, 2, 2, 2], [0, 1, 1]])
     term_indptr, docs, counts = _postings.invert(token_ids, indptr, 3)
-    scales, norms = np.array([1.5, 0.5, 3.0]), np.array([0.7, 1.1, 1.3])
-    impacts, maxima = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32)
-    arrays = term_indptr, docs, counts, scales, norms, form, 0.5, 1.2, impacts, maxima
-    _search.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays)
+    scales, norms = np.array([1.5, 0.5, 3.0]), np.array([0.7, 3.5, 1.3])
+    impacts, maxima, reaches = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
+    arrays = term_indptr, docs, counts, scales, norms, form, 0.5, 1.2, impacts, maxima, reaches
+    assert _search.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays)
     assert np.isnan(impacts[term_indptr[1] : term_indptr[2]]).all() and maxima[1] == 0
     for t in (0, 2):
         part = slice(term_indptr[t], term_indptr[t + 1])
@@ -208,7 +226,8 @@ def test_impacts_are_filled_for_the_terms_asked_only(form):
             impact(form, int(c), scales[t], norms[d], 0.5, 1.2) for d, c in zip(docs[part], counts[part], strict=True)
         ]
         np.testing.assert_allclose(impacts[part], expected, rtol=1e-7)
-        assert maxima[t] == impacts[part].max()
+        assert maxima[t] == max(0, impacts[part].max())
+        assert reaches[t] == (np.inf if impacts[part].min() < 0 else maxima[t])
     assert np.isnan(impacts[term_indptr[1] : term_indptr[2]]).all()
 
 
@@ -257,6 +276,26 @@ def test_search_equals_scoring_every_document(case):
     expected = Index(lists, n_documents).reference(queries, k, bias, masks, mask_of)
     assert Index(lists, n_documents).search(queries, k, bias, masks, mask_of) == expected
     assert Index(lists, n_documents, cuts).search(queries, k, bias, masks, mask_of, chunk=1) == expected
+
+
+signed_values = st.sampled_from([0.0, -0.0, 0.25, -0.25, 0.1, -0.1, -3.0])
+signed_weights = st.sampled_from([1.0, -1.0, 0.3, -0.3, 0.0, -0.0])
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 19), signed_values), min_size=4, max_size=4), st.data())
+def test_negative_weights_and_impacts_are_added_up(lists, data):
+    query = st.lists(st.tuples(st.integers(0, 3), signed_weights), max_size=8)
+    queries, k = data.draw(st.lists(query, max_size=4)), data.draw(st.integers(1, 25))
+    expected = Index(lists, 20).reference(queries, k)
+    assert Index(lists, 20).search(queries, k, signed=True) == expected
+    assert Index(lists, 20, {7, 8}).search(queries, k, signed=True) == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_impacts_that_are_not_finite_are_told(value):
+    arrays = np.array([0]), np.array([0, 1]), np.array([0], np.uint32), np.array([value]), np.ones(1), np.ones(1)
+    out = np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
+    assert not _search.fill_impacts(*arrays, _search.LINEAR, 0.0, 0.0, *out)
 
 
 SHARES = [0.0005, 0.002, 0.01, 0.03, 0.1, 0.3, 0.6, 0.95, 1.0]

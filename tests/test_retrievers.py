@@ -20,7 +20,7 @@ from sklearn.metrics.pairwise import linear_kernel
 
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.encoders import TermVectorizer
-from sklrank.retrievers import BM25FRetriever, BM25Retriever, LanguageModelRetriever, TfidfRetriever
+from sklrank.retrievers import BM25FRetriever, BM25Retriever, DFRRetriever, LanguageModelRetriever, TfidfRetriever
 from sklrank.retrievers._index import Index, Segment
 
 METHODS = ("robertson", "lucene", "atire", "bm25l", "bm25+")
@@ -33,6 +33,8 @@ VARIANTS = {
     "sublinear": TfidfRetriever(sublinear_tf=True, smooth_idf=False),
     "dirichlet": LanguageModelRetriever(mu=7.5),
     "jelinek-mercer": LanguageModelRetriever(smoothing="jelinek-mercer", lambda_=0.3),
+    **{model: DFRRetriever(model=model) for model in ("PL2", "InL2", "DLH", "DPH")},
+    "c=7": DFRRetriever(c=7),
 }
 every_variant = pytest.mark.parametrize("retriever", VARIANTS.values(), ids=VARIANTS)
 
@@ -101,7 +103,41 @@ def language_model(documents, query, smoothing="dirichlet", mu=2000, lambda_=0.1
     return scores
 
 
-REFERENCES = {BM25Retriever: bm25, TfidfRetriever: tfidf, LanguageModelRetriever: language_model}
+def divergence_from_randomness(documents, query, model="PL2", c=1.0, **_):
+    """The formulas of Terrier's classes PL2, InL2, DLH and DPH, in their notation."""
+    n, mean = len(documents), sum(map(len, documents)) / len(documents)
+    scores = {}
+    for d, document in enumerate(documents):
+        length = len(document)
+        for t in query:
+            tf, df = document.count(t), sum(t in other for other in documents)
+            if not tf:
+                continue
+            frequency = sum(other.count(t) for other in documents)
+            tfn = tf * math.log2(1 + c * mean / length)
+            f = tf / length if tf < length else 0.99999
+            expected = tf * math.log2((tf * mean / length) * (n / frequency))
+            stirling = 0.5 * math.log2(2 * math.pi * tf * (1 - f))
+            if model == "PL2":
+                x, log2_e = frequency / n, 1 / math.log(2)
+                x = tfn * math.log2(1 / x) + x * log2_e + 0.5 * math.log2(2 * math.pi * tfn)
+                x = (x + tfn * (math.log2(tfn) - log2_e)) / (tfn + 1)
+            elif model == "InL2":
+                x = tfn * math.log2((n + 1) / (df + 0.5)) / (tfn + 1)
+            elif model == "DLH":
+                x = (expected + (length - tf) * math.log2(1 - f) + stirling) / (tf + 0.5)
+            else:
+                x = (1 - f) * (1 - f) / (tf + 1) * (expected + stirling)
+            scores[d] = scores.get(d, 0.0) + x
+    return scores
+
+
+REFERENCES = {
+    BM25Retriever: bm25,
+    DFRRetriever: divergence_from_randomness,
+    LanguageModelRetriever: language_model,
+    TfidfRetriever: tfidf,
+}
 
 
 # --- hostile text

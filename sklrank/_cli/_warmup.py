@@ -98,6 +98,7 @@ def exercise():
     from sklrank.retrievers import (
         BM25FRetriever,
         BM25Retriever,
+        DFRRetriever,
         DenseRetriever,
         LanguageModelRetriever,
         LateInteractionRetriever,
@@ -117,6 +118,7 @@ def exercise():
         BM25Retriever(data.corpus, method="bm25+", vectorizer=TermVectorizer(language="english")),
         BM25FRetriever(data.corpus, weights={"title": 2.0, "text": 1.0}),
         LanguageModelRetriever(data.corpus),
+        DFRRetriever(data.corpus),
         TfidfRetriever(data.corpus),
         BM25Retriever(data.corpus, vectorizer=CountVectorizer()),
     ):

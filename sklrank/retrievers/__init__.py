@@ -5,6 +5,7 @@ from sklrank.retrievers._bm25 import BM25Retriever
 from sklrank.retrievers._bm25f import BM25FRetriever
 from sklrank.retrievers._callable import CallableRetriever
 from sklrank.retrievers._dense import DenseRetriever
+from sklrank.retrievers._dfr import DFRRetriever
 from sklrank.retrievers._feedback import Bo1Retriever, KLRetriever, RM3Retriever
 from sklrank.retrievers._language_model import LanguageModelRetriever
 from sklrank.retrievers._late_interaction import LateInteractionRetriever
@@ -21,6 +22,7 @@ __all__ = [
     "BM25Retriever",
     "Bo1Retriever",
     "CallableRetriever",
+    "DFRRetriever",
     "DenseRetriever",
     "KLRetriever",
     "LanguageModelRetriever",

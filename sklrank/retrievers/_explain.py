@@ -136,7 +136,7 @@ def best_passage(found, terms, values, window):
     """
     value_of = dict(zip(terms.tolist(), values.tolist()))
     matched = [i for i, term in enumerate(found.tolist()) if term in value_of]
-    best = (-1.0, 0)
+    best = (-np.inf, 0)
     start, first, last = 0, 0, -1
     inside, left = {}, 0
     for right, i in enumerate(matched):

@@ -24,9 +24,11 @@ from sklrank._kernels._search import (
 )
 from sklrank._threads import over_ranges
 from sklrank.data._cache import Cache
+from sklrank.data._order import owners
 
 _NO_BIAS = np.empty(0, dtype=np.float32)
 _FEW_POSTINGS = 1 << 14  # of a query; more are worth the bounds that pruning needs
+_LARGEST = 1e30  # of what a term may add to a score for pruning, whose bounds are then finite
 _SMALL_CORPUS = 1 << 15  # documents; in a segment of no more, pruning never pays, and its kernel is not compiled
 
 
@@ -265,6 +267,7 @@ class Impacts:
         self._df = index.document_frequencies
         self._values = [np.empty(len(segment.docs), dtype=weighting.dtype) for segment in index.segments]
         self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
+        self._reaches = np.zeros(index.n_terms, dtype=np.float32)
         self._prunes = weighting.bias is None and max(len(s.lengths) for s in index.segments) > _SMALL_CORPUS
         if self._prunes:
             self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
@@ -284,10 +287,15 @@ class Impacts:
             terms = np.unique(terms[~self._ready[terms]])
             for s, segment in enumerate(self.segments):
                 counts = segment.counts if w.counts is None else w.counts[s]
-                fill_impacts(
+                finite = fill_impacts(
                     terms, segment.indptr, segment.docs, counts, w.scales, w.norms[s],
-                    w.form, w.first, w.second, self._values[s], self._maxima[s],
+                    w.form, w.first, w.second, self._values[s], self._maxima[s], self._reaches,
                 )  # fmt: skip
+                if not finite:
+                    raise ValueError(
+                        "the scores of some documents are not finite in single precision: give parameters and weights "
+                        "that are nearer to 1"
+                    )
                 if self._prunes:
                     lists = segment.indptr, segment.docs, self._values[s], self._maxima[s]
                     fill_codes(terms, *lists, *self._codes[s])
@@ -350,7 +358,7 @@ class Impacts:
         n_queries = len(indptr) - 1
         keys = [np.empty((n_queries, k), dtype=np.int64) for _ in self.segments]
         counts = np.zeros((len(self.segments), n_queries), dtype=np.int64)
-        small = self._is_small(indptr, terms)
+        small = self._is_added_up(indptr, terms, weights)
         few, many = small.nonzero()[0], (~small).nonzero()[0]
         space = self._borrow(k)
         for s, segment in enumerate(self.segments):
@@ -378,8 +386,11 @@ class Impacts:
         keys, counts = (keys[0], counts[0]) if len(self.segments) == 1 else merge(keys, counts, k)
         return counts, *decode(keys, counts)
 
-    def _is_small(self, indptr, terms):
-        """Mask of the queries with so few postings that they are added one by one."""
+    def _is_added_up(self, indptr, terms, weights):
+        """Mask of the queries that are answered by scoring every document.
+
+        These have few postings, or terms whose share of the score has no bound: with negative weights or impacts.
+        """
         n_queries = len(indptr) - 1
         if self._prunes:
             limit = _FEW_POSTINGS
@@ -389,7 +400,14 @@ class Impacts:
             return np.ones(n_queries, dtype=bool)
         totals = np.zeros(len(terms) + 1, dtype=np.int64)
         np.cumsum(self._df[terms], out=totals[1:])
-        return totals[indptr[1:]] - totals[indptr[:-1]] <= limit
+        few = totals[indptr[1:]] - totals[indptr[:-1]] <= limit
+        if few.all():
+            return few
+        with np.errstate(invalid="ignore"):  # 0 times infinity, which is no bound either
+            bounded = (weights >= 0) & (weights * self._reaches[terms] < _LARGEST)
+        if not bounded.all():
+            few[owners(indptr)[~bounded]] = True
+        return few
 
     def _borrow(self, k):
         """Scratch arrays for one thread; they are as large as the index, so they are kept and lent."""
