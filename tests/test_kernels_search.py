@@ -191,9 +191,7 @@ def impact(form, c, s, n, first, second):
         _search.LINEAR: lambda: s * c / n,
         _search.SUBLINEAR: lambda: s * (1 + math.log(c)) / n,
         _search.POISSON: lambda: poisson(c * n, s),
-        _search.HYPERGEOMETRIC: lambda: (
-            (divergence(c, s, n) + (n - c) * math.log2(1 - relative(c, n))) / (c + 0.5)
-        ),
+        _search.HYPERGEOMETRIC: lambda: (divergence(c, s, n) + (n - c) * math.log2(1 - relative(c, n))) / (c + 0.5),
         _search.POPPER: lambda: (1 - relative(c, n)) ** 2 * divergence(c, s, n) / (c + 1),
     }[form]()
 

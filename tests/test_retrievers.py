@@ -520,7 +520,10 @@ def test_weights_are_set_after_fit():
         ({"weights": {"title": "a", "text": 1}}, "weight of field 'title' is 'a'"),
         ({"weights": {"title": [1], "text": 1}}, r"weight of field 'title' is \[1\]"),
         ({"weights": [1]}, "'weights' parameter"),
+        ({"weights": {"title": math.nan, "text": 1}}, "weight of field 'title' is nan"),
+        ({"weights": {"title": math.inf, "text": 1}}, "weight of field 'title' is inf"),
         ({"b": {"title": 2}}, "b of field 'title' is 2"),
+        ({"b": {"title": math.nan}}, "b of field 'title' is nan"),
         ({"b": 7}, "'b' parameter"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -98,8 +98,8 @@ def exercise():
     from sklrank.retrievers import (
         BM25FRetriever,
         BM25Retriever,
-        DFRRetriever,
         DenseRetriever,
+        DFRRetriever,
         LanguageModelRetriever,
         LateInteractionRetriever,
         RM3Retriever,

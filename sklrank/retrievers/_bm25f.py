@@ -1,5 +1,6 @@
 """BM25 over several fields."""
 
+import math
 from collections.abc import Mapping
 from numbers import Real
 
@@ -163,13 +164,16 @@ class BM25FRetriever(LexicalRetriever):
         for field, counts, lengths in zip(index.fields, index.counts, index.lengths):
             b = self.b if isinstance(self.b, Real) else self.b.get(field)
             if not isinstance(b, Real) or not 0 <= b <= 1:
-                raise ValueError(f"b of field {field!r} is {b!r}; needed is a number from 0 to 1")
-            if not isinstance(weights[field], Real) or weights[field] < 0:
-                raise ValueError(f"weight of field {field!r} is {weights[field]!r}; needed is a number of at least 0")
+                raise ValueError(f"b of field {field!r} is {b!r}: expected a number from 0 to 1")
+            if not isinstance(weights[field], Real) or not 0 <= weights[field] < math.inf:
+                raise ValueError(
+                    f"weight of field {field!r} is {weights[field]!r}: expected a finite number of at least 0"
+                )
             mean = lengths.mean() or 1.0
             factor = np.zeros(len(lengths))  # stays 0 where the field is empty, whose norm may be 0
-            np.divide(weights[field], 1 - b + b * lengths / mean, out=factor, where=lengths > 0)
-            total += counts * factor.astype(np.float32)[segment.docs]
+            with np.errstate(over="ignore", invalid="ignore"):  # refused when it becomes an impact
+                np.divide(weights[field], 1 - b + b * lengths / mean, out=factor, where=lengths > 0)
+                total += counts * factor.astype(np.float32)[segment.docs]
         scales = bm25_idf(index.document_frequencies.astype(np.float64), index.n_documents, "lucene")
         return Weighting(SATURATED, scales, [np.full(len(segment.lengths), float(self.k1))], counts=[total])
 

@@ -22,9 +22,9 @@ from sklrank._kernels._search import (
     search_rows,
     workspace,
 )
+from sklrank._ragged import lengths_to_indptr, owners
 from sklrank._threads import over_ranges
 from sklrank.data._cache import Cache
-from sklrank.data._order import owners
 
 _NO_BIAS = np.empty(0, dtype=np.float32)
 _FEW_POSTINGS = 1 << 14  # of a query; more are worth the bounds that pruning needs
@@ -348,9 +348,7 @@ class Impacts:
             counts, rows, scores = parts[0]
         else:
             counts, rows, scores = map(np.concatenate, zip(*(parts[start] for start in sorted(parts))))
-        bounds = np.zeros(len(indptr), dtype=np.int64)
-        np.cumsum(counts, out=bounds[1:])
-        return bounds, rows, scores
+        return lengths_to_indptr(counts), rows, scores
 
     def _search(self, indptr, terms, weights, k, masks, mask_of):
         """`search` on one thread; returns the number of documents of each query, and all rows and scores."""
@@ -398,8 +396,7 @@ class Impacts:
             limit = sum(len(segment.lengths) for segment in self.segments) // 2
         else:
             return np.ones(n_queries, dtype=bool)
-        totals = np.zeros(len(terms) + 1, dtype=np.int64)
-        np.cumsum(self._df[terms], out=totals[1:])
+        totals = lengths_to_indptr(self._df[terms])
         few = totals[indptr[1:]] - totals[indptr[:-1]] <= limit
         if few.all():
             return few
