@@ -1120,3 +1120,19 @@ def test_candidates_without_an_order_have_no_ranks():
     assert str(union) == "q\n  a\n  b"
     assert "<th>rank</th>" not in union._repr_html_()
     assert "<th>rank</th>" in Run({"q": {"a": 2.0}})._repr_html_()
+
+
+def test_qrels_give_the_judgments_of_each_query():
+    qrels = Qrels({"q1": {"d1": 2, "d7": 0}, "q2": {}})
+    assert qrels.judgments == [{"d1": 2, "d7": 0}, {}]
+
+
+def test_runs_and_judgments_align_with_queries():
+    run, qrels = Run({"q1": ["a"], "q2": ["b", "a"]}), Qrels({"q1": {"a": 1}, "q2": {"b": 2}})
+    wanted = Queries({"q2": "", "q3": ""})
+    assert run.align(wanted).docids == [["b", "a"], []] and run.align(wanted).qids.tolist() == ["q2", "q3"]
+    assert qrels.align(wanted).judgments == [{"b": 2}, {}]
+    with pytest.raises(ValueError, match="run of 2 queries for 3 queries"):
+        run.align(["x", "y", "z"])
+    with pytest.raises(ValueError, match="no query id of the judgments"):
+        qrels.align({"other": ""})

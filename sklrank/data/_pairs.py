@@ -23,6 +23,7 @@ class Pairs:
     most of what is done with them.
     """
 
+    _noun = "pairs"  # in messages
     _values = ()  # names of the arrays with one value an entry; None stands for one that is not there
 
     def _set_pairs(self, indptr, queries, documents, rows, docids=None):
@@ -144,6 +145,21 @@ class Pairs:
             return self
         rows = corpus.rows(self.flat_docids)
         return self._replace(self._indptr, self._queries, corpus, rows, None, self._value_arrays())
+
+    def align(self, queries):
+        """Return the entries of `queries`, in their order; a query that is not there has none.
+
+        Parameters
+        ----------
+        queries : Queries or whatever they are made from
+            The queries. They align by id if both sides have ids, else by position and equal length.
+
+        Returns
+        -------
+        Run or Qrels
+        """
+        queries = Queries.of(queries)
+        return self._take_queries(align_queries(self._queries, queries, self._noun), queries)
 
     def _csr(self, values):
         # A copy: whoever sorts the matrix in place must not sort this.

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from sklrank._ragged import intervals
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
@@ -65,6 +66,7 @@ class Qrels(Pairs):
     """
 
     _values = ("grades", "subtopics")
+    _noun = "judgments"
 
     def __init__(self, judgments, *, queries=None, corpus=None):
         if isinstance(judgments, Qrels):
@@ -186,24 +188,21 @@ class Qrels(Pairs):
         except ValueError as error:
             raise ValueError(f"{place_of_repeat(path, (0, 1, 2) if subtopics else (0, 2))}: {error}") from None
 
-    def align(self, queries):
-        """The judgments of `queries`, one row each, in their order; none where there are none.
-
-        Parameters
-        ----------
-        queries : Queries or whatever they are made from
-
-        Returns
-        -------
-        Qrels
-        """
-        queries = Queries.of(queries)
-        return self._take_queries(align_queries(self._queries, queries, "judgments"), queries)
-
     @property
     def ids(self):
         """Ids of the queries."""
         return self._queries.ids
+
+    @property
+    def judgments(self):
+        """Judgments of each query, as a dict of document id to grade.
+
+        Returns
+        -------
+        list of dict
+        """
+        docids, grades = self.flat_docids.tolist(), _plain(self.grades)
+        return [dict(zip(docids[start:stop], grades[start:stop])) for start, stop in intervals(self._indptr)]
 
     def to_dict(self):
         """``{qid: {docid: grade}}``; whole grades are int.
@@ -213,13 +212,7 @@ class Qrels(Pairs):
         dict
         """
         self._check_distinct_queries()
-        grades = _plain(self.grades)
-        bounds = self._indptr.tolist()
-        docids = self.flat_docids.tolist()
-        return {
-            qid: dict(zip(docids[start:stop], grades[start:stop]))
-            for qid, start, stop in zip(self.ids.tolist(), bounds[:-1], bounds[1:])
-        }
+        return dict(zip(self.ids.tolist(), self.judgments))
 
     def to_frame(self, *, backend=None):
         """One row a judgment: qid, docid, grade, and subtopic where there are any.

@@ -92,6 +92,7 @@ class Run(Pairs):
     """
 
     _values = ("_scores", "_columns", "_column_ranks")
+    _noun = "run"
     k = None
 
     def __init__(
