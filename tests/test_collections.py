@@ -115,6 +115,27 @@ def test_lower_bounded_scores_are_those_of_bm25s_less_what_absent_terms_give(col
         assert_allclose(np.asarray(run[i])[0], expected[i], rtol=2e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["bm25l", "bm25+"])
+def test_what_bm25s_adds_for_absent_terms_changes_rankings(method):
+    """A long document that holds a rare word, a short one that holds a frequent word, and more that hold the latter."""
+    documents = ["rare " + " ".join(f"w{i}" for i in range(60)), "frequent", *["frequent other words"] * 4]
+    documents += ["other words"] * 6
+
+    def peer(delta):
+        model = bm25s.BM25(method=method, k1=1.2, b=0.75, delta=delta, backend="numpy")
+        model.index([document.split() for document in documents], show_progress=False)
+        return model.get_scores_from_ids([model.vocab_dict[word] for word in ("rare", "frequent")])
+
+    def ours(delta):
+        return BM25Retriever(method=method, delta=delta).fit(documents).predict(["rare frequent"]).rows.tolist()
+
+    assert np.argsort(-peer(1.0), kind="stable")[:6].tolist() == [1, 2, 3, 4, 5, 0]
+    assert ours(1.0) == [0, 1, 2, 3, 4, 5]
+    assert ours(0.0) == [1, 2, 3, 4, 5, 0]
+    if method == "bm25+":
+        assert_allclose(peer(1.0) - peer(0.0), (peer(1.0) - peer(0.0))[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("k1, b", SETTINGS)
 def test_measures_are_those_of_pytrec_eval_and_of_the_table(collection, data_dir, k1, b):
     run = retriever_of(collection, k1=k1, b=b).fit(collection.queries).predict(collection.queries)

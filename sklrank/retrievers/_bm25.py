@@ -72,7 +72,8 @@ class BM25Retriever(LexicalRetriever):
     "atire", :math:`\ln((N + 1) / (df + .5))` for "bm25l" and :math:`\ln((N + 1) / df)` for "bm25+"; the
     latter three multiply by :math:`k_1 + 1`. The first three give the scores of bm25s. "bm25l" and "bm25+" sum over
     the terms that a document holds, as Lv and Zhai define them; bm25s adds what a count of 0 would give for every
-    term that the document lacks, so that documents without any term of the query have a constant score, too.
+    term that the document lacks. This depends on the absent terms, so that bm25s orders documents differently: for
+    "bm25+" as with a `delta` of 0.
 
     What depends on `k1`, `b`, `delta` and `method` is computed for the terms that queries ask for: to change them
     neither tokenizes nor inverts again, and needs no new `fit`.
