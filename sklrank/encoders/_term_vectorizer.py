@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
+from sklrank._fitted import FittedMixin, check_unchanged, record_fit
 from sklrank._kernels._text import DROPPED, count_tokens, remap_tokens, term_frequencies
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklrank.data import Corpus, Queries, StringArray
@@ -22,7 +23,7 @@ _SMALL = 1 << 15  # characters up to which Python splits faster than the kernel 
 _MEMO_SIZE = 1 << 17  # forms whose term a fitted vectorizer remembers
 
 
-class TermVectorizer(TransformerMixin, BaseEstimator):
+class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
     r"""Convert texts to a sparse matrix of term counts, with stemming.
 
     A drop-in for :class:`~sklearn.feature_extraction.text.CountVectorizer`: without a stemmer, and for every
@@ -127,6 +128,24 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
     >>> vectorizer.transform(["flowing"]).toarray()
     array([[1, 0, 0, 0]])
     """
+
+    _refit_parameters = (
+        "language",
+        "stemmer",
+        "stop_words",
+        "lowercase",
+        "strip_accents",
+        "preprocessor",
+        "tokenizer",
+        "token_pattern",
+        "ngram_range",
+        "analyzer",
+        "max_df",
+        "min_df",
+        "max_features",
+        "vocabulary",
+        "binary",
+    )
 
     _parameter_constraints: dict = {
         "language": [StrOptions(set(STOP_WORDS)), None],
@@ -292,6 +311,7 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
         self.fixed_vocabulary_ = self.vocabulary is not None
         if self.fixed_vocabulary_:
             self._set_fitted(analysis, self._given_vocabulary())
+            record_fit(self)
             return self._tokens(texts)
 
         forms, ids, indptr = analysis.forms(texts)
@@ -307,6 +327,7 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
             ids = _remapped(ids, indptr, np.where(kept, np.cumsum(kept) - 1, DROPPED))
             vocabulary = _numbered(term for term, i in vocabulary.items() if kept[i])
         self._set_fitted(analysis, vocabulary)
+        record_fit(self)
         return ids, indptr
 
     def _kept_terms(self, ids, indptr, n_terms):
@@ -396,11 +417,13 @@ class TermVectorizer(TransformerMixin, BaseEstimator):
 
     def _fitted_analysis(self):
         """The analysis of `fit`; after unpickling or with a given vocabulary, what the parameters say."""
+        check_unchanged(self)
         analysis = getattr(self, "_analysis", None)
         if analysis is None:
             if not hasattr(self, "vocabulary_") and self.vocabulary is not None:
                 self.vocabulary_ = self._given_vocabulary()
                 self.fixed_vocabulary_ = True
+                record_fit(self)
             check_is_fitted(self, "vocabulary_")
             analysis = self._make_analysis()
             self._set_fitted(analysis, self.vocabulary_)

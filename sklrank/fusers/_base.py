@@ -75,6 +75,9 @@ class ColumnFuser(Fuser):
     def _must_be_fitted(self):
         return self._learns
 
+    def _needs_refit(self, name, old, new):
+        return self._must_be_fitted() and super()._needs_refit(name, old, new)
+
     def __sklearn_is_fitted__(self):
         return not self._must_be_fitted() or hasattr(self, "columns_")
 

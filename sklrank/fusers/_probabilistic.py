@@ -114,6 +114,8 @@ class ProbabilisticFuser(ColumnFuser):
       3  x  0
     """
 
+    _refit_parameters = ("method", "n_segments", "norm", "weights", "metric", "relevance_level")
+
     _parameter_constraints: dict = {
         **ColumnFuser._parameter_constraints,
         "method": [StrOptions({"probfuse", "segfuse", "slidefuse", "posfuse", "mapfuse", "bayesfuse", "mixed"})],

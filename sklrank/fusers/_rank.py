@@ -89,6 +89,8 @@ class RankFuser(WeightedFuser):
       3  c  3
     """
 
+    _refit_parameters = ("method", "weights", "phi", "sigma", "metric")
+
     _parameter_constraints: dict = {
         **WeightedFuser._parameter_constraints,
         "method": [StrOptions({*_FUNCTIONS, *_POINTS, *_DUELS})],

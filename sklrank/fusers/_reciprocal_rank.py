@@ -68,6 +68,8 @@ class ReciprocalRankFuser(WeightedFuser):
       3  c  0.016129
     """
 
+    _refit_parameters = ("rank_constant", "weights", "metric")
+
     _parameter_constraints: dict = {
         **WeightedFuser._parameter_constraints,
         "rank_constant": [Interval(Real, 0, None, closed="left")],

@@ -124,6 +124,17 @@ class ScoreFuser(WeightedFuser):
       1  a  0.8
     """
 
+    _refit_parameters = (
+        "method",
+        "norm",
+        "weights",
+        "missing",
+        "clip",
+        "gamma",
+        "theoretical_min",
+        "metric",
+    )
+
     _parameter_constraints: dict = {
         **WeightedFuser._parameter_constraints,
         "method": [StrOptions({*_SUMS, *_OF_FOUND, *_MEANS})],
