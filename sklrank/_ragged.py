@@ -117,3 +117,34 @@ def kept_entries(indptr, kept):
         As from `spans`.
     """
     return np.flatnonzero(kept), lengths_to_indptr(kept)[indptr]
+
+
+def sums(indptr, values):
+    """Return the sum of each list.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_lists + 1,)
+    values : ndarray of int or bool, shape (n_entries,)
+        Whole numbers: the sums are differences of running totals, which floats would round.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_lists,)
+    """
+    return np.diff(lengths_to_indptr(values)[indptr])
+
+
+def joined(indptrs):
+    """Return the indptr of the lists of several ragged arrays, one array after the other.
+
+    Parameters
+    ----------
+    indptrs : sequence of ndarray of int64
+        At least one.
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    return lengths_to_indptr(np.concatenate([np.diff(indptr) for indptr in indptrs]))

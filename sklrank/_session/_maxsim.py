@@ -6,6 +6,7 @@ import numpy as np
 
 from sklrank._maxsim import of_like_length
 from sklrank._optional import optional_import
+from sklrank._ragged import owners
 from sklrank._session._model import OpenSession, run_bound
 from sklrank._session._source import Source
 
@@ -66,7 +67,7 @@ class DeviceTokens:
             "queries": self._placed(side_by_side),
             "weights": self._placed(counts[:, None]),
         }
-        owners = np.repeat(np.arange(len(lengths)), np.diff(bounds))
+        query = owners(bounds)
         starts, lasts = self.indptr[rows], self.indptr[rows + 1] - 1
         scores = np.empty(len(rows), dtype=np.float32)
         n_tokens = _CELLS // (self._n_features + longest)
@@ -77,7 +78,7 @@ class DeviceTokens:
                 "starts": starts[own, None],
                 "lasts": lasts[own, None],
                 "offsets": np.arange(width),
-                "owners": owners[own],
+                "owners": query[own],
             }
             (found,) = run_bound(self._open.session, feeds, ["scores"], self._kind, self._number)
             scores[own] = found[:, 0, 0]

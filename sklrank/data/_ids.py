@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from sklrank._ragged import intervals
 from sklrank.data._strings import StringArray
 
 _SHOWN = 3  # offenders that an error message shows
@@ -110,13 +111,11 @@ class Ids:
 
     def take_ragged(self, rows, indptr):
         """Ids of the rows of each query, as a list of lists."""
-        bounds = indptr.tolist()
-        bounds = zip(bounds[:-1], bounds[1:])
         objects = self._objects_for(len(rows))
         if objects is not None:  # query by query: the strings that are counted are still in the cache for the list
-            return [objects[rows[start:stop]].tolist() for start, stop in bounds]
+            return [objects[rows[start:stop]].tolist() for start, stop in intervals(indptr)]
         flat = self._made(rows)
-        return [flat[start:stop] for start, stop in bounds]
+        return [flat[start:stop] for start, stop in intervals(indptr)]
 
     def _objects_for(self, n_taken):
         """All ids as an object array once many have been taken; None before, and where they cost nothing."""

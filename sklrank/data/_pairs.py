@@ -6,7 +6,7 @@ from copy import copy
 import numpy as np
 from scipy import sparse
 
-from sklrank._ragged import spans
+from sklrank._ragged import intervals, joined, lengths_to_indptr, owners, spans
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
 from sklrank.data._ids import Ids, check_unique, show
 from sklrank.data._queries import Queries, as_key, concatenate_queries
@@ -114,8 +114,7 @@ class Pairs:
         docids = self._docids
         if docids is None:
             return self._documents.ids.take_ragged(self._rows, self._indptr)
-        bounds = self._indptr.tolist()
-        return [docids[start:stop].tolist() for start, stop in zip(bounds[:-1], bounds[1:])]
+        return [docids[start:stop].tolist() for start, stop in intervals(self._indptr)]
 
     @property
     def shape(self):
@@ -246,9 +245,7 @@ class Pairs:
                 f"a {cls.__name__} is joined with others of its kind, not with {', '.join(sorted(strangers))}"
             )
         first = parts[0]
-        ends = np.cumsum([part._indptr[-1] for part in parts])
-        starts = ends - [part._indptr[-1] for part in parts]
-        indptr = np.concatenate([[0]] + [part._indptr[1:] + start for part, start in zip(parts, starts)])
+        indptr = joined([part._indptr for part in parts])
         queries = concatenate_queries([part._queries for part in parts])
 
         def join(values):
@@ -303,14 +300,13 @@ class Pairs:
 def check_duplicates(indptr, docids, qid_of):
     """Raise ValueError that shows the first documents that stand twice in a query."""
     if docids.dtype.kind == "i" and docids.size:  # rows: equal neighbours after one sort, without a Python object
-        keys = np.repeat(np.arange(len(indptr) - 1) * (int(docids.max()) + 1), np.diff(indptr)) + docids
+        keys = owners(indptr) * (int(docids.max()) + 1) + docids
         keys.sort()
         if not (keys[1:] == keys[:-1]).any():
             return
     twice = []
     flat = docids.tolist()
-    bounds = indptr.tolist()
-    for i, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:])):
+    for i, (start, stop) in enumerate(intervals(indptr)):
         entries = flat[start:stop]
         if len(set(entries)) != len(entries):
             seen = set()
@@ -350,7 +346,7 @@ def group_by_query(qids):
     """
     table = {}
     codes = np.fromiter((table.setdefault(q, len(table)) for q in qids), dtype=np.int64, count=len(qids))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(table)))]).astype(np.int64)
+    indptr = lengths_to_indptr(np.bincount(codes, minlength=len(table)))
     order = None if (codes[1:] >= codes[:-1]).all() else np.argsort(codes, kind="stable")
     return list(table), order, indptr
 
@@ -465,5 +461,5 @@ def as_pairs(data, value_of):
         if bad is not None:
             raise TypeError(f"document id {bad!r} of type {type(bad).__name__}; ids are str or int")
         docids = list(map(str, docids))
-    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    indptr = lengths_to_indptr(lengths)
     return queries, indptr, object_array(docids), values

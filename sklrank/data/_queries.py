@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from sklrank._ragged import joined
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, check_unique
 from sklrank.data._strings import StringArray
@@ -260,11 +261,8 @@ def concatenate_queries(parts):
 
 def _concatenate(columns):
     if isinstance(columns[0], StringArray):
-        offsets = [columns[0].offsets[:1]]
-        for column in columns:
-            offsets.append(column.offsets[1:] - column.offsets[0] + offsets[-1][-1])
         buffers = [column.buffer[column.offsets[0] : column.offsets[-1]] for column in columns]
-        return StringArray(np.concatenate(buffers), np.concatenate(offsets))
+        return StringArray(np.concatenate(buffers), joined([column.offsets for column in columns]))
     if sparse.issparse(columns[0]):
         return sparse.vstack(columns, format="csr")
     return np.concatenate(columns)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank._kernels._fusion import unite
-from sklrank._ragged import first_entries, places
+from sklrank._ragged import first_entries, intervals, lengths_to_indptr, places
 from sklrank.data._columns import TakenArrays
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._files import write_lines
@@ -269,7 +269,7 @@ class Run(Pairs):
         if indices.size and indices.max() >= len(corpus):
             raise ValueError(f"row {indices.max()} of a corpus of {len(corpus)} documents")
         found = indices >= 0
-        indptr = np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int64)
+        indptr = lengths_to_indptr(found.sum(axis=1))
         # Both are copies, whatever was given; flatten is the faster one.
         rows, scores = (array.flatten() if found.all() else array[found] for array in (indices, scores))
         rows = rows.astype(np.int64, copy=False)
@@ -398,7 +398,7 @@ class Run(Pairs):
         first = next(iter(own.values()))
         documents, rows = _common_rows(list(own.values()))
         indptrs = np.stack([run._indptr for run in own.values()])
-        offsets = np.concatenate([[0], np.cumsum(indptrs[:, -1])])
+        offsets = lengths_to_indptr(indptrs[:, -1])
         scores = np.concatenate([run.scores for run in own.values()], dtype=np.float64)
         indptr, rows, columns, ranks = unite(indptrs, offsets, np.concatenate(rows), scores)
         return cls.from_ragged(
@@ -624,18 +624,17 @@ class Run(Pairs):
         """
         self._check_distinct_queries()
         scores = self.scores.tolist()
-        bounds = self._indptr.tolist()
         docids = self.flat_docids.tolist()
         return {
             qid: dict(zip(docids[start:stop], scores[start:stop]))
-            for qid, start, stop in zip(self.qids.tolist(), bounds[:-1], bounds[1:])
+            for qid, (start, stop) in zip(self.qids.tolist(), intervals(self._indptr))
         }
 
     def _to_columns(self, fields):
         lengths = np.diff(self._indptr)
         columns = {"qid": np.repeat(self.qids, lengths).tolist()}
         if self.has_order:
-            ranks = np.arange(self._indptr[-1]) - np.repeat(self._indptr[:-1], lengths) + 1
+            ranks = places(self._indptr) + 1
             columns["rank"] = ranks.tolist()
         columns["docid"] = self.flat_docids.tolist()
         if self.has_order:
@@ -797,7 +796,7 @@ def _common_rows(runs):
     docids = [run.flat_docids for run in runs]
     if corpus is None:
         documents, rows = DocumentIds.factorize(np.concatenate(docids))
-        return documents, np.split(rows, np.cumsum(list(map(len, docids)))[:-1])
+        return documents, np.split(rows, lengths_to_indptr(list(map(len, docids)))[1:-1])
     return corpus, [run.rows if run._documents is corpus else corpus.rows(ids) for run, ids in zip(runs, docids)]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklrank._kernels._strings import gather_bytes, join_columns
+from sklrank._ragged import lengths_to_indptr
 
 _CHUNK = 1 << 8  # strings encoded at a time, so few that the copies on the way stay in the cache
 
@@ -113,8 +114,7 @@ class StringArray:
             key = int(key) % n
             return self.buffer[self.offsets[key] : self.offsets[key + 1]].tobytes().decode()
         indices = np.arange(len(self), dtype=np.int64)[key]
-        offsets = np.zeros(len(indices) + 1, dtype=np.int64)
-        np.cumsum(self.offsets[indices + 1] - self.offsets[indices], out=offsets[1:])
+        offsets = lengths_to_indptr(self.offsets[indices + 1] - self.offsets[indices])
         buffer = np.empty(offsets[-1], dtype=np.uint8)
         gather_bytes(self.buffer, self.offsets, indices, buffer, offsets)
         return StringArray(buffer, offsets)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklrank._ragged import spans
+from sklrank._ragged import joined, lengths_to_indptr, spans
 
 
 class TokenVectors:
@@ -61,8 +61,7 @@ class TokenVectors:
         shapes = {matrix.shape[1:] for matrix in matrices}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             raise ValueError(f"each text is a matrix with as many columns as the others; got {sorted(shapes)}")
-        lengths = np.cumsum([len(matrix) for matrix in matrices])
-        return cls(np.concatenate(matrices), np.concatenate([[0], lengths]))
+        return cls(np.concatenate(matrices), lengths_to_indptr([len(matrix) for matrix in matrices]))
 
     @classmethod
     def from_padded(cls, values, mask):
@@ -97,7 +96,7 @@ class TokenVectors:
         there = mask.astype(bool)
         if (there != mask).any():
             raise ValueError("a mask holds 0 and 1; where padding has -inf or a weight, say which tokens are there")
-        return cls(values[there], np.concatenate([[0], np.cumsum(there.sum(axis=1))]))
+        return cls(values[there], lengths_to_indptr(there.sum(axis=1)))
 
     @property
     def shape(self):
@@ -143,9 +142,7 @@ class TokenVectors:
         if function is not np.concatenate:
             return NotImplemented
         parts = list(args[0])
-        lengths = np.concatenate([np.diff(part.indptr) for part in parts])
-        values = np.concatenate([part.values for part in parts])
-        return TokenVectors(values, np.concatenate([[0], np.cumsum(lengths)]))
+        return TokenVectors(np.concatenate([part.values for part in parts]), joined([part.indptr for part in parts]))
 
     def __repr__(self):
         return f"<TokenVectors: {len(self)} texts, {len(self.values)} tokens, {self.n_features} features>"

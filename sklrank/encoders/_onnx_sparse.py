@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.encoders._onnx import OnnxEncoder, check_finite
 
 
@@ -146,17 +147,15 @@ class OnnxSparseEncoder(OnnxEncoder):
         return output if output.ndim == 1 else np.log1p(np.maximum(output[:length].max(axis=0), 0))
 
     def _joined(self, rows):
-        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum([len(terms) for terms, _ in rows], out=indptr[1:])
+        indptr = lengths_to_indptr([len(terms) for terms, _ in rows])
         terms = np.concatenate([np.empty(0, dtype=np.int32), *(terms for terms, _ in rows)])
         weights = np.concatenate([np.empty(0, dtype=np.float32), *(weights for _, weights in rows)])
         return sparse.csr_array((weights, terms, indptr), shape=(len(rows), self._n_features_out))
 
     def _packed(self, encoded):
-        bounds = zip(encoded.indptr[:-1].tolist(), encoded.indptr[1:].tolist())
         return [
             encoded.indices[start:stop].astype(np.int32).tobytes() + encoded.data[start:stop].tobytes()
-            for start, stop in bounds
+            for start, stop in intervals(encoded.indptr)
         ]
 
     def _unpacked(self, values):

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 
+from sklrank._ragged import lengths_to_indptr
 from sklrank._session import Rows, Template
 from sklrank._validation import Interval, StrOptions
 from sklrank.data import TokenVectors
@@ -281,8 +282,7 @@ class OnnxTokenEncoder(OnnxEncoder):
         return [[names[i] for i in ids[self._kept(ids, n)].tolist()] for ids, n in zip(rows.ids, rows.attended)]
 
     def _joined(self, matrices):
-        indptr = np.zeros(len(matrices) + 1, dtype=np.int64)
-        np.cumsum(list(map(len, matrices)), out=indptr[1:])
+        indptr = lengths_to_indptr(list(map(len, matrices)))
         return TokenVectors(np.concatenate([np.empty((0, self._n_features_out), dtype=np.float32), *matrices]), indptr)
 
     def _packed(self, encoded):

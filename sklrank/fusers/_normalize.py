@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit
 
 from sklrank._kernels._fusion import add_values, describe, rescale
-from sklrank._ragged import places
+from sklrank._ragged import places, sums
 from sklrank.data._order import rank
 
 _PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
@@ -148,8 +148,7 @@ def _sizes(indptr, ranks):
     found = ~np.isnan(ranks)
     counts = np.zeros((len(ranks) + 1, len(indptr)), dtype=np.float64)
     for one, out in zip([found.any(axis=0), *found], counts):
-        totals = np.concatenate([[0], np.cumsum(one)])
-        out[1:] = np.diff(totals[indptr])
+        out[1:] = sums(indptr, one)
     return counts[0, 1:], counts[1:, 1:]
 
 
@@ -166,9 +165,9 @@ def _count_down(indptr, ranks, sizes, units):
 
 def _quantiles(indptr, rows, scores):
     """Share of the scores of the list that are no higher, and the lowest share in each list."""
-    order, bounds, ranked = rank(indptr, scores, rows)
-    lengths = np.diff(bounds)
-    place = places(bounds)
+    order, indptr, ranked = rank(indptr, scores, rows)
+    lengths = np.diff(indptr)
+    place = places(indptr)
     # Equal scores have the place of the first of them.
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]) | (place == 0))
     above = np.repeat(place[starts], np.diff(starts, append=len(order)))
@@ -176,7 +175,7 @@ def _quantiles(indptr, rows, scores):
     values = np.full(len(scores), np.nan)
     values[order] = shares
     lowest = np.zeros(len(lengths))
-    lowest[lengths > 0] = shares[bounds[1:][lengths > 0] - 1]
+    lowest[lengths > 0] = shares[indptr[1:][lengths > 0] - 1]
     return values, lowest
 
 

@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 
 from sklrank._kernels._fusion import condorcet, copeland, weighted_median
+from sklrank._ragged import kept_entries
 from sklrank._validation import Interval, StrOptions
 from sklrank.data._order import rank
 from sklrank.fusers._base import WeightedFuser
@@ -142,18 +143,17 @@ class RankFuser(WeightedFuser):
         return factors.get(self.method, 1.0)
 
     def _duel(self, lists, weights):
-        indptr, missing = lists.indptr, np.isnan(lists.values)
-        found = ~missing.all(axis=0)
-        bounds = np.concatenate([[0], np.cumsum(found)])[indptr]
+        missing = np.isnan(lists.values)
+        found, indptr = kept_entries(lists.indptr, ~missing.all(axis=0))
         ranks = np.ascontiguousarray(np.where(missing, np.inf, lists.values)[:, found])
         points = np.empty(ranks.shape[1])
         if self.method == "copeland":
-            copeland(bounds, ranks, weights, points)
+            copeland(indptr, ranks, weights, points)
         else:
-            borda, _, _ = borda_points(bounds, lists.values[:, found]).add(weights)
-            order, _, _ = rank(bounds, borda, lists.rows[found])
-            condorcet(bounds, ranks, weights, order, points)
-        fused = np.full(len(found), np.nan)
+            borda, _, _ = borda_points(indptr, lists.values[:, found]).add(weights)
+            order, _, _ = rank(indptr, borda, lists.rows[found])
+            condorcet(indptr, ranks, weights, order, points)
+        fused = np.full(missing.shape[1], np.nan)
         fused[found] = points
         return fused
 

@@ -5,12 +5,12 @@ from numbers import Real
 import numpy as np
 
 from sklrank._kernels._fusion_learned import place_hits
-from sklrank._ragged import owners
+from sklrank._ragged import lengths_to_indptr, owners
 from sklrank.data import Qrels, Run
 from sklrank.data._ids import show
 from sklrank.metrics import metric_from_name
 from sklrank.metrics._average import aggregate
-from sklrank.metrics._judged import Judged, align, bounds, check_same_queries
+from sklrank.metrics._judged import Judged, align, check_same_queries
 
 _MOST_POINTS = 300  # of a lattice that is searched whole: four systems in tenths have 286
 
@@ -147,7 +147,7 @@ class _Measured:
         hit_indptr, n_ranked = judged.hit_indptr, judged.n_retrieved
         if not kept.all():
             order = order[kept[self.hit_places[order]]]
-            hit_indptr = bounds(np.bincount(self.hit_queries[order], minlength=len(judged)))
+            hit_indptr = lengths_to_indptr(np.bincount(self.hit_queries[order], minlength=len(judged)))
             n_ranked = np.bincount(self.queries[kept], minlength=len(judged))
         ranked = Judged(
             judged.qids, judged.indptr, judged.grades, judged.in_run, n_ranked, hit_indptr, positions[order],

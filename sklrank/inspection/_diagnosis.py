@@ -7,7 +7,7 @@ import numpy as np
 
 from sklrank._kernels._fusion_learned import agree
 from sklrank._optional import optional_import
-from sklrank._ragged import owners, places
+from sklrank._ragged import lengths_to_indptr, owners, places
 from sklrank._validation import Interval, validate_params
 from sklrank.data import Qrels, Run
 from sklrank.data._frames import frame_like
@@ -430,7 +430,7 @@ def _list_of(union, queries, ranks):
     """The list of one system, from the ranks of the candidates."""
     entries = np.flatnonzero(ranks > 0)
     entries = entries[np.lexsort((ranks[entries], queries[entries]))]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(queries[entries], minlength=len(union)))]).astype(np.int64)
+    indptr = lengths_to_indptr(np.bincount(queries[entries], minlength=len(union)))
     scores = -ranks[entries].astype(np.float64)
     return Run.from_ragged(indptr, union.rows[entries], scores, queries=union.queries, corpus=union.documents)
 

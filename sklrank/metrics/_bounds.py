@@ -7,7 +7,7 @@ grade that occurs in the judgments, or 0. With every retrieved document judged, 
 import numpy as np
 
 from sklrank._kernels._bounds import bound_by_sweep, bound_discounted_gain, bound_precisions
-from sklrank._ragged import owners
+from sklrank._ragged import owners, places
 from sklrank.metrics import _measures as measures
 from sklrank.metrics._average import settle
 from sklrank.metrics._judged import Judged, bounds
@@ -88,7 +88,7 @@ class _Completed:
         hits = ranked[query] + judged.hit_positions
         is_hit[hits] = True
         self.ranked = ranked
-        self.all_positions = np.arange(ranked[-1]) - np.repeat(ranked[:-1], judged.n_retrieved)
+        self.all_positions = places(ranked)
         self.positions = self.all_positions[~is_hit]
         # The judgments of a query, then its free documents.
         self.indptr = judged.indptr + free_indptr

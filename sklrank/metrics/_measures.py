@@ -7,6 +7,7 @@ document; what these count for is settled by whoever asks.
 import numpy as np
 
 from sklrank._kernels import _metrics as kernels
+from sklrank._ragged import places
 from sklrank.metrics._judged import bounds
 
 _WHOLE = np.iinfo(np.int64).max  # a cutoff that cuts nothing
@@ -33,9 +34,8 @@ def _ideal(judged, k, gain):
     indptr = bounds(judged.count(positive))
     gains = gains[positive]
     kernels.sort_descending(indptr, gains)
-    places = np.arange(len(gains)) - np.repeat(indptr[:-1], np.diff(indptr))
     out = np.empty(len(judged))
-    kernels.discounted_gain(indptr, places, gains, depth_of(judged, k), out)
+    kernels.discounted_gain(indptr, places(indptr), gains, depth_of(judged, k), out)
     return out
 
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
+from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.base import estimator_key
 from sklrank.data import TokenVectors
 from sklrank.rerankers._texts import corpus_of
@@ -90,7 +91,7 @@ class _Encoder:
         vectors = [found[row] for row in rows]
         if not isinstance(vectors[0], tuple):
             return TokenVectors.from_list(vectors) if vectors[0].ndim == 2 else np.stack(vectors)
-        indptr = np.cumsum([0, *(len(data) for data, _, _ in vectors)])
+        indptr = lengths_to_indptr([len(data) for data, _, _ in vectors])
         data, indices = (np.concatenate([vector[i] for vector in vectors]) for i in (0, 1))
         return sparse.csr_array((data, indices, indptr), shape=(len(vectors), vectors[0][2]))
 
@@ -99,9 +100,8 @@ def _rows(output):
     """Rows one by one: arrays, or of a sparse matrix values, columns and width."""
     if not sparse.issparse(output):
         return list(output)
-    bounds = output.indptr.tolist()
     width = output.shape[1]
-    return [(output.data[i:j], output.indices[i:j], width) for i, j in zip(bounds[:-1], bounds[1:])]
+    return [(output.data[i:j], output.indices[i:j], width) for i, j in intervals(output.indptr)]
 
 
 def _n_bytes(vector):

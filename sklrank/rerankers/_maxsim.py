@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from sklrank._maxsim import TokenIndex, check_tokens, squared_lengths
+from sklrank._ragged import lengths_to_indptr
 from sklrank._session import DeviceTokens
 from sklrank._validation import HasMethods, Interval, StrOptions
 from sklrank.base import check_run, estimator_key
@@ -337,9 +338,9 @@ def _placed(values, indptr, device):
     return TokenIndex.of(values, indptr) if device is None else DeviceTokens(values, indptr, device)
 
 
-def _blocks(sizes, bounds):
+def _blocks(sizes, indptr):
     """Ranges of queries whose candidates have some number of numbers together; at least one query each."""
-    totals = np.concatenate([[0], np.cumsum(sizes)])[bounds]
+    totals = lengths_to_indptr(sizes)[indptr]
     start = 0
     while start < len(totals) - 1:
         stop = max(int(np.searchsorted(totals, totals[start] + _CELLS, side="right")) - 1, start + 1)

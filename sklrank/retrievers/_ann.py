@@ -11,6 +11,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
 from sklrank._kernels._candidates import rank_candidates, settle_ties
+from sklrank._ragged import lengths_to_indptr
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
 from sklrank.retrievers._ann_faiss import FaissIndex
@@ -473,12 +474,12 @@ def _least(first, last, reaches):
 
 
 def _ragged(rows, scores, counts):
-    """Bounds, rows and scores of what queries find, one after the other."""
-    bounds = np.concatenate([[0], np.cumsum(counts)])
-    if bounds[-1] == rows.size:
-        return bounds, rows.reshape(-1), scores.reshape(-1)
+    """Ragged rows and scores of what queries find, one after the other."""
+    indptr = lengths_to_indptr(counts)
+    if indptr[-1] == rows.size:
+        return indptr, rows.reshape(-1), scores.reshape(-1)
     found = np.arange(rows.shape[1]) < counts[:, None]
-    return bounds, rows[found], scores[found]
+    return indptr, rows[found], scores[found]
 
 
 def ranking_arrays(n_queries, k):

@@ -7,6 +7,7 @@ import numpy as np
 
 from sklrank._kernels._dense import finish, workspace
 from sklrank._kernels._search import decode
+from sklrank._ragged import lengths_to_indptr
 from sklrank._validation import to_numpy
 from sklrank.retrievers._quantization import _frozen
 
@@ -67,8 +68,7 @@ def search_elsewhere(xp, device, codes, vectors, queries, metric, k, masks, mask
             found = [to_numpy(positions, xp).astype(np.int64) for positions in hits]
             _settle(found[0], found[1] + start, queries[own], vectors, metric, settled)
         *_, keys[own], counts[own], _ = settled
-    bounds = np.concatenate([[0], np.cumsum(counts)])
-    return bounds, *decode(keys, counts)
+    return lengths_to_indptr(counts), *decode(keys, counts)
 
 
 def _settle(owners, rows, queries, vectors, metric, settled):

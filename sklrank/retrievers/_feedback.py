@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from sklrank._ragged import owners
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever
 from sklrank.data import Run
@@ -96,8 +97,7 @@ class FeedbackRetriever(Retriever):
         """The terms of queries and of their feedback, weighted, ragged."""
         indptr, original, weights = terms
         index, n_queries = self.retriever_.index_, len(indptr) - 1
-        owners = np.arange(n_queries).repeat(np.diff(indptr))
-        query = _add_up(owners, original.astype(np.int64), weights.astype(np.float64), index.n_terms)
+        query = _add_up(owners(indptr), original.astype(np.int64), weights.astype(np.float64), index.n_terms)
         feedback = self._weigh_terms(self._first_pass(queries, terms, filter))
         if self.max_df != 1.0 or isinstance(self.max_df, Integral):
             most = self.max_df if isinstance(self.max_df, Integral) else self.max_df * index.n_documents
@@ -109,14 +109,13 @@ class FeedbackRetriever(Retriever):
         lost = ~np.isin(query[0], mixed[0])  # queries that keep no weight, and have no feedback
         if lost.any():
             mixed = _add_up(*map(np.concatenate, zip(mixed, _take(query, lost))), index.n_terms)
-        owners, terms, weights = mixed
-        bounds = np.searchsorted(owners, np.arange(n_queries + 1))
-        return bounds, terms.astype(np.uint32), weights.astype(np.float32)
+        query, terms, weights = mixed
+        return np.searchsorted(query, np.arange(n_queries + 1)), terms.astype(np.uint32), weights.astype(np.float32)
 
     def _first_pass(self, queries, terms, filter):
         """The feedback documents: their queries, rows and scores."""
-        bounds, rows, scores = self.retriever_._rank(queries, terms, self.n_documents, filter)
-        return np.arange(len(queries)).repeat(np.diff(bounds)), rows, scores
+        indptr, rows, scores = self.retriever_._rank(queries, terms, self.n_documents, filter)
+        return owners(indptr), rows, scores
 
     def _contents(self, documents, impacts=None):
         """The terms of feedback documents: the document, its query, the term, and what it is worth there."""

@@ -4,6 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
+from sklrank._ragged import joined
+
 _CELLS = 1 << 27  # bytes of masks that stand in memory at a time, where each query has its own
 
 
@@ -62,22 +64,20 @@ def rank_filtered(search, given, n_queries, corpus):
     Parameters
     ----------
     search : callable
-        Takes the four values that `resolve_filter` yields, returns bounds, rows and scores of those queries.
+        Takes the four values that `resolve_filter` yields, returns indptr, rows and scores of those queries.
     given, n_queries, corpus
         As for `resolve_filter`.
 
     Returns
     -------
-    bounds, rows, scores : ndarray of int64, int64, float32
+    indptr, rows, scores : ndarray of int64, int64, float32
         Ragged rankings of all queries.
     """
     parts = [search(*batch) for batch in resolve_filter(given, n_queries, corpus)]
     if len(parts) == 1:
         return parts[0]
-    ends = np.cumsum([bounds[-1] for bounds, _, _ in parts])
-    starts = ends - [bounds[-1] for bounds, _, _ in parts]
-    bounds = np.concatenate([[0]] + [part[0][1:] + start for part, start in zip(parts, starts)])
-    return bounds, np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts])
+    indptrs, rows, scores = zip(*parts)
+    return joined(indptrs), np.concatenate(rows), np.concatenate(scores)
 
 
 def _per_query(given, n_queries, n_documents):

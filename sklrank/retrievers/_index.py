@@ -22,7 +22,7 @@ from sklrank._kernels._search import (
     search_rows,
     workspace,
 )
-from sklrank._ragged import lengths_to_indptr, owners
+from sklrank._ragged import lengths_to_indptr, owners, sums
 from sklrank._threads import over_ranges
 from sklrank.data._cache import Cache
 
@@ -150,8 +150,7 @@ class Index:
         if self._collection_frequencies is None:
             total = np.zeros(self.n_terms)
             for segment in self.segments:
-                terms = np.repeat(np.arange(self.n_terms), np.diff(segment.indptr))
-                total += np.bincount(terms, weights=segment.counts, minlength=self.n_terms)
+                total += np.bincount(owners(segment.indptr), weights=segment.counts, minlength=self.n_terms)
             self._collection_frequencies = total if self.units is None else total * self.units
         return self._collection_frequencies
 
@@ -396,8 +395,7 @@ class Impacts:
             limit = sum(len(segment.lengths) for segment in self.segments) // 2
         else:
             return np.ones(n_queries, dtype=bool)
-        totals = lengths_to_indptr(self._df[terms])
-        few = totals[indptr[1:]] - totals[indptr[:-1]] <= limit
+        few = sums(indptr, self._df[terms]) <= limit
         if few.all():
             return few
         with np.errstate(invalid="ignore"):  # 0 times infinity, which is no bound either

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from sklrank._maxsim import TokenIndex, check_tokens
+from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever, estimator_key
 from sklrank.data import Corpus, Queries, TokenVectors
@@ -316,9 +317,9 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
                     for q, of_query in zip(own.tolist(), np.ascontiguousarray(scores.T)):
                         best = _best(of_query, k)
                         found[q] = rows[best], of_query[best]
-        bounds = np.concatenate([[0], np.cumsum([len(rows) for rows, _ in found])]).astype(np.int64)
+        indptr = lengths_to_indptr([len(rows) for rows, _ in found])
         rows, scores = (np.concatenate(parts) for parts in zip(*found)) if found else (np.empty(0), np.empty(0))
-        return bounds, rows.astype(np.int64), scores.astype(np.float32)
+        return indptr, rows.astype(np.int64), scores.astype(np.float32)
 
     def _candidates(self, X, queries, tokens, filter):
         """What the first stage finds, but for documents and queries without tokens."""
@@ -333,14 +334,15 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             run = self.retriever_._search(X, self.n_candidates, filter)
         else:
             run = self.retriever_.transform(X) if filter is None else self.retriever_.transform(X, filter=filter)
-        bounds, rows = run.indptr, run.rows
+        indptr, rows = run.indptr, run.rows
         if run.documents is not self.corpus_ and not isinstance(self.retriever, MuveraEncoder):
             rows = self.corpus_.rows(run.flat_docids)
-        owners = np.repeat(np.arange(len(tokens)), np.diff(bounds))
-        kept = (np.diff(self._index(self.dtype).indptr)[rows] > 0) & (np.diff(tokens.indptr)[owners] > 0)
+        query = owners(indptr)
+        kept = (np.diff(self._index(self.dtype).indptr)[rows] > 0) & (np.diff(tokens.indptr)[query] > 0)
         if run.has_order:
-            kept &= np.arange(len(rows)) - bounds[owners] < self.n_candidates
-        return np.searchsorted(owners[kept], np.arange(len(tokens) + 1)), rows[kept]
+            kept &= places(indptr) < self.n_candidates
+        entries, indptr = kept_entries(indptr, kept)
+        return indptr, rows[entries]
 
     def _takes_filters(self):
         """Whether the first stage has the documents of this corpus, and takes filters."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklrank._kernels._pooling import ward_groups
 from sklrank._maxsim import check_tokens
-from sklrank._ragged import owners
+from sklrank._ragged import lengths_to_indptr, owners
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, validate_params
 from sklrank.data import TokenVectors
@@ -136,4 +136,4 @@ def _means(values, indptr, labels):
     norm = np.linalg.norm(mean, axis=1)
     pooled = mean * (length / np.where(norm > 0, norm, 1))[:, None]
     counts = np.bincount(texts[firsts], minlength=len(indptr) - 1)
-    return TokenVectors(pooled[np.argsort(firsts)].astype(np.float32), np.concatenate([[0], np.cumsum(counts)]))
+    return TokenVectors(pooled[np.argsort(firsts)].astype(np.float32), lengths_to_indptr(counts))

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank._optional import optional_import
+from sklrank._ragged import intervals
 from sklrank._retry import may_pass
 from sklrank.data import TokenVectors
 from sklrank.data._ids import as_id_list, show
@@ -315,10 +316,9 @@ def as_given(output, models):
         return [matrix.tolist() or None for matrix in output]
     if not sparse.issparse(output):
         return output.tolist()
-    bounds = output.indptr.tolist()
     return [
         models.SparseVector(indices=output.indices[i:j].tolist(), values=output.data[i:j].tolist()) if j > i else None
-        for i, j in zip(bounds[:-1], bounds[1:])
+        for i, j in intervals(output.indptr)
     ]
 
 

@@ -6,6 +6,7 @@ from joblib import effective_n_jobs
 from sklrank._kernels._dense import finish, select, workspace
 from sklrank._kernels._quantized import agree_binary, dot_half, dot_int8, widen
 from sklrank._kernels._search import decode
+from sklrank._ragged import lengths_to_indptr
 from sklrank._threads import one_blas_thread, over_ranges
 
 _ROUNDING = 2.0**-24  # of float32, relative
@@ -301,9 +302,7 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     else:
         with one_blas_thread:
             over_ranges(work, n_queries, n_jobs, per_thread=per_thread)
-    bounds = np.zeros(n_queries + 1, dtype=np.int64)
-    np.cumsum(counts, out=bounds[1:])
-    return bounds, *decode(keys, counts)
+    return lengths_to_indptr(counts), *decode(keys, counts)
 
 
 def _search_panel(codes, vectors, queries, metric, k, n_candidates, rows, masks, mask_of):

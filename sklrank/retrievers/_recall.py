@@ -4,15 +4,17 @@ import math
 
 import numpy as np
 
+from sklrank._ragged import owners
 
-def lowest(bounds, scores):
+
+def lowest(indptr, scores):
     """The least score of each exact ranking, and how many documents it has.
 
     Parameters
     ----------
-    bounds : ndarray of int64, shape (n_queries + 1,)
+    indptr : ndarray of int64, shape (n_queries + 1,)
         Where the ranking of each query begins and ends.
-    scores : ndarray, shape (bounds[-1],)
+    scores : ndarray, shape (indptr[-1],)
         Its scores, best first.
 
     Returns
@@ -21,13 +23,13 @@ def lowest(bounds, scores):
         Infinity where nothing is found.
     sizes : ndarray of int64, shape (n_queries,)
     """
-    sizes = np.diff(bounds)
+    sizes = np.diff(indptr)
     floors = np.full(len(sizes), np.inf, dtype=np.float32)
-    floors[sizes > 0] = scores[bounds[1:][sizes > 0] - 1]
+    floors[sizes > 0] = scores[indptr[1:][sizes > 0] - 1]
     return floors, sizes
 
 
-def mean_recall(bounds, scores, floors, sizes):
+def mean_recall(indptr, scores, floors, sizes):
     """The mean over queries of the part of the exact ranking that is found.
 
     A document that scores as high as the last one of the exact ranking counts as found, whichever of equal ones that
@@ -35,9 +37,9 @@ def mean_recall(bounds, scores, floors, sizes):
 
     Parameters
     ----------
-    bounds : ndarray of int64, shape (n_queries + 1,)
+    indptr : ndarray of int64, shape (n_queries + 1,)
         Where what was found for each query begins and ends; no more documents than the cutoff of the exact ranking.
-    scores : ndarray, shape (bounds[-1],)
+    scores : ndarray, shape (indptr[-1],)
         The exact scores of what was found, comparable to the bit.
     floors, sizes
         As `lowest` gives them.
@@ -50,6 +52,6 @@ def mean_recall(bounds, scores, floors, sizes):
     counted = sizes > 0
     if not counted.any():
         return math.nan
-    owners = np.repeat(np.arange(len(sizes)), np.diff(bounds))
-    found = np.bincount(owners[scores >= floors[owners]], minlength=len(sizes))
+    query = owners(indptr)
+    found = np.bincount(query[scores >= floors[query]], minlength=len(sizes))
     return float(np.mean(found[counted] / sizes[counted]))

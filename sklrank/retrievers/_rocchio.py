@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from sklrank._ragged import owners, places
 from sklrank._validation import Interval, check_fitted
 from sklrank.data import Run
 from sklrank.retrievers._feedback import FeedbackRetriever, _add_up, _scaled
@@ -121,10 +122,10 @@ class RocchioRetriever(FeedbackRetriever):
                 f"such as BM25Retriever or DenseRetriever, got {type(retriever).__name__}"
             )
 
-    def _shares(self, bounds):
+    def _shares(self, indptr):
         """What each document of the first search has a part of, with its sign; 0 for those in the middle."""
-        sizes = np.diff(bounds)
-        position = np.arange(bounds[-1]) - bounds[:-1].repeat(sizes)
+        sizes = np.diff(indptr)
+        position = places(indptr)
         n_best = np.minimum(sizes, self.n_documents)
         n_last = np.minimum(sizes - n_best, self.n_negative if self.gamma else 0)
         best = position < n_best.repeat(sizes)
@@ -138,19 +139,19 @@ class RocchioRetriever(FeedbackRetriever):
 
     # --- over an inverted index
     def _first_pass(self, queries, terms, filter):
-        bounds, rows, _ = self.retriever_._rank(queries, terms, self._depth, filter)
-        owners, shares = np.arange(len(queries)).repeat(np.diff(bounds)), self._shares(bounds)
-        return owners[shares != 0], rows[shares != 0], shares[shares != 0]
+        indptr, rows, _ = self.retriever_._rank(queries, terms, self._depth, filter)
+        query, shares = owners(indptr), self._shares(indptr)
+        return query[shares != 0], rows[shares != 0], shares[shares != 0]
 
     def _weigh_terms(self, documents):
-        owners, queries, terms, values = self._contents(documents, self.retriever_._impacts())
-        lengths = np.sqrt(np.bincount(owners, values**2, minlength=len(documents[0])))
-        values = np.divide(values, lengths[owners], out=np.zeros(len(values)), where=lengths[owners] > 0)
-        return _add_up(queries, terms, values * documents[2][owners], self.retriever_.index_.n_terms)
+        document, queries, terms, values = self._contents(documents, self.retriever_._impacts())
+        lengths = np.sqrt(np.bincount(document, values**2, minlength=len(documents[0])))
+        values = np.divide(values, lengths[document], out=np.zeros(len(values)), where=lengths[document] > 0)
+        return _add_up(queries, terms, values * documents[2][document], self.retriever_.index_.n_terms)
 
     def _mix(self, query, feedback, n_queries):
-        owners, _, weights = query
-        lengths = np.sqrt(np.bincount(owners, weights**2, minlength=n_queries))
+        query_of, _, weights = query
+        lengths = np.sqrt(np.bincount(query_of, weights**2, minlength=n_queries))
         return _scaled(query, lengths, self.alpha), feedback
 
     # --- over dense vectors
@@ -167,16 +168,15 @@ class RocchioRetriever(FeedbackRetriever):
             run.indptr, run.rows, run.scores, queries=queries, corpus=self.corpus_, name=self._stage, k=k
         )
 
-    def _move(self, vectors, bounds, rows):
-        shares = self._shares(bounds)
-        owners = np.arange(len(vectors)).repeat(np.diff(bounds))
+    def _move(self, vectors, indptr, rows):
+        query, shares = owners(indptr), self._shares(indptr)
         moved = np.float32(self.alpha) * vectors
-        totals = self.alpha + np.bincount(owners, shares, minlength=len(vectors))
-        for position in range(np.diff(bounds).max(initial=0)):  # one document of each query at a time
-            at = bounds[:-1] + position
-            at = at[at < bounds[1:]]
+        totals = self.alpha + np.bincount(query, shares, minlength=len(vectors))
+        for position in range(np.diff(indptr).max(initial=0)):  # one document of each query at a time
+            at = indptr[:-1] + position
+            at = at[at < indptr[1:]]
             at = at[shares[at] != 0]
-            moved[owners[at]] += shares[at, None].astype(np.float32) * self.retriever_.vectors_[rows[at]]
+            moved[query[at]] += shares[at, None].astype(np.float32) * self.retriever_.vectors_[rows[at]]
         if self.retriever_.metric == "euclidean":
             moved /= totals[:, None].astype(np.float32)
         alone = ~moved.any(axis=1)

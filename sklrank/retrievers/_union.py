@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from sklrank._fitted import FittedMixin
+from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
 from sklrank.base import ranking_key
 from sklrank.data import Queries, Run
@@ -239,8 +240,7 @@ class Rankings:
             new = dict(zip([keys[i] for i in first], self._keep([keys[i] for i in first], run)))
             found = [new[key] if one is None else one for key, one in zip(keys, found)]
         rows, scores, ks = zip(*found) if found else ((), (), ())
-        indptr = np.zeros(len(found) + 1, dtype=np.int64)
-        np.cumsum(list(map(len, rows)), out=indptr[1:])
+        indptr = lengths_to_indptr(list(map(len, rows)))
         rows = np.concatenate([np.empty(0, dtype=np.int64), *rows])
         scores = np.concatenate([np.empty(0, dtype=np.float32), *scores])
         k = max(ks) if ks and None not in ks else None
@@ -250,8 +250,8 @@ class Rankings:
 
     def _keep(self, keys, run):
         """Keep the rankings of a run, and return them."""
-        bounds, rows, scores = run.indptr.tolist(), run.rows, run.scores
-        found = [(rows[i:j].copy(), scores[i:j].copy(), run.k) for i, j in zip(bounds[:-1], bounds[1:])]
+        rows, scores = run.rows, run.scores
+        found = [(rows[i:j].copy(), scores[i:j].copy(), run.k) for i, j in intervals(run.indptr)]
         with self._lock:
             for key, one in zip(keys, found):
                 if key not in self._found:
@@ -286,8 +286,7 @@ def _query_keys(queries):
 
 def _value_keys(column):
     if sparse.issparse(column):
-        bounds = column.indptr.tolist()
-        return [(column.indices[i:j].tobytes(), column.data[i:j].tobytes()) for i, j in zip(bounds[:-1], bounds[1:])]
+        return [(column.indices[i:j].tobytes(), column.data[i:j].tobytes()) for i, j in intervals(column.indptr)]
     values = list(column)
     return [value.tobytes() if isinstance(value, np.ndarray) else _hashable(value) for value in values]
 
