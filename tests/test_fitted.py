@@ -1,23 +1,37 @@
 """Parameters that need a new `fit`."""
 
 import copy
+import inspect
 import pickle
+import re
 
 import joblib
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
+import sklrank.encoders
+import sklrank.fusers
+import sklrank.rerankers
+import sklrank.retrievers
 from sklrank import Corpus
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25FRetriever, BM25Retriever, DenseRetriever, RetrieverUnion, RM3Retriever
 
 DOCUMENTS = [{"title": "heat", "text": "heat flows"}, {"title": "cold", "text": "cold rests in heat"}]
 CORPUS = Corpus(DOCUMENTS)
+
+
+CLASSES = [
+    value
+    for room in (sklrank.encoders, sklrank.fusers, sklrank.rerankers, sklrank.retrievers)
+    for name in room.__all__
+    if inspect.isclass(value := getattr(room, name)) and issubclass(value, BaseEstimator)
+]
 
 
 def changed(name):
@@ -148,3 +162,11 @@ def test_a_bad_value_has_its_own_error():
     retriever = DenseRetriever(np.eye(3)).fit(None).set_params(metric="manhattan")
     with pytest.raises(ValueError, match="The 'metric' parameter"):
         retriever.predict(np.eye(3))
+
+
+@pytest.mark.parametrize("of", CLASSES, ids=lambda of: of.__name__)
+def test_the_docstring_names_the_parameters_that_need_a_new_fit(of):
+    (listed,) = re.findall(r"Parameters that need a new `fit`(?:, if it learns)?: ([^.]*)\.", inspect.getdoc(of))
+    refit = getattr(of, "_refit_parameters", ())
+    assert re.findall(r"`(\w+)`", listed) == list(refit)
+    assert set(refit) <= set(inspect.signature(of).parameters)

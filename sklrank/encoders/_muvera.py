@@ -61,6 +61,9 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
     is more exact. The paper divides the sum by the number of query tokens, which changes no ranking; here it is the
     sum. Of tokens that are equally near to an empty cell the paper takes any, this the first.
 
+    Parameters that need a new `fit`: `n_bits`, `n_repetitions`, `n_components` and `random_state`. All others take
+    effect at once.
+
     References
     ----------
     L. Dhulipala, M. Hadian, R. Jayaram, J. Lee and V. Mirrokni, MUVERA: Multi-Vector Retrieval via Fixed Dimensional

@@ -65,6 +65,10 @@ class OnnxSparseEncoder(OnnxEncoder):
     OnnxTextEncoder : A dense vector.
     sklrank.encoders.TermVectorizer : Counts of the words that a text holds.
 
+    Notes
+    -----
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklrank.encoders import OnnxSparseEncoder

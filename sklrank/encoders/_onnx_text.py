@@ -80,6 +80,8 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
     changed, does so, too. A pickle holds the path or the bytes of the model, which is opened anew on the other side.
     Within a process, encoders of the same model on the same device share one session; the last two stay open.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklrank.encoders import OnnxTextEncoder

@@ -95,6 +95,10 @@ class OnnxTokenEncoder(OnnxEncoder):
     OnnxTextEncoder : One vector a text.
     sklrank.data.TokenVectors : What `transform` returns.
 
+    Notes
+    -----
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklrank.encoders import OnnxTokenEncoder

@@ -113,6 +113,10 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
 
     The texts must be str without lone surrogates. Corpora and queries are taken as their texts.
 
+    Parameters that need a new `fit`: `language`, `stemmer`, `stop_words`, `lowercase`, `strip_accents`, `preprocessor`,
+    `tokenizer`, `token_pattern`, `ngram_range`, `analyzer`, `max_df`, `min_df`, `max_features`, `vocabulary` and
+    `binary`. All others take effect at once.
+
     Examples
     --------
     >>> from sklrank.encoders import TermVectorizer

@@ -60,6 +60,8 @@ class ColumnScorer(BaseEstimator):
     Nothing is learned. The values are made once and kept on the corpus. Ranked by the column alone, equal values go by
     row.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline

@@ -81,6 +81,9 @@ class ProbabilisticFuser(ColumnFuser):
     is left out and not counted. Equal scores go by row. The segments of segfuse are ranx's; the formula in its paper,
     10 · 2^(k - 1) - 5, can also be read as their sizes.
 
+    Parameters that need a new `fit`, if it learns: `method`, `n_segments`, `norm`, `weights`, `metric` and
+    `relevance_level`. All others take effect at once.
+
     References
     ----------
     Lillis, D., Toolan, F., Collier, R., & Dunnion, J. (2006). ProbFuse: a probabilistic approach to data fusion. SIGIR.

@@ -71,6 +71,9 @@ class RankFuser(WeightedFuser):
 
     Condorcet compares pairs of candidates O(C log C) times, Copeland all of them.
 
+    Parameters that need a new `fit`, if it learns: `method`, `weights`, `phi`, `sigma` and `metric`. All others take
+    effect at once.
+
     References
     ----------
     Aslam and Montague, "Models for metasearch", SIGIR 2001 (Borda). Montague and Aslam, "Condorcet fusion for improved

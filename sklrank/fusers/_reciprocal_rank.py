@@ -51,6 +51,9 @@ class ReciprocalRankFuser(WeightedFuser):
 
     Documents with the same ranks in another order of lists tie exactly. Equal scores go by row.
 
+    Parameters that need a new `fit`, if it learns: `rank_constant`, `weights` and `metric`. All others take effect at
+    once.
+
     References
     ----------
     Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods",

@@ -101,6 +101,9 @@ class ScoreFuser(WeightedFuser):
     Equal to Qdrant's ``dbsf`` with ``norm="dbsf", missing="zero"``; to Weaviate's ``relativeScoreFusion`` with
     ``method="weighted"``. OpenSearch's "geometric_mean" and "harmonic_mean" ignore what is missing.
 
+    Parameters that need a new `fit`, if it learns: `method`, `norm`, `weights`, `missing`, `clip`, `gamma`,
+    `theoretical_min` and `metric`. All others take effect at once.
+
     References
     ----------
     Fox and Shaw, "Combination of multiple searches", TREC-2, 1993. Lee, "Analyses of multiple evidence combination",

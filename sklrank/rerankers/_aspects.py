@@ -197,6 +197,8 @@ class XQuADReranker(_AspectReranker):
     the value with which a document was chosen, which never rises from one to the next. Of documents of equal value the
     one of the lower row goes first.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     References
     ----------
     R. L. T. Santos, C. Macdonald and I. Ounis, Exploiting Query Reformulations for Web Search Result Diversification,
@@ -288,6 +290,8 @@ class PM2Reranker(_AspectReranker):
     Of documents of equal value the one that had the higher score goes first. An aspect that none of the documents left
     is about has no turn, and once no aspect has one, the rest follows as it stood. The new score says the place: 1 for
     the first, and equally much less for each that follows, down to 1 / n for the last of n.
+
+    Parameters that need a new `fit`: none. All take effect at once.
 
     References
     ----------

@@ -72,6 +72,8 @@ class CallableReranker(SharesFunction, ScoringReranker):
     A call that timed out goes on in its thread, since nothing can stop it: give the client of your service a limit of
     its own.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     References
     ----------
     Sun et al., "Is ChatGPT good at search? Investigating large language models as re-ranking agents", EMNLP 2023 (the

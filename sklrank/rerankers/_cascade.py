@@ -48,6 +48,8 @@ class CascadeReranker(Reranker, BaseComposition):
 
     `fit` fits the rerankers themselves, as that of a `Pipeline`.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklearn.feature_extraction.text import HashingVectorizer

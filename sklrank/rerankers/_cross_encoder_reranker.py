@@ -93,6 +93,8 @@ class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, ScoringReranker):
     Equal scores go by row. Equal pairs have equal scores; what a model in floating point gives to a pair may differ in
     its last bits with what stands beside it in a batch.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     References
     ----------
     Nogueira and Cho, "Passage re-ranking with BERT", 2019. Dai and Callan, "Deeper text understanding for IR with

@@ -43,6 +43,8 @@ class Cutoff(Reranker):
     irrelevant, such as set F1:
     ``GridSearchCV(pipeline, {"cutoff__threshold": …}, scoring=sklrank.metrics.get_scorer("set_f"))``.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklrank import Corpus, Run

@@ -51,6 +51,8 @@ class DenseReranker(ScoringReranker):
 
     Scores equal those of a `DenseRetriever` with the same encoder and metric, up to the last bit of single precision.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklearn.feature_extraction.text import TfidfVectorizer

@@ -154,6 +154,8 @@ class MMRReranker(_SimilarityReranker):
     The cosine with a vector of zeros, such as that of an empty text, is 0. Of documents of equal value the one of the
     lower row goes first.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     References
     ----------
     J. Carbonell and J. Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
@@ -236,6 +238,8 @@ class DPPReranker(_SimilarityReranker):
 
     The new score is what the document added, which never rises from one to the next. Documents that add nothing, since
     those above them span all that they hold, follow by relevance. A document is wholly like itself, an empty one too.
+
+    Parameters that need a new `fit`: none. All take effect at once.
 
     References
     ----------

@@ -77,6 +77,8 @@ class MaxSimReranker(ScoringReranker):
     to the device once, and stay as long as the corpus keeps them. The device adds up in an order of its own: scores are
     those of the CPU to about 1e-5, and documents that are equal may be told apart.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     References
     ----------
     O. Khattab and M. Zaharia, ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over

@@ -41,6 +41,8 @@ class PassageAggregator(Reranker):
     score stand in the order of their corpus. Retrieve more passages than documents are wanted: some have several among
     the first.
 
+    Parameters that need a new `fit`: none. All take effect at once.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline

@@ -112,6 +112,9 @@ class AnnRetriever(VectorRetriever):
     search as well, does not build it again. A corpus with a `cache_folder` keeps it there, and the index of usearch is
     searched in the file, memory-mapped; so is one of a retriever that ``joblib.load(path, mmap_mode="r")`` reads.
 
+    Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric`, `field`, `backend`, `factory`,
+    `dtype`, `connectivity`, `expansion_add` and `random_state`. All others take effect at once.
+
     References
     ----------
     Y. Malkov and D. Yashunin, Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable

@@ -78,6 +78,8 @@ class BM25Retriever(LexicalRetriever):
     What depends on `k1`, `b`, `delta` and `method` is computed for the terms that queries ask for: to change them
     neither tokenizes nor inverts again, and needs no new `fit`.
 
+    Parameters that need a new `fit`: `corpus`, `field` and `vectorizer`. All others take effect at once.
+
     References
     ----------
     S. Robertson and H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009.

@@ -63,6 +63,10 @@ class BM25FRetriever(LexicalRetriever):
     --------
     BM25Retriever : One field, or several joined as if they were one.
 
+    Notes
+    -----
+    Parameters that need a new `fit`: `corpus`, `weights` and `vectorizer`. All others take effect at once.
+
     References
     ----------
     S. Robertson, H. Zaragoza and M. Taylor, Simple BM25 Extension to Multiple Weighted Fields, CIKM 2004.

@@ -121,6 +121,8 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
     A call that timed out goes on in its thread, since nothing can stop it: give the client of your engine a limit of
     its own.
 
+    Parameters that need a new `fit`: `corpus`. All others take effect at once.
+
     Examples
     --------
     >>> from sklrank.retrievers import CallableRetriever

@@ -81,6 +81,9 @@ class DenseRetriever(VectorRetriever):
     Under scikit-learn's array API dispatch, queries and documents may be arrays of PyTorch or CuPy: the products are
     then computed where the queries are, and the ranking is the same.
 
+    Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric` and `field`. All others take effect
+    at once.
+
     Examples
     --------
     >>> from sklrank.retrievers import DenseRetriever

@@ -79,6 +79,8 @@ class DFRRetriever(LexicalRetriever):
     score, so that a document can score less than 0. Queries with such terms are answered by scoring all documents that
     hold one of their terms, which takes longer in large collections.
 
+    Parameters that need a new `fit`: `corpus`, `field` and `vectorizer`. All others take effect at once.
+
     References
     ----------
     G. Amati and C. J. van Rijsbergen, Probabilistic Models of Information Retrieval Based on Measuring the Divergence

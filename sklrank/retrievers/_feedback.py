@@ -229,6 +229,8 @@ class RM3Retriever(FeedbackRetriever):
     -----
     A query that finds nothing, or whose documents hold no other term, is searched as it is.
 
+    Parameters that need a new `fit`: `retriever`. All others take effect at once.
+
     References
     ----------
     V. Lavrenko and W. B. Croft, Relevance-Based Language Models, SIGIR 2001.
@@ -374,6 +376,8 @@ class Bo1Retriever(_DivergenceRetriever):
     -----
     A query that finds nothing is searched as it is.
 
+    Parameters that need a new `fit`: `retriever`. All others take effect at once.
+
     References
     ----------
     G. Amati, Probability Models for Information Retrieval Based on Divergence from Randomness, PhD thesis, University
@@ -437,6 +441,8 @@ class KLRetriever(_DivergenceRetriever):
     Notes
     -----
     A query that finds nothing is searched as it is.
+
+    Parameters that need a new `fit`: `retriever`. All others take effect at once.
 
     References
     ----------

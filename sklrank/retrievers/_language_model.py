@@ -61,6 +61,10 @@ class LanguageModelRetriever(LexicalRetriever):
     --------
     BM25Retriever : Probabilistic relevance.
 
+    Notes
+    -----
+    Parameters that need a new `fit`: `corpus`, `field` and `vectorizer`. All others take effect at once.
+
     References
     ----------
     C. Zhai and J. Lafferty, A Study of Smoothing Methods for Language Models Applied to Ad Hoc Information

@@ -102,6 +102,9 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
 
     `k`, `n_candidates`, `dtype` and `rescore` may be changed after `fit`.
 
+    Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `retriever`, `metric`, `pool_factor` and
+    `field`. All others take effect at once.
+
     References
     ----------
     O. Khattab and M. Zaharia, ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over

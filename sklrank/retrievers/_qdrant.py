@@ -147,6 +147,9 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
     **Pickles** hold how to connect, the options of a `client` that was given included, and so its API key; a function
     that makes the client keeps it out. What was embedded in memory is uploaded again in another process.
 
+    Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric`, `client`, `url`, `path`,
+    `collection`, `payload`, `collection_options`, `field` and `timeout`. All others take effect at once.
+
     Examples
     --------
     >>> from sklrank.retrievers import QdrantRetriever

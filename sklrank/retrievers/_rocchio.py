@@ -64,6 +64,8 @@ class RocchioRetriever(FeedbackRetriever):
     A query that finds nothing is searched as it is. Dense vectors keep their length where the metric is not the
     cosine; for Euclidean distances the sum is divided by :math:`\alpha + \beta - \gamma`, so that it is a mean.
 
+    Parameters that need a new `fit`: `retriever`. All others take effect at once.
+
     References
     ----------
     J. J. Rocchio, Relevance Feedback in Information Retrieval, in: The SMART Retrieval System, 1971.

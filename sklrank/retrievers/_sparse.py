@@ -66,6 +66,11 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
     BM25Retriever : Weighs the words of the text; needs no model.
     DenseRetriever : Dense vectors.
 
+    Notes
+    -----
+    Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `field` and `dtype`. All others take effect
+    at once.
+
     References
     ----------
     T. Formal, B. Piwowarski and S. Clinchant, SPLADE: Sparse Lexical and Expansion Model for First Stage Ranking,

@@ -48,6 +48,10 @@ class TfidfRetriever(LexicalRetriever):
     --------
     BM25Retriever : Saturates term frequency; usually the better ranking.
 
+    Notes
+    -----
+    Parameters that need a new `fit`: `corpus`, `field` and `vectorizer`. All others take effect at once.
+
     Examples
     --------
     >>> from sklrank.retrievers import TfidfRetriever

@@ -56,6 +56,8 @@ class RetrieverUnion(FittedMixin, BaseComposition):
     Parameters that are set by name reach the retrievers of the next `fit`, as in every composition of scikit-learn;
     the fitted ones are in `named_retrievers_`, where `k` and other parameters of the search may be set.
 
+    Parameters that need a new `fit`: `retrievers`. All others take effect at once.
+
     Examples
     --------
     >>> from sklrank import Corpus
