@@ -144,7 +144,8 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
     * ``fit(X, y=None)``, which sets attributes that end in an underscore and returns `self`;
     * a parameter `k`, the number of documents to return for each query: `search` and `sklrank.inspection.waterfall`
       then ask for more documents than `k`, of a copy;
-    * the attribute `corpus_`, the documents, on which a `RetrieverUnion` keeps rankings.
+    * the attribute `corpus_`, the documents, on which a `RetrieverUnion` keeps rankings;
+    * ``filter_of(queries)``, if parameters restrict what is found.
 
     The name of the run names the score column that later stages keep.
 
@@ -177,7 +178,7 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
     [['d1'], ['d2']]
     """
 
-    _may_be_kept = True  # whether a ranking depends on nothing but the parameters, the corpus and the query
+    _may_be_kept = False  # whether a ranking depends on nothing but the parameters, the corpus and the query
 
     __metadata_request__transform = {"filter": True}
     __metadata_request__predict = {"filter": True}
@@ -223,6 +224,21 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
         if hasattr(self, "k"):
             retriever.k = int(k)
         return retriever.transform([text], **({} if filter is None else {"filter": filter})).head(k)
+
+    def filter_of(self, queries):
+        """Return the filter that holds for queries if `transform` is not given one.
+
+        Parameters
+        ----------
+        queries : Queries
+            The queries.
+
+        Returns
+        -------
+        mask, list of ids, one of these per query, or None
+            In the base class None: all documents may be found.
+        """
+        return None
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -322,8 +338,8 @@ class Reranker(_CandidateEstimator):
 
     A subclass must give
 
-    * ``transform(X)``: the `Run` of the candidates `X` in their new order; ``X.reorder(scores)`` makes it of one number
-      for each entry.
+    * ``transform(X)``: the `Run` of the candidates `X` in their new order; ``X.with_old_score().reorder(scores)`` makes
+      it of one number for each entry, and keeps the score that the candidates had as a column.
 
     and may give
 
@@ -343,10 +359,11 @@ class Reranker(_CandidateEstimator):
     >>> class ShortestReranker(Reranker):
     ...     def transform(self, X):
     ...         lengths = np.array([len(text) for text in X.corpus.text()])
-    ...         return X.reorder(-lengths[X.rows].astype(float), name="shortest")
-    >>> corpus = Corpus(["heat flows", "heat"])
-    >>> ShortestReranker().fit_transform(Run([{"0": 2.0, "1": 1.0}], corpus=corpus)).docids
-    [['1', '0']]
+    ...         return X.with_old_score().reorder(-lengths[X.rows].astype(float), name="shortest")
+    >>> candidates = Run([{"0": 2.0, "1": 1.0}], corpus=Corpus(["heat flows", "heat"]), name="bm25")
+    >>> run = ShortestReranker().fit_transform(candidates)
+    >>> run.docids, run.column("bm25")
+    ([['1', '0']], array([1., 2.]))
     """
 
     def __sklearn_tags__(self):

@@ -203,8 +203,11 @@ def _missed(stage, step, relevant):
         names = [name for name, _ in step.retrievers_]
         return [_together(names, own) for own in zip(*parts)]
     corpus = getattr(step, "corpus_", None)
-    if corpus is None or not hasattr(step, "_search"):
+    if corpus is None:
         return [("not found", "not found")] * len(relevant)
+    whole = copy(step)
+    if hasattr(step, "k"):
+        whole.k = len(corpus)
     found = np.full(len(relevant), np.nan)
     allowed = np.ones(len(relevant), dtype=bool)
     asked = np.unique(relevant.query)
@@ -212,7 +215,7 @@ def _missed(stage, step, relevant):
     for some in (asked[i : i + size] for i in range(0, len(asked), size)):
         own = np.flatnonzero(np.isin(relevant.query, some))
         part = relevant.some(own, np.searchsorted(some, relevant.query[own]))
-        run = step._search(_some(stage.before, some), len(corpus))
+        run = whole.transform(_some(stage.before, some))
         found[own] = part.ranks_in(stage.documents(part, run))
         allowed[own] = _allowed(step, run.queries, part)
     why = []
@@ -261,7 +264,7 @@ def _some(X, positions):
 def _allowed(step, queries, relevant):
     """Whether the filter of the step lets each document pass."""
     passes = np.ones(len(relevant), dtype=bool)
-    filter = step._chosen_filter(None, queries)
+    filter = step.filter_of(queries) if hasattr(step, "filter_of") else None
     if filter is None:
         return passes
     rows = _rows(step.corpus_, relevant.docids)

@@ -15,6 +15,8 @@ class CorpusRetriever(Retriever):
 
     _stage = None  # short name of what it does: that of its runs, and of the column that later stages keep
 
+    _may_be_kept = True
+
     _refit_parameters = ("corpus", "field")
 
     _parameter_constraints: dict = {
@@ -83,9 +85,22 @@ class CorpusRetriever(Retriever):
             raise ValueError(f"k is the number of documents to return, an int of at least 1; got {k!r}")
 
     def _chosen_filter(self, given, queries):
-        """The filter of a call: the argument, else the column `filter_field` of the queries, else the parameter."""
-        if given is not None:
-            return given
+        """The filter of a call: the argument, else that of the parameters."""
+        return self.filter_of(queries) if given is None else given
+
+    def filter_of(self, queries):
+        """Return the filter that holds for queries if `transform` is not given one.
+
+        Parameters
+        ----------
+        queries : Queries
+            The queries.
+
+        Returns
+        -------
+        mask, list of ids, one of these per query, or None
+            The column `filter_field` of the queries, else the parameter `filter`.
+        """
         if self.filter_field is None:
             return self.filter
         filters = list(queries[self.filter_field])

@@ -21,6 +21,8 @@ class FeedbackRetriever(Retriever):
 
     _stage = None
 
+    _may_be_kept = True
+
     _refit_parameters = ("retriever",)
 
     _parameter_constraints: dict = {
@@ -80,6 +82,21 @@ class FeedbackRetriever(Retriever):
             For each query at most `k` documents, best first; equal scores in the order of the corpus.
         """
         return self._search(X, self.k, filter)
+
+    def filter_of(self, queries):
+        """Return the filter that holds for queries if `transform` is not given one.
+
+        Parameters
+        ----------
+        queries : Queries
+            The queries.
+
+        Returns
+        -------
+        mask, list of ids, one of these per query, or None
+            That of the retriever.
+        """
+        return self.retriever_.filter_of(queries)
 
     def _search(self, X, k, filter=None):
         self._check_call(k)

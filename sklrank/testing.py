@@ -1,0 +1,646 @@
+"""Contracts of retrievers, fusers and rerankers, for authors of new ones.
+
+A contract is a function that takes a maker, a callable that returns a new, unfitted estimator, and raises
+AssertionError if the estimator breaks it. `check_retriever`, `check_fuser` and `check_reranker` go through all of them;
+`retriever_contracts`, `fuser_contracts` and `reranker_contracts` list them for a test framework::
+
+    @pytest.mark.parametrize("contract", sklrank.testing.retriever_contracts(), ids=lambda c: c.__name__)
+    def test_contract(contract):
+        contract(MyRetriever)
+
+Contracts about a parameter or an argument, such as `k` or `filter`, hold for estimators that have it.
+"""
+
+import inspect
+import math
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from importlib.util import find_spec
+
+import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from sklrank.data import Corpus, Qrels, Queries, Run
+from sklrank.fusers import ReciprocalRankFuser
+from sklrank.inspection import waterfall
+from sklrank.metrics import get_scorer
+from sklrank.retrievers import BM25Retriever, RetrieverUnion, TfidfRetriever
+
+__all__ = [
+    "check_fuser",
+    "check_reranker",
+    "check_retriever",
+    "fuser_contracts",
+    "reranker_contracts",
+    "retriever_contracts",
+]
+
+DOCUMENTS = {
+    "d1": "Heat flows from warm to cold.", "d2": "", "d3": "Cold rests; heat moves, heat flows.",
+    "d4": "naïve Straße 日本",
+    "d5": "Heat flows from warm to cold.", "d6": "the of and", "d7": "boundary layer of the flow", "d8": "heat",
+}  # fmt: skip
+QUERIES = {
+    "q1": "heat flows",
+    "q2": "",
+    "q3": "unknown",
+    "q4": "日本 cold heat",
+    "q5": "the boundary of heat",
+    "q6": "heat heat",
+}
+QRELS = {
+    "q1": {"d1": 1, "d8": 2},
+    "q4": {"d4": 1},
+    "q5": {"d7": 3, "d2": 0},
+    "q6": {"d8": 1},
+    "q2": {},
+    "q3": {"d1": 1},
+}
+OTHER_QRELS = {"q1": {"d3": 3}, "q4": {"d5": 1}, "q5": {"d6": 2}, "q6": {"d1": 1}, "q2": {"d2": 1}, "q3": {}}
+TEXTS = list(QUERIES.values())
+
+
+def check_retriever(make, *, expected_failures=None):
+    """Check that a retriever keeps its contracts.
+
+    Parameters
+    ----------
+    make : callable
+        Takes a `Corpus`, and returns a new, unfitted retriever over it; a class whose first parameter is `corpus` is
+        such a callable.
+    expected_failures : dict of str to str, default=None
+        Contracts that the retriever need not keep, with the reason: they are left out.
+
+    Raises
+    ------
+    AssertionError
+        If a contract is broken; the message names it.
+
+    See Also
+    --------
+    sklrank.base.Retriever : The base class, which says what a subclass gives.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from sklrank.retrievers import BM25Retriever
+    >>> from sklrank.testing import check_retriever
+    >>> check_retriever(partial(BM25Retriever, k1=0.9))
+    """
+    _check(retriever_contracts(), make, expected_failures)
+
+
+def check_fuser(make, *, expected_failures=None):
+    """Check that a fuser keeps its contracts.
+
+    Parameters
+    ----------
+    make : callable
+        Returns a new, unfitted fuser; a class that can be called without arguments is such a callable.
+    expected_failures : dict of str to str, default=None
+        Contracts that the fuser need not keep, with the reason: they are left out.
+
+    Raises
+    ------
+    AssertionError
+        If a contract is broken; the message names it.
+
+    See Also
+    --------
+    sklrank.base.Fuser : The base class, which says what a subclass gives.
+
+    Examples
+    --------
+    >>> from sklrank.fusers import ReciprocalRankFuser
+    >>> from sklrank.testing import check_fuser
+    >>> check_fuser(ReciprocalRankFuser)
+    """
+    _check(fuser_contracts(), make, expected_failures)
+
+
+def check_reranker(make, *, expected_failures=None):
+    """Check that a reranker keeps its contracts.
+
+    Parameters
+    ----------
+    make : callable
+        Returns a new, unfitted reranker; a class that can be called without arguments is such a callable.
+    expected_failures : dict of str to str, default=None
+        Contracts that the reranker need not keep, with the reason: they are left out.
+
+    Raises
+    ------
+    AssertionError
+        If a contract is broken; the message names it.
+
+    See Also
+    --------
+    sklrank.base.Reranker : The base class, which says what a subclass gives.
+
+    Examples
+    --------
+    >>> from sklrank.rerankers import Cutoff
+    >>> from sklrank.testing import check_reranker
+    >>> check_reranker(lambda: Cutoff(threshold=0.5))
+    """
+    _check(reranker_contracts(), make, expected_failures)
+
+
+def retriever_contracts():
+    """List the contracts of retrievers.
+
+    Returns
+    -------
+    list of callable
+        Each takes ``make(corpus)``, and raises AssertionError if the retriever breaks it.
+    """
+    return [value for name, value in globals().items() if name.startswith("contract_")]
+
+
+def fuser_contracts():
+    """List the contracts of fusers.
+
+    Returns
+    -------
+    list of callable
+        Each takes ``make()``, and raises AssertionError if the fuser breaks it.
+    """
+    return [_over(contract, _candidates_of_two) for contract in _candidate_contracts()]
+
+
+def reranker_contracts():
+    """List the contracts of rerankers.
+
+    Returns
+    -------
+    list of callable
+        Each takes ``make()``, and raises AssertionError if the reranker breaks it.
+    """
+    return [_over(contract, _candidates_of_one) for contract in _candidate_contracts()]
+
+
+def _check(contracts, make, expected_failures):
+    expected_failures = expected_failures or {}
+    unknown = set(expected_failures) - {contract.__name__ for contract in contracts}
+    if unknown:
+        raise ValueError(f"expected_failures names no contract: {sorted(unknown)}")
+    for contract in contracts:
+        if contract.__name__ in expected_failures:
+            continue
+        try:
+            contract(make)
+        except Exception as error:
+            raise AssertionError(f"{contract.__name__}: {type(error).__name__}: {error}") from error
+
+
+# --- retrievers: the functions below are the contracts
+
+
+def contract_unfitted_retrievers_say_so(make):
+    """Without `fit`, a retriever raises NotFittedError, or ranks as it does with it."""
+    corpus = Corpus(DOCUMENTS)
+    run = make(corpus).fit(TEXTS).predict(TEXTS)
+    for verb in ("predict", "transform"):
+        _check_unfitted(make(corpus), verb, TEXTS, run)
+
+
+def contract_predict_transform_and_fit_transform_agree(make):
+    """All verbs give one and the same run, alone and in a pipeline."""
+    corpus = Corpus(DOCUMENTS)
+    run = make(corpus).fit(TEXTS).predict(TEXTS)
+    assert isinstance(run, Run), f"predict returned a {type(run).__name__}, expected a Run"
+    expected = (len(TEXTS), len(corpus))
+    assert run.shape == expected, f"a run of shape {run.shape}, expected (n_queries, n_documents): {expected}"
+    assert run.corpus is corpus, "the run does not hold the corpus of the retriever"
+    _check_same(run, make(corpus).fit(TEXTS).transform(TEXTS), "predict and transform")
+    _check_same(run, make(corpus).fit_transform(TEXTS), "predict and fit_transform")
+    _check_same(run, make_pipeline(make(corpus)).fit(TEXTS).predict(TEXTS), "a retriever and a pipeline with it alone")
+
+
+def contract_a_ranking_is_ordered(make):
+    """Documents are distinct, and ordered by score, descending, then by row; scores are finite."""
+    run = make(Corpus(DOCUMENTS)).fit(TEXTS).predict(TEXTS)
+    assert run.indptr[-1] > 0, "no query found a document"
+    _check_order(run)
+    assert np.isfinite(run.scores).all(), "scores are not finite"
+
+
+def contract_fit_is_idempotent_and_learns_nothing_from_the_queries(make):
+    """`fit` returns the retriever, and fitted again on other queries it ranks as before."""
+    retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
+    run = retriever.predict(TEXTS)
+    _check_same(run, retriever.predict(TEXTS), "two calls of predict")
+    _check_same(run, retriever.fit(["something else"]).predict(TEXTS), "fits on different queries")
+    assert retriever.fit(TEXTS) is retriever, "fit does not return self"
+
+
+def contract_clones_share_the_corpus_and_the_ranking(make):
+    """A clone has the same corpus, no copy, and ranks alike."""
+    corpus = Corpus(DOCUMENTS)
+    retriever = make(corpus).fit(TEXTS)
+    copy = clone(retriever)
+    _check_unfitted(copy, "predict", TEXTS, retriever.predict(TEXTS))
+    fitted = copy.fit(TEXTS).predict(TEXTS)
+    assert fitted.corpus is corpus, "the clone has a copy of the corpus"
+    _check_same(fitted, retriever.predict(TEXTS), "a retriever and its clone")
+
+
+def contract_pickles_rank_alike(make):
+    """A retriever that was pickled finds its corpus again in the process, and ranks alike."""
+    corpus = Corpus(DOCUMENTS)
+    retriever = make(corpus).fit(TEXTS)
+    again = pickle.loads(pickle.dumps(retriever)).predict(TEXTS)
+    assert again.corpus is corpus, "the pickle brought a copy of the corpus"
+    _check_same(again, retriever.predict(TEXTS), "a retriever and its pickle")
+
+
+def contract_queries_do_not_see_each_other(make):
+    """The ranking of a query does not depend on the others in the call."""
+    retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
+    run = retriever.predict(TEXTS)
+    order = np.array([3, 0, 5, 0, 1])
+    _check_same(retriever.predict([TEXTS[i] for i in order]), run[order], "queries in another order")
+    _check_same(np.concatenate([retriever.predict([text]) for text in TEXTS]), run, "queries one by one")
+
+
+def contract_every_form_of_queries_is_the_same(make):
+    """Lists, tuples, arrays, dicts, Queries, Series and frames of the same queries rank alike; ids are kept."""
+    retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
+    run = retriever.predict(TEXTS)
+    named = Queries(QUERIES)
+    forms = [tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, dtype=object), QUERIES, named, Queries(TEXTS)]
+    if find_spec("pandas"):
+        import pandas as pd
+
+        forms += [pd.Series(TEXTS), pd.Series(QUERIES), pd.DataFrame({"qid": list(QUERIES), "text": TEXTS})]
+    for queries in forms:
+        _check_same(retriever.predict(queries), run, f"a list and a {type(queries).__name__} of queries")
+    found = retriever.predict(named)
+    assert found.qids.tolist() == list(QUERIES), f"the run has the query ids {found.qids.tolist()}, not those given"
+    _check_same(retriever.predict(named[1:4]), run[1:4], "some queries and all")
+    assert len(retriever.predict([])) == 0, "no queries, and a run that is not empty"
+
+
+def contract_input_is_not_changed(make):
+    """Neither queries nor documents, filters or parameters are written to; read-only arrays will do."""
+    texts, documents = np.array(TEXTS, dtype=object), dict(DOCUMENTS)
+    corpus = Corpus(documents)
+    before, fingerprint = texts.copy(), corpus.fingerprint
+    texts.flags.writeable = False
+    mask = np.ones(len(corpus), dtype=bool)
+    mask.flags.writeable = False
+    retriever = make(corpus)
+    params = retriever.get_params()
+    retriever.fit(texts).predict(texts, **({"filter": mask} if _takes_filter(retriever) else {}))
+    assert (texts == before).all(), "the queries were changed"
+    assert documents == DOCUMENTS and corpus.fingerprint == fingerprint, "the documents were changed"
+    assert retriever.get_params() == params, "fit or predict changed a parameter"
+
+
+def contract_one_document_is_enough(make):
+    """A corpus of one document can be searched."""
+    run = make(Corpus({"only": "heat flows"})).fit(TEXTS).predict(["heat", "", "flows heat"])
+    assert all(docids in ([], ["only"]) for docids in run.docids), f"found {run.docids} in a corpus of one document"
+
+
+def contract_k_is_a_prefix(make):
+    """The first `k` documents are those of a larger `k`, which may be set after `fit`; `search` has one of its own."""
+    retriever = make(Corpus(DOCUMENTS))
+    if "k" not in retriever.get_params():
+        return
+    retriever.set_params(k=1000).fit(TEXTS)
+    full = retriever.predict(TEXTS)
+    for k in range(1, len(DOCUMENTS) + 2):
+        found, expected = retriever.set_params(k=k).predict(TEXTS).docids, [docids[:k] for docids in full.docids]
+        assert found == expected, f"k={k} found {found}, and k=1000 begins with {expected}"
+    retriever.set_params(k=1)
+    assert retriever.search("heat", k=3).docids[0] == retriever.set_params(k=3).predict(["heat"]).docids[0]
+
+
+def contract_filters_are_exact(make):
+    """Of the documents that pass a filter, the best are found; masks, ids, and one per query are all the same."""
+    retriever = make(Corpus(DOCUMENTS))
+    if not _takes_filter(retriever):
+        return
+    if "k" in retriever.get_params():
+        retriever.set_params(k=1000)
+    full = retriever.fit(TEXTS).predict(TEXTS)
+    feeds_back = hasattr(retriever, "expand")  # from documents that may be found: other ones, another ranking
+    for kept in (["d8"], ["d2", "d5", "d7"], []):
+        found = retriever.predict(TEXTS, filter=kept) if feeds_back else full
+        expected = [[d for d in docids if d in kept] for docids in found.docids]
+        for filter in (kept, np.isin(list(DOCUMENTS), kept), [kept] * len(TEXTS)):
+            docids = retriever.predict(TEXTS, filter=filter).docids
+            assert docids == expected, f"filter={filter} found {docids}, expected {expected}"
+    with _raises(ValueError, "a filter with an unknown id"):
+        retriever.predict(TEXTS, filter=["d99"])
+
+
+def contract_threads_change_nothing(make):
+    """Eight threads at once rank as one does; so does any `n_jobs`."""
+    corpus = Corpus([f"{text} {i % 7} word{i % 5}" for i, text in enumerate(list(DOCUMENTS.values()) * 20)])
+    queries = [f"{text} word{i % 5}" for i, text in enumerate(TEXTS * 15)]
+    run = make(corpus).fit(queries).predict(queries)
+    for name in {"n_jobs", "retriever__n_jobs"} & set(make(corpus).get_params()):
+        for n_jobs in (2, -1):
+            found = make(corpus).set_params(**{name: n_jobs}).fit(queries).predict(queries)
+            _check_same(found, run, f"{name}={n_jobs} and one thread")
+    retriever = make(corpus).fit(queries)
+    with ThreadPoolExecutor(8) as pool:
+        for other in pool.map(lambda _: retriever.predict(queries), range(16)):
+            _check_same(other, run, "calls from several threads")
+        for other in pool.map(lambda _: make(corpus).fit(queries).predict(queries), range(8)):
+            _check_same(other, run, "fits in several threads")
+
+
+def contract_scores_and_folds(make):
+    """`score` is a number between 0 and 1, and cross-validation gives the run of all queries."""
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    qrels = Qrels(QRELS).align(queries)
+    retriever = make(corpus).fit(queries, qrels)
+    with _raises(ValueError, "y is not aligned with X"):
+        retriever.score(queries, Qrels(QRELS))
+    _check_score(retriever, queries, qrels)
+    score = retriever.score(queries, qrels)
+    assert math.isclose(retriever.score(TEXTS, [QRELS[q] for q in QUERIES]), score), "score depends on the form of y"
+    run = cross_val_predict(make(corpus), queries, qrels, cv=3)
+    assert isinstance(run, Run), f"cross_val_predict gave a {type(run).__name__}, expected a Run"
+    assert run.qids.tolist() == list(QUERIES), "cross_val_predict lost the order of the queries"
+
+
+def contract_search_is_for_people(make):
+    """`search` answers one query with a ranking that prints."""
+    run = make(Corpus(DOCUMENTS)).fit(TEXTS).search("heat", k=3)
+    assert len(run) == 1 and 0 < len(run.docids[0]) <= 3, f"search(k=3) found {run.docids}"
+    assert "heat" in str(run) and "<table>" in run._repr_html_()
+    with _raises(TypeError, "search takes one query"):
+        make(Corpus(DOCUMENTS)).fit(TEXTS).search(["heat"])
+
+
+def contract_a_union_keeps_no_ranking_of_another_fit(make):
+    """A `RetrieverUnion` that keeps rankings gives those of one that does not, whatever the retriever was fitted on."""
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    for judgments in (QRELS, OTHER_QRELS):
+        qrels = Qrels(judgments).align(queries)
+        kept, fresh = (
+            RetrieverUnion([("r", make(corpus))], cache=cache).fit(queries, qrels) for cache in (True, False)
+        )
+        expected = fresh.transform(queries)
+        for _ in range(2):
+            found = kept.transform(queries)
+            assert found.docids == expected.docids, f"with cache=True {found.docids}, without {expected.docids}"
+            assert np.array_equal(found.column("r"), expected.column("r"), equal_nan=True), "scores differ"
+
+
+def contract_a_search_over_parameters_works(make):
+    """A retriever in a union, before a fuser, is searched by `GridSearchCV` and followed by `waterfall`."""
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    qrels = Qrels(QRELS).align(queries)
+    pipe = Pipeline([("union", RetrieverUnion([("r", make(corpus))])), ("fuser", ReciprocalRankFuser())])
+    search = GridSearchCV(pipe, {"fuser__rank_constant": [1, 60]}, scoring=get_scorer("ndcg@10"), cv=2)
+    assert np.isfinite(search.fit(queries, qrels).cv_results_["mean_test_score"]).all(), "scores are not finite"
+    found = [row["step"] for row in waterfall(make_pipeline(make(corpus)).fit(queries), queries, qrels, k=2).steps]
+    assert len(found) == 1, f"waterfall followed {found}, expected one step"
+    assert len(waterfall(pipe.fit(queries, qrels), queries, qrels, k=2).steps) == 2
+
+
+def contract_metadata_routing_passes_filters(make):
+    """With metadata routing, pipelines work, and hand a `filter` to a retriever that takes one."""
+    corpus = Corpus(DOCUMENTS)
+    run = make(corpus).fit(TEXTS).predict(TEXTS)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(make(corpus), _Same()).fit(TEXTS)
+        _check_same(pipe.predict(TEXTS), run, "a retriever and a pipeline under metadata routing")
+        retriever = make(corpus)
+        if _takes_filter(retriever):
+            expected = retriever.fit(TEXTS).predict(TEXTS, filter=["d8"])
+            _check_same(pipe.predict(TEXTS, filter=["d8"]), expected, "a filter given to a pipeline and to a retriever")
+
+
+# --- fusers and rerankers: contracts of what ranks candidates `X`
+
+
+def _candidate_contracts():
+    return [value for name, value in globals().items() if name.startswith("ranks_") or name.startswith("keeps_")]
+
+
+def ranks_candidates_and_nothing_else(make, X, y):
+    """The run is of the same queries and documents, ordered by score, then row, and holds candidates only."""
+    run = make().fit(X, y).transform(X)
+    assert isinstance(run, Run), f"transform returned a {type(run).__name__}, expected a Run"
+    assert run.has_order, "the run has no order"
+    assert run.qids.tolist() == X.qids.tolist(), "the run has other queries"
+    assert run.corpus is X.corpus, "the run has another corpus"
+    for found, candidates in zip(run.docids, X.docids):
+        assert set(found) <= set(candidates), f"{sorted(set(found) - set(candidates))} were no candidates"
+    assert not np.isnan(run.scores).any(), "scores are NaN"
+    _check_order(run)
+
+
+def ranks_the_same_by_every_verb(make, X, y):
+    """`predict`, `transform` and `fit_transform` agree, alone and in a pipeline, with metadata routing and without."""
+    run = make().fit(X, y).transform(X)
+    _check_same(make().fit(X, y).predict(X), run, "predict and transform")
+    _check_same(make().fit_transform(X, y), run, "fit_transform and transform")
+    for routing in (False, True):
+        with sklearn.config_context(enable_metadata_routing=routing):
+            _check_same(make_pipeline(make()).fit(X, y).predict(X), run, "a pipeline and the estimator alone")
+
+
+def ranks_the_same_when_fitted_again(make, X, y):
+    """`fit` returns the estimator, and a second `fit` changes nothing."""
+    estimator = make()
+    assert estimator.fit(X, y) is estimator, "fit does not return self"
+    run = estimator.transform(X)
+    _check_same(estimator.transform(X), run, "two calls of transform")
+    _check_same(estimator.fit(X, y).transform(X), run, "two fits")
+
+
+def ranks_or_says_that_it_is_not_fitted(make, X, y):
+    """Without `fit`, the estimator raises NotFittedError, or ranks as it does with it."""
+    _check_unfitted(make(), "transform", X, make().fit(X, y).transform(X))
+
+
+def ranks_the_same_as_a_clone_and_a_pickle(make, X, y):
+    """Clones and pickles rank alike."""
+    estimator = make().fit(X, y)
+    run = estimator.transform(X)
+    _check_same(clone(estimator).fit(X, y).transform(X), run, "an estimator and its clone")
+    _check_same(pickle.loads(pickle.dumps(estimator)).transform(X), run, "an estimator and its pickle")
+
+
+def ranks_each_query_alone(make, X, y):
+    """The ranking of a query does not depend on the others in the call; no queries give an empty run."""
+    estimator = make().fit(X, y)
+    run = estimator.transform(X)
+    order = np.array([3, 0, 5, 0, 1])
+    _check_same(estimator.transform(X[order]), run[order], "queries in another order")
+    _check_same(np.concatenate([estimator.transform(X[i : i + 1]) for i in range(len(X))]), run, "queries one by one")
+    assert len(estimator.transform(X[:0])) == 0, "no queries, and a run that is not empty"
+
+
+def ranks_a_prefix_for_a_smaller_k(make, X, y):
+    """The first `k` documents are those of a larger `k`."""
+    if "k" not in make().get_params():
+        return
+    full = make().set_params(k=None).fit(X, y).transform(X)
+    for k in range(1, 4):
+        found = make().set_params(k=k).fit(X, y).transform(X).docids
+        assert found == [docids[:k] for docids in full.docids], f"k={k} found {found}, and k=None {full.docids}"
+
+
+def ranks_the_same_in_several_threads(make, X, y):
+    """Eight threads at once rank as one does."""
+    estimator = make().fit(X, y)
+    run = estimator.transform(X)
+    with ThreadPoolExecutor(8) as pool:
+        for other in pool.map(lambda _: estimator.transform(X), range(16)):
+            _check_same(other, run, "calls from several threads")
+
+
+def ranks_in_searches_and_folds(make, X, y):
+    """`score`, `GridSearchCV`, `cross_val_predict` and `waterfall` work behind a union."""
+    _check_score(make().fit(X, y), X, y)
+    queries = X.queries
+    union = RetrieverUnion([(name, retriever) for name, retriever in _two_retrievers(X.corpus)])
+    pipe = Pipeline([("union", union), ("fuser", ReciprocalRankFuser()), ("last", make())])
+    if not len(make().fit(X, y).transform(X).columns) or not X.has_order:
+        pipe = Pipeline([("union", union), ("last", make())])
+    search = GridSearchCV(pipe, {"union__bm25__k1": [0.9, 1.2]}, scoring=get_scorer("ndcg@10"), cv=2)
+    assert np.isfinite(search.fit(queries, y).cv_results_["mean_test_score"]).all(), "scores are not finite"
+    run = cross_val_predict(pipe, queries, y, cv=3)
+    assert isinstance(run, Run) and run.qids.tolist() == queries.ids.tolist(), "cross_val_predict lost the queries"
+    steps = [row["step"] for row in waterfall(pipe.fit(queries, y), queries, y, k=2).steps]
+    assert len(steps) == len(pipe.steps), f"waterfall followed {steps}, expected {[name for name, _ in pipe.steps]}"
+
+
+def keeps_the_score_columns(make, X, y):
+    """Score columns of the candidates are still there, with their values."""
+    run = make().fit(X, y).transform(X)
+    for name in X.columns:
+        assert name in run.columns, f"the score column {name!r} is gone"
+        for q in range(len(X)):
+            values = dict(zip(X[q].rows.tolist(), X[q].column(name).tolist()))
+            found = dict(zip(run[q].rows.tolist(), run[q].column(name).tolist()))
+            assert all(_equal(values[row], value) for row, value in found.items()), f"column {name!r} has other values"
+
+
+def keeps_its_input_as_it_is(make, X, y):
+    """Neither candidates nor parameters are changed."""
+    estimator = make()
+    params, before = estimator.get_params(), pickle.dumps((X.rows, X.indptr, [X.column(name) for name in X.columns]))
+    columns, scores = X.columns, X.scores.copy() if X.has_order else None
+    estimator.fit(X, y).transform(X)
+    after = pickle.dumps((X.rows, X.indptr, [X.column(name) for name in X.columns]))
+    assert before == after and X.columns == columns, "the candidates were changed"
+    assert scores is None or np.array_equal(X.scores, scores), "the scores of the candidates were changed"
+    assert estimator.get_params() == params, "fit or transform changed a parameter"
+
+
+# --- what contracts share
+
+
+class _Same(BaseEstimator):
+    """The last step of a pipeline that changes nothing."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def predict(self, X):
+        return X
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def _over(contract, candidates):
+    """A contract of a maker, over the given candidates and their judgments."""
+
+    @wraps(contract)
+    def check(make):
+        contract(make, *candidates())
+
+    del check.__wrapped__  # whose signature is another
+    return check
+
+
+def _two_retrievers(corpus):
+    return [("bm25", BM25Retriever(corpus)), ("tfidf", TfidfRetriever(corpus, k=2))]
+
+
+def _candidates_of_two():
+    """Candidates with two score columns, without an order; judgments."""
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    return RetrieverUnion(_two_retrievers(corpus)).fit_transform(queries), Qrels(QRELS).align(queries)
+
+
+def _candidates_of_one():
+    """Candidates with two score columns and an order; judgments."""
+    X, y = _candidates_of_two()
+    return ReciprocalRankFuser().transform(X), y
+
+
+def _takes_filter(retriever):
+    return "filter" in inspect.signature(retriever.transform).parameters
+
+
+def _equal(a, b):
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def same(run, other):
+    """Whether two runs say the same to the last bit, names of the queries aside."""
+    return run.docids == other.docids and run.scores.tobytes() == other.scores.tobytes()
+
+
+def _check_same(run, other, what):
+    assert run.docids == other.docids, f"{what} differ: {run.docids} and {other.docids}"
+    assert run.scores.tobytes() == other.scores.tobytes(), f"{what} differ in scores: {run.scores} and {other.scores}"
+
+
+def _check_order(run):
+    for ranking in run:
+        rows = ranking.rows.tolist()
+        assert len(set(rows)) == len(rows), f"a ranking has a document twice: rows {rows}"
+        expected = [row for _, row in sorted(zip((-ranking.scores).tolist(), rows))]
+        assert rows == expected, f"rows {rows} with the scores {ranking.scores}: by score, then row, it is {expected}"
+
+
+def _check_score(estimator, X, y):
+    score = estimator.score(X, y)
+    assert 0 <= score <= 1, f"score is {score}, expected a number from 0 to 1"
+    weighted = estimator.score(X, y, sample_weight=np.ones(len(X)))
+    assert math.isclose(weighted, score), f"equal sample weights change the score from {score} to {weighted}"
+
+
+def _check_unfitted(estimator, verb, X, run):
+    try:
+        found = getattr(estimator, verb)(X)
+    except NotFittedError:
+        return
+    except Exception as error:
+        raise AssertionError(
+            f'before fit, {verb} raises {type(error).__name__}: {error}; check_is_fitted(self, "name_") raises '
+            "NotFittedError if fit sets the attribute name_"
+        ) from error
+    _check_same(found, run, "an unfitted and a fitted estimator")
+
+
+class _raises:
+    """A block that has to raise an error of some type."""
+
+    def __init__(self, kind, what):
+        self.kind = kind
+        self.what = what
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        assert kind is not None, f"expected {self.kind.__name__}: {self.what}"
+        return issubclass(kind, self.kind)
