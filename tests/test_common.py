@@ -54,3 +54,12 @@ def test_estimators_are_named_for_their_role(estimator):
     roles = ("Retriever", "Vectorizer", "Encoder", "Fuser", "Reranker", "Aggregator", "Cutoff")
     assert type(estimator).__name__.endswith(roles)
     assert type(estimator).__module__.rpartition(".")[2].startswith("_")
+
+
+def test_no_parameter_has_the_name_of_a_method():
+    for room in (sklrank.encoders, sklrank.fusers, sklrank.rerankers, sklrank.retrievers):
+        for name in room.__all__:
+            value = getattr(room, name)
+            if inspect.isclass(value):
+                parameters = set(inspect.signature(value).parameters)
+                assert not [parameter for parameter in parameters if callable(getattr(value, parameter, None))], name

@@ -17,7 +17,10 @@ from sklearn.pipeline import make_pipeline
 
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank._kernels._fusion import order_entries, unite
+from sklrank._validation import StrOptions
 from sklrank.fusers import RankFuser, ReciprocalRankFuser, ScoreFuser
+from sklrank.fusers import _rank as rank_table
+from sklrank.fusers import _score as score_table
 from sklrank.fusers._normalize import NORMS
 from sklrank.retrievers import BM25Retriever, RetrieverUnion, TfidfRetriever
 
@@ -25,14 +28,8 @@ CORPUS = Corpus([""] * 9, ids=[f"d{i}" for i in range(9)])
 WEIGHTS = (0.5, 2.0, 1.25, 0.75)
 METHODS = {
     ReciprocalRankFuser: [{}],
-    RankFuser: [
-        {"method": method}
-        for method in ("borda", "isr", "log_isr", "logn_isr", "rbc", "median", "condorcet", "copeland")
-    ],
-    ScoreFuser: [
-        {"method": method}
-        for method in ("sum", "weighted", "mnz", "gmnz", "wmnz", "anz", "max", "min", "median", "geometric", "harmonic")
-    ],
+    RankFuser: [{"method": method} for method in rank_table.METHODS],
+    ScoreFuser: [{"method": method} for method in score_table.METHODS],
 }
 FUSERS = [kind(**params) for kind, settings in METHODS.items() for params in settings]
 
@@ -118,7 +115,25 @@ RANK_METHODS = {
     "copeland": lambda query, w: {
         a: sum((np.sign(margin(query, w, a, b)) + 1) / 2 for b in union_of(query) if b != a) for a in union_of(query)
     },
+    "condorcet": lambda query, w: {
+        row: len(union_of(query)) - i
+        for i, row in enumerate(merge_sorted([[row] for row in by_rank(RANK_METHODS["borda"](query, w))], query, w))
+    },
 }
+
+
+def merge_sorted(parts, query, w):
+    """Neighbouring parts merged until one is left: of two candidates the left one goes first, unless it loses."""
+    while len(parts) > 1:
+        parts = [merged(parts[i], sum(parts[i + 1 : i + 2], []), query, w) for i in range(0, len(parts), 2)]
+    return sum(parts, [])
+
+
+def merged(left, right, query, w):
+    left, right, order = [*left], [*right], []
+    while left and right:
+        order.append((left if margin(query, w, left[0], right[0]) > -1e-9 else right).pop(0))
+    return order + left + right
 
 
 def normalized(norm, one, n_candidates):
@@ -195,6 +210,26 @@ SCORE_METHODS = {
 IGNORE = ("anz", "max", "min", "median")
 
 
+def test_every_method_and_norm_has_a_definition():
+    assert set(RANK_METHODS) == set(rank_table.METHODS)
+    assert set(SCORE_METHODS) == set(score_table.METHODS)
+    assert all(set(normalized(norm, {0: 2.0, 1: 1.0}, 2)) == {0, 1} for norm in NORMS)
+    for kind, names in ((RankFuser, rank_table.METHODS), (ScoreFuser, {**score_table.METHODS, **NORMS})):
+        assert all(f'"{name}"' in kind.__doc__ for name in names)
+
+
+def test_a_new_method_takes_one_entry(monkeypatch):
+    spread = score_table.ScoreMethod(lambda lists, weights, fuser: np.ptp(lists.filled(), axis=0))
+    monkeypatch.setitem(score_table.METHODS, "spread", spread)
+    monkeypatch.setitem(ScoreFuser._parameter_constraints, "method", [StrOptions(set(score_table.METHODS))])
+    lists = [[{0: 4.0, 1: 2.0, 2: 0.0}], [{0: 1.0, 1: 0.0}]]
+    assert fused(ScoreFuser("spread"), lists) == [{1: 0.5, 0: 0.0, 2: 0.0}]
+    candidates = union(lists)
+    assert np.isnan(ScoreFuser("spread").contributions(candidates)[1]).all()
+    learned = ScoreFuser("spread", weights="learn").fit(candidates, [{"d1": 1}])
+    assert learned.predict(candidates).docids == [["d1", "d0", "d2"]]
+
+
 # --- the definitions hold
 
 scores = st.one_of(st.integers(-4, 9).map(float), st.floats(-9, 9).map(lambda x: round(x, 3)))
@@ -224,7 +259,7 @@ def test_reciprocal_ranks_are_their_definition(lists, weighted, constant):
     check(fuser, lists, lambda query: at_rank(query, w, lambda rank: 1 / (constant + rank)))
 
 
-@pytest.mark.parametrize("method", RANK_METHODS)
+@pytest.mark.parametrize("method", rank_table.METHODS)  # one that has no definition above fails
 @settings(max_examples=25)
 @given(lists=several, weighted=st.booleans())
 def test_rank_methods_are_their_definition(method, lists, weighted):
@@ -263,7 +298,7 @@ def test_norms_are_their_definition(norm, lists, missing):
     check(fuser, lists, expected)
 
 
-@pytest.mark.parametrize("method", SCORE_METHODS)
+@pytest.mark.parametrize("method", score_table.METHODS)
 @settings(max_examples=25)
 @given(lists=several, weighted=st.booleans(), missing=st.sampled_from(["auto", "min", "zero", "ignore", 0.125]))
 def test_score_methods_are_their_definition(method, lists, weighted, missing):
@@ -436,7 +471,7 @@ def test_a_weight_of_zero_leaves_a_system_out(fuser, lists):
 def test_contributions_add_up(fuser, lists, weighted):
     fuser = clone(fuser).set_params(weights=weights_of(lists) if weighted else None)
     candidates = union(lists)
-    normalized, contributions = fuser._contributions(candidates)
+    normalized, contributions = fuser.contributions(candidates)
     assert normalized.shape == contributions.shape == (len(lists), len(candidates.rows))
     for name, values in zip(candidates.columns, normalized):
         np.testing.assert_array_equal(np.isnan(values), np.isnan(candidates.column(name)))
@@ -469,11 +504,11 @@ def test_infinite_scores_are_the_nearest_finite_ones():
     assert fused(ScoreFuser(), [[{0: np.inf, 1: -np.inf}]]) == [{0: 1.0, 1: 0.0}]
 
 
-@pytest.mark.parametrize("norm", sorted(NORMS - {"none", "sigmoid"}))
+@pytest.mark.parametrize("norm", sorted(set(NORMS) - {"none", "sigmoid"}))
 def test_what_is_found_beats_what_is_not(norm):
     for found in ({0: 2.0}, {0: 0.0}, {0: -3.0}, {0: 2.0, 1: 2.0}):
         got = fused(ScoreFuser(norm=norm, theoretical_min=-5), [[found], [{7: 1.0}]])[0]
-        values = ScoreFuser(norm=norm, theoretical_min=-5)._contributions(union([[found], [{7: 1.0}]]))[0]
+        values = ScoreFuser(norm=norm, theoretical_min=-5).contributions(union([[found], [{7: 1.0}]]))[0]
         if norm not in ("l2", "max"):
             assert values[0, 0] > 0
         assert set(got) == {*found, 7}
@@ -559,11 +594,26 @@ def test_learned_weights_prefer_the_better_system():
         )
 
 
+def test_learned_weights_are_those_of_the_parameters_at_fit():
+    candidates, qrels = union(LISTS), [{"d1": 1}] * 4
+    fuser = ScoreFuser(weights="learn").fit(candidates, qrels)
+    with pytest.raises(ValueError, match="norm= was changed after fit: fit again"):
+        fuser.set_params(norm="zmuv").transform(candidates)
+    by_hand = fuser.set_params(weights={"s0": 1, "s1": 2, "s2": 3}).transform(candidates)  # nothing is learned
+    assert same(by_hand, clone(fuser).transform(candidates))
+    fuser = ReciprocalRankFuser().fit(candidates)
+    assert fuser.set_params(rank_constant=1, k=1).transform(candidates).k == 1
+    with pytest.raises(ValueError, match="weights= was changed after fit: fit again"):
+        ReciprocalRankFuser().fit(candidates).set_params(weights="learn").transform(candidates)
+
+
 @pytest.mark.parametrize("weights, message", [
     ({"s0": 1, "bm25": 1}, "weights of unknown score columns: 'bm25'"),
     ({"s0": 1, "s1": 1}, "weights lack the score columns 's2'"),
     ({"s0": -1, "s1": 1, "s2": 1}, "the weight of 's0' is -1"),
     ({"s0": np.nan, "s1": 1, "s2": 1}, "the weight of 's0' is nan"),
+    ({"s0": np.inf, "s1": 1, "s2": 1}, "the weight of 's0' is inf"),
+    ({"s0": "1", "s1": 1, "s2": 1}, "the weight of 's0' is '1'"),
     ({"s0": 0, "s1": 0, "s2": 0}, "all weights are 0"),
 ])  # fmt: skip
 def test_bad_weights_are_refused(weights, message):
@@ -577,7 +627,8 @@ def test_bad_weights_are_refused(weights, message):
 
 @pytest.mark.parametrize("params", [
     {"method": "best"}, {"norm": "softmax"}, {"missing": "max"}, {"missing": np.nan}, {"clip": 1}, {"clip": (2, 1)},
-    {"clip": (0, 1, 2)}, {"gamma": -1}, {"k": 0}, {"weights": [1, 2, 3]},
+    {"clip": (0, 1, 2)}, {"clip": (np.nan, 1)}, {"gamma": -1}, {"gamma": np.inf}, {"k": 0}, {"weights": [1, 2, 3]},
+    {"theoretical_min": np.nan}, {"theoretical_min": {"s0": np.nan}}, {"theoretical_min": {"s0": -np.inf}},
 ])  # fmt: skip
 def test_bad_parameters_are_refused(params):
     with pytest.raises(ValueError, match=next(iter(params))):

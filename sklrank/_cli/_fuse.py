@@ -108,6 +108,8 @@ def run(args):
 
 def _fuser(args, names, make_fuser):
     """The fuser that the arguments describe."""
+    from sklearn.utils import get_tags
+
     params = dict(args.param)
     for option, value in (("norm", args.norm), ("rank_constant", args.rank_constant), ("k", args.k)):
         if value is not None:
@@ -120,7 +122,7 @@ def _fuser(args, names, make_fuser):
         fuser = make_fuser(args.method, params)
     except TypeError as error:
         raise ValueError(error) from None
-    if fuser._must_be_fitted():
+    if get_tags(fuser).requires_fit:
         raise ValueError(f"--method {args.method} learns from judgments, which takes other queries: fit it in Python")
     return fuser
 

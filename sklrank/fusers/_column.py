@@ -9,28 +9,7 @@ from sklearn.utils import TransformerTags
 from sklrank._validation import StrOptions, _fit_context
 from sklrank.data import Run
 
-_TRANSFORMS = {"log1p": np.log1p}
-
-
-class _ParameterAndVerb:
-    """What makes one name a method and the parameter of the same name.
-
-    The value of the parameter stands in the instance, where scikit-learn looks for what `__init__` assigned; who asks
-    the instance for the name gets the method.
-    """
-
-    def __init__(self, method):
-        self.method = method
-        self.__doc__ = method.__doc__
-
-    def __set_name__(self, owner, name):
-        self.name = name
-
-    def __get__(self, instance, owner=None):
-        return self.method if instance is None else self.method.__get__(instance, owner)
-
-    def __set__(self, instance, value):
-        vars(instance)[self.name] = value
+_FUNCTIONS = {"log1p": np.log1p}
 
 
 class ColumnScorer(BaseEstimator):
@@ -43,8 +22,9 @@ class ColumnScorer(BaseEstimator):
     ----------
     column : str
         Name of the column: numbers, bools or dates. NaN and None are missing values.
-    transform : {"log1p"} or callable, default=None
-        What is done to the values first: a function of an array, value by value. ``None``: nothing.
+    function : {"log1p"} or callable, default=None
+        Function that is applied to the values first. It takes an array and returns one value for each of its values.
+        ``None``: the values as they are.
     name : str, default=None
         Name of the score column; ``None``: that of the column.
     higher_is_better : bool, default=True
@@ -72,37 +52,23 @@ class ColumnScorer(BaseEstimator):
     >>> bm25 = BM25Retriever(corpus)
     >>> bm25.fit(["heat"]).predict(["heat"]).docids
     [['0', '1']]
-    >>> pipe = make_pipeline(bm25, ColumnScorer("clicks", transform="log1p"), ScoreFuser(method="sum"))
+    >>> pipe = make_pipeline(bm25, ColumnScorer("clicks", function="log1p"), ScoreFuser(method="sum"))
     >>> pipe.fit(["heat"]).predict(["heat"]).docids
     [['1', '0']]
     """
 
     _parameter_constraints: dict = {
         "column": [str],
-        "transform": [StrOptions(set(_TRANSFORMS)), callable, None],
+        "function": [StrOptions(set(_FUNCTIONS)), callable, None],
         "name": [str, None],
         "higher_is_better": ["boolean"],
     }
 
-    def __init__(self, column, *, transform=None, name=None, higher_is_better=True):
+    def __init__(self, column, *, function=None, name=None, higher_is_better=True):
         self.column = column
-        self.transform = transform
+        self.function = function
         self.name = name
         self.higher_is_better = higher_is_better
-
-    def get_params(self, deep=True):
-        """Get the parameters.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Has no effect: no parameter has parameters of its own.
-
-        Returns
-        -------
-        dict
-        """
-        return {**super().get_params(deep=False), "transform": vars(self)["transform"]}
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -138,7 +104,6 @@ class ColumnScorer(BaseEstimator):
         """
         return self.fit(X, y).transform(X)
 
-    @_ParameterAndVerb
     def transform(self, X):
         """Add the column.
 
@@ -162,27 +127,30 @@ class ColumnScorer(BaseEstimator):
 
     def _values(self, corpus):
         """Value of each document of the corpus, made once."""
-        change = vars(self)["transform"]
-        key = ("column scores", self.column, change, self.higher_is_better)
-        return corpus.cached(key, lambda: self._make_values(corpus[self.column], change))
+        key = ("column scores", self.column, self.function, self.higher_is_better)
+        return corpus.cached(key, lambda: self._make_values(corpus[self.column]))
 
-    def _make_values(self, column, change):
+    def _make_values(self, column):
         values = _as_numbers(column, self.column)
-        if change is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                changed = np.asarray(_TRANSFORMS.get(change, change)(values.copy()), dtype=np.float64)
-            if changed.shape != values.shape:
-                raise ValueError(
-                    f"transform made an array of shape {changed.shape} of one of shape {values.shape}; needed is one "
-                    "value for each"
-                )
-            bad = np.flatnonzero(~np.isfinite(changed) & np.isfinite(values))
-            if len(bad):
-                raise ValueError(
-                    f"transform made {changed[bad[0]]} of {values[bad[0]]:g}, the {self.column!r} of document {bad[0]}"
-                )
-            values = changed
+        if self.function is not None:
+            values = self._apply_function(values)
         return values if self.higher_is_better else -values
+
+    def _apply_function(self, values):
+        function = _FUNCTIONS.get(self.function, self.function)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            changed = np.asarray(function(values.copy()), dtype=np.float64)
+        if changed.shape != values.shape:
+            raise ValueError(
+                f"expected function to make an array of shape {values.shape}, one value for each, got one of shape "
+                f"{changed.shape}"
+            )
+        bad = np.flatnonzero(~np.isfinite(changed) & np.isfinite(values))
+        if len(bad):
+            raise ValueError(
+                f"function made {changed[bad[0]]} of {values[bad[0]]:g}, the {self.column!r} of document {bad[0]}"
+            )
+        return changed
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,24 +3,32 @@
 from difflib import get_close_matches
 
 from sklearn.base import clone
+from sklearn.utils import get_tags
 
 from sklrank.base import Fuser
 from sklrank.data import Qrels, Run
-from sklrank.fusers._base import check_columns
+from sklrank.fusers._base_fuser import check_columns
+from sklrank.fusers._probabilistic import METHODS as PROBABILISTIC_METHODS
 from sklrank.fusers._probabilistic import ProbabilisticFuser
+from sklrank.fusers._rank import METHODS as RANK_METHODS
 from sklrank.fusers._rank import RankFuser
 from sklrank.fusers._reciprocal_rank import ReciprocalRankFuser
+from sklrank.fusers._score import METHODS as SCORE_METHODS
 from sklrank.fusers._score import ScoreFuser
 
 _ALIASES = {"linear": "weighted", "wsum": "weighted", "med": "median", "bordafuse": "borda"}  # of other tools
 
 
 def _methods():
-    """Name of each method, its fuser, and what the fuser calls it."""
+    """Name of each method, its fuser, and the name that the fuser has for it."""
     methods = {"rrf": (ReciprocalRankFuser, None)}
-    for fuser in (ScoreFuser, RankFuser, ProbabilisticFuser):
-        for method in sorted(fuser._parameter_constraints["method"][0].options):
-            methods[f"rank_{method}" if method in methods else method] = (fuser, method)
+    for kind, table in (
+        (ScoreFuser, SCORE_METHODS),
+        (RankFuser, RANK_METHODS),
+        (ProbabilisticFuser, PROBABILISTIC_METHODS),
+    ):
+        for method in sorted(table):
+            methods[f"rank_{method}" if method in methods else method] = (kind, method)
     return methods
 
 
@@ -104,7 +112,7 @@ def fuse(runs, method="rrf", *, y=None, **params):
         y = (y if isinstance(y, Qrels) else Qrels(y)).align(union.queries)
         return clone(fuser).fit(union, y).transform(union)
     if fuser is not method:
-        if fuser._must_be_fitted():
+        if get_tags(fuser).requires_fit:
             raise ValueError(f"method {method!r} with these parameters learns from judgments: y=, or a fitted fuser")
         fuser.fit(union)
     return fuser.transform(union)

@@ -1,68 +1,41 @@
 """Normalization: the scores of each list brought to a scale that lists can share.
 
-Every norm that a line can draw goes through one kernel, ``(clip(score) - shift) / scale``, with bounds, shift and scale
-for each list; here they are found. A list is what one system found for one query.
+A list is what one system found for one query. `NORMS` is the table of norms. Those that are a line of the score go
+through one kernel, ``(clip(score) - shift) / scale``, with bounds, shift and scale for each list.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
-from sklrank._kernels._fusion import add_values, describe, rescale
+from sklrank._kernels._fusion import describe, rescale
 from sklrank._ragged import places, sums
 from sklrank.data._order import rank
+from sklrank.fusers._lists import Lists
 
 _PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
 
 
-@dataclass
-class Lists:
-    """What each system gives each candidate.
+@dataclass(frozen=True)
+class Norm:
+    """An entry of the table of norms.
 
     Parameters
     ----------
-    indptr : ndarray of int64, shape (n_queries + 1,)
-        Bounds of the queries' entries.
-    values : ndarray of float64, shape (n_systems, n_entries)
-        NaN where the system did not find the entry.
-    absent : ndarray of float64, shape (n_systems, n_queries)
-        What stands for a NaN; NaN for nothing.
-    rows : ndarray of int64, shape (n_entries,), default=None
-        The documents, where ties are broken on the way.
+    normalize : callable
+        Takes a run, names of score columns, and for each of them the least score that its system can give; gives
+        `Lists`. Their `absent` is the value of missing documents: the lowest of the list, but no more than 0, or in a
+        joint norm a share of what the list leaves over.
+    joint : bool, default=False
+        Whether the values of a list depend on the documents that the other lists have.
     """
 
-    indptr: np.ndarray
-    values: np.ndarray
-    absent: np.ndarray
-    rows: np.ndarray | None = None
-
-    def of_systems(self, chosen):
-        """The same for some systems: a mask of shape (n_systems,)."""
-        return self if chosen.all() else Lists(self.indptr, self.values[chosen], self.absent[chosen], self.rows)
-
-    def filled(self):
-        """Values with those that stand for the missing ones, shape (n_systems, n_entries)."""
-        absent = np.repeat(self.absent, np.diff(self.indptr), axis=1)
-        return np.where(np.isnan(self.values), absent, self.values)
-
-    def add(self, weights):
-        """Weighted sums.
-
-        Parameters
-        ----------
-        weights : ndarray of float64, shape (n_systems,)
-
-        Returns
-        -------
-        totals, counts, mass : ndarray of float64, shape (n_entries,)
-            Sum of the weighted values, number of systems that found the entry, and their weights.
-        """
-        totals, errors, counts, mass = np.zeros((4, self.values.shape[1]))
-        for values, absent, weight in zip(self.values, self.absent, weights.tolist()):
-            add_values(self.indptr, values, absent, weight, totals, errors, counts, mass)
-        totals += errors
-        return totals, counts, mass
+    normalize: Callable
+    joint: bool = False
 
 
 def stack_ranks(run, names):
@@ -73,6 +46,14 @@ def stack_ranks(run, names):
 def stack_scores(run, names):
     """Scores in the columns, shape (n_systems, n_entries)."""
     return np.array([run.column(name) for name in names], dtype=np.float64)
+
+
+def _zeros(run, names):
+    """The value of missing documents if no list has a value below 0."""
+    return np.zeros((len(names), len(run)))
+
+
+# --- by rank
 
 
 def borda_points(indptr, ranks):
@@ -93,63 +74,27 @@ def borda_points(indptr, ranks):
     return Lists(indptr, _count_down(indptr, ranks, n_candidates, 1.0), (n_candidates - lengths + 1) / 2)
 
 
-def normalize(run, names, norm, bottoms=None):
-    """Normalized scores.
-
-    Parameters
-    ----------
-    run : Run
-        Candidates.
-    names : sequence of str
-        Score columns.
-    norm : str
-        As in `ScoreFuser`.
-    bottoms : sequence of float, default=None
-        The least score that each system can give, for ``norm="tmm"``; ``None``: 0.
-
-    Returns
-    -------
-    Lists
-        What stands for a missing score is the lowest of the list, and 0 in an empty one; with ``norm="borda"`` it is
-        what that norm says.
-    """
-    indptr = run.indptr
-    if norm in ("rank", "borda"):
-        ranks = stack_ranks(run, names)
-        n_candidates, lengths = _sizes(indptr, ranks)
-        sizes = np.maximum(n_candidates if norm == "borda" else lengths, 1.0)
-        values = _count_down(indptr, ranks, sizes, sizes)
-        return Lists(indptr, values, (n_candidates - lengths + 1) / (2 * sizes) if norm == "borda" else 1 / sizes)
-    scores = stack_scores(run, names)
-    bottoms = [0.0] * len(names) if bottoms is None else bottoms
-    lowest = np.empty((len(names), len(indptr) - 1))
-    table = np.empty((len(indptr) - 1, 6))
-    for s, name in enumerate(names):
-        if norm == "quantile":
-            scores[s], lowest[s] = _quantiles(indptr, run.rows, scores[s])
-            continue
-        describe(indptr, scores[s], table)
-        if norm == "tmm":
-            _check_bottom(name, table, bottoms[s])
-        with np.errstate(all="ignore"):  # of empty lists, and of scores near the largest number
-            low, high, shift, scale = _LINES[norm](*table.T.copy(), bottoms[s])
-            rescale(indptr, scores[s], low, high, shift, scale, scores[s])
-            lowest[s] = (low * _PART - shift) / scale
-        if norm == "sigmoid":
-            expit(scores[s], out=scores[s])
-            expit(lowest[s], out=lowest[s])
-        lowest[s, table[:, 0] == 0] = 0.0
-    return Lists(indptr, scores, lowest)
+def _rank(run, names, leasts):
+    ranks = stack_ranks(run, names)
+    _, lengths = _sizes(run.indptr, ranks)
+    sizes = np.maximum(lengths, 1.0)
+    return Lists(run.indptr, _count_down(run.indptr, ranks, sizes, sizes), _zeros(run, names))
 
 
-# --- by rank
+def _borda(run, names, leasts):
+    ranks = stack_ranks(run, names)
+    n_candidates, lengths = _sizes(run.indptr, ranks)
+    sizes = np.maximum(n_candidates, 1.0)
+    values = _count_down(run.indptr, ranks, sizes, sizes)
+    return Lists(run.indptr, values, (n_candidates - lengths + 1) / (2 * sizes))
+
+
 def _sizes(indptr, ranks):
     """Number of candidates of each query, and in each list, shapes (n_queries,) and (n_systems, n_queries)."""
     found = ~np.isnan(ranks)
-    counts = np.zeros((len(ranks) + 1, len(indptr)), dtype=np.float64)
-    for one, out in zip([found.any(axis=0), *found], counts):
-        out[1:] = sums(indptr, one)
-    return counts[0, 1:], counts[1:, 1:]
+    counts = [sums(indptr, mask) for mask in [found.any(axis=0), *found]]
+    counts = np.array(counts, dtype=np.float64)
+    return counts[0], counts[1:]
 
 
 def _count_down(indptr, ranks, sizes, units):
@@ -163,25 +108,60 @@ def _count_down(indptr, ranks, sizes, units):
     return values
 
 
-def _quantiles(indptr, rows, scores):
-    """Share of the scores of the list that are no higher, and the lowest share in each list."""
+def _quantile(run, names, leasts):
+    values = np.array([_shares(run.indptr, run.rows, scores) for scores in stack_scores(run, names)])
+    return Lists(run.indptr, values, _zeros(run, names))
+
+
+def _shares(indptr, rows, scores):
+    """Share of the scores of the list that are no higher than each."""
     order, indptr, ranked = rank(indptr, scores, rows)
     lengths = np.diff(indptr)
     place = places(indptr)
     # Equal scores have the place of the first of them.
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]) | (place == 0))
     above = np.repeat(place[starts], np.diff(starts, append=len(order)))
-    shares = 1 - above / np.repeat(lengths, lengths)
     values = np.full(len(scores), np.nan)
-    values[order] = shares
-    lowest = np.zeros(len(lengths))
-    lowest[lengths > 0] = shares[indptr[1:][lengths > 0] - 1]
-    return values, lowest
+    values[order] = 1 - above / np.repeat(lengths, lengths)
+    return values
 
 
-# --- by a line: bounds, shift and scale of each list, the latter two in parts
+# --- by a line: a function from a list's figures, and the least score of its system, to bounds, shift and scale, the
+# latter two in parts
+
+
+class _Figures(NamedTuple):
+    """What `describe` says of the lists of a system, one number for each."""
+
+    n: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    norm: np.ndarray
+
+
+def _stretch(line, run, names, leasts):
+    """Normalize by a line."""
+    indptr, values = run.indptr, stack_scores(run, names)
+    absent = np.empty((len(names), len(run)))
+    table = np.empty((len(run), len(_Figures._fields)))
+    for name, scores, lowest, least in zip(names, values, absent, leasts):
+        describe(indptr, scores, table)
+        figures = _Figures(*table.T.copy())
+        with np.errstate(all="ignore"):  # of empty lists, and of scores near the largest number
+            try:
+                low, high, shift, scale = line(figures, least)
+            except ValueError as error:
+                raise ValueError(f"column {name!r} {error}") from None
+            rescale(indptr, scores, low, high, shift, scale, scores)
+            lowest[:] = np.minimum((low * _PART - shift) / scale, 0.0)
+        lowest[figures.n == 0] = 0.0
+    return Lists(indptr, values, absent)
+
+
 def _flat_at(value, flat, low, high, shift, scale):
-    """The line, where the list is not flat; else one that gives `value`."""
+    """The line, or if the list is flat, one that gives `value`."""
     lines = zip((value, value, 0.0, _PART), (low, high, shift, scale))
     return tuple(np.where(flat, one, other) for one, other in lines)
 
@@ -192,55 +172,93 @@ def _span(low, high):
     return span, span <= 1e-300
 
 
-def _min_max(n, low, high, mean, deviation, norm, bottom):
-    span, flat = _span(low, high)
-    return _flat_at(1.0, flat, low, high, low * _PART, span)
+def _min_max(figures, least):
+    span, flat = _span(figures.low, figures.high)
+    return _flat_at(1.0, flat, figures.low, figures.high, figures.low * _PART, span)
 
 
-def _sum(n, low, high, mean, deviation, norm, bottom):
+def _sum(figures, least):
+    n, low, high, mean, *_ = figures
     span, flat = _span(low, high)
     return _flat_at(1 / n, flat, low, high, low * _PART, span * (n * mean))
 
 
-def _zmuv(n, low, high, mean, deviation, norm, bottom):
+def _zmuv(figures, least):
+    _, low, high, mean, deviation, _ = figures
     span, flat = _span(low, high)
     return _flat_at(1.0, flat, low, high, low * _PART + span * mean, span * deviation)
 
 
-def _dbsf(n, low, high, mean, deviation, norm, bottom):
+def _dbsf(figures, least):
+    n, low, high, mean, deviation, _ = figures
     span, flat = _span(low, high)
     deviation = deviation * np.sqrt(n / (n - 1))
     return _flat_at(0.5, flat, low, high, low * _PART + span * (mean - 3 * deviation), span * (6 * deviation))
 
 
-def _max(n, low, high, mean, deviation, norm, bottom):
+def _max(figures, least):
+    _, low, high, *_ = figures
     return _flat_at(1.0, _span(low, high)[1], low, high, 0.0, np.where(high > 0, high, -low) * _PART)
 
 
-def _l2(n, low, high, mean, deviation, norm, bottom):
+def _l2(figures, least):
+    n, low, high, _, _, norm = figures
     return _flat_at(np.sqrt(1 / n), norm == 0, low, high, 0.0, np.maximum(high, -low) * _PART * norm)
 
 
-def _tmm(n, low, high, mean, deviation, norm, bottom):
-    span, flat = _span(bottom, high)
-    return _flat_at(1.0, flat, low, high, bottom * _PART, span)
-
-
-def _none(n, low, high, mean, deviation, norm, bottom):
-    return low, high, np.zeros_like(low), np.full_like(low, _PART)
-
-
-_LINES = {
-    "min-max": _min_max, "sum": _sum, "zmuv": _zmuv, "dbsf": _dbsf, "max": _max, "l2": _l2, "tmm": _tmm,
-    "none": _none, "sigmoid": _none,
-}  # fmt: skip
-NORMS = {*_LINES, "rank", "borda", "quantile"}
-
-
-def _check_bottom(name, table, bottom):
-    n, low = table[:, 0], table[:, 1]
-    if (low[n > 0] < bottom).any():
+def _tmm(figures, least):
+    n, low, high, *_ = figures
+    if (low[n > 0] < least).any():
         raise ValueError(
-            f"column {name!r} has the score {low[n > 0].min():g}, below {bottom:g}, which theoretical_min says is the "
-            "least that it can give"
+            f"has the score {low[n > 0].min():g}, below {least:g}, which theoretical_min says is the least that it can "
+            "give"
         )
+    span, flat = _span(least, high)
+    return _flat_at(1.0, flat, low, high, least * _PART, span)
+
+
+def _none(figures, least):
+    return figures.low, figures.high, np.zeros_like(figures.low), np.full_like(figures.low, _PART)
+
+
+def _sigmoid(run, names, leasts):
+    lists = _stretch(_none, run, names, leasts)
+    return Lists(run.indptr, expit(lists.values, out=lists.values), _zeros(run, names))
+
+
+NORMS = {
+    "min-max": Norm(partial(_stretch, _min_max)),
+    "max": Norm(partial(_stretch, _max)),
+    "sum": Norm(partial(_stretch, _sum)),
+    "zmuv": Norm(partial(_stretch, _zmuv)),
+    "dbsf": Norm(partial(_stretch, _dbsf)),
+    "tmm": Norm(partial(_stretch, _tmm)),
+    "l2": Norm(partial(_stretch, _l2)),
+    "sigmoid": Norm(_sigmoid),
+    "rank": Norm(_rank),
+    "borda": Norm(_borda, joint=True),
+    "quantile": Norm(_quantile),
+    "none": Norm(partial(_stretch, _none)),
+}
+
+
+def normalize(run, names, norm, leasts=None):
+    """Normalize score columns.
+
+    Parameters
+    ----------
+    run : Run
+        Candidates.
+    names : sequence of str
+        Score columns.
+    norm : str
+        A name in `NORMS`.
+    leasts : sequence of float, default=None
+        The least score that each system can give, for ``norm="tmm"``; ``None``: 0.
+
+    Returns
+    -------
+    Lists
+    """
+    leasts = [0.0] * len(names) if leasts is None else leasts
+    return NORMS[norm].normalize(run, names, leasts)

@@ -4,16 +4,79 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklrank._ragged import owners
 from sklrank._validation import Interval, StrOptions
-from sklrank.fusers._base import ColumnFuser, check_weights
-from sklrank.fusers._normalize import NORMS, Lists, normalize
-from sklrank.fusers._weights import judge, learn_weights
+from sklrank.fusers._base_fuser import ColumnFuser, check_weights
+from sklrank.fusers._estimates import (
+    NOT_FOUND,
+    RankEstimates,
+    as_log_odds,
+    believe_equal_segment,
+    believe_position,
+    believe_precision,
+    believe_window,
+    by_segment,
+    estimate_equal_segments,
+    estimate_positions,
+    estimate_precision,
+)
+from sklrank.fusers._lists import Lists
+from sklrank.fusers._normalize import NORMS, normalize
+from sklrank.fusers._weights import learn_weights
 
 _SEGFUSE = np.array([0, *(10 * 2**i - 5 for i in range(10))])  # bounds of the segments
 _BAYESFUSE = np.array([0, 5, 10, 15, 20, 30, 100, 200, 500, 1000])
-_LEAST = 0.001  # least probability, and least one of the contrary, so that odds are finite
-_NOT_FOUND = np.log(_LEAST / (1 - _LEAST))
+
+
+class Mixture:
+    """The weighted sum of normalized scores, times the root of the number of systems that found the document."""
+
+    def learner(self, fuser):
+        """The parameter that makes the fuser learn from judgments; None if it does not."""
+        return 'weights="learn"' if isinstance(fuser.weights, str) else None
+
+    def refit_parameters(self):
+        """The parameters of the fuser that need a new `fit`, besides `method`."""
+        return "norm", "weights", "metric"
+
+    def learn(self, fuser, run, y, names):
+        """Learn the weights, or check those given."""
+        fuser.estimates_ = {}
+        if self.learner(fuser) is None:
+            check_weights(fuser.weights, names)
+            return
+        scores = normalize(run, names, fuser.norm).values
+
+        def fuse(weights):
+            return _sum(run, self._mix(scores, weights))
+
+        fuser.weights_, _ = learn_weights(fuse, names, run, y, metric=fuser.metric)
+
+    def contribute(self, fuser, run, names):
+        """Normalized scores, and what each column adds."""
+        weights = fuser.weights if self.learner(fuser) is None else fuser.weights_
+        scores = normalize(run, names, fuser.norm).values
+        return scores, self._mix(scores, check_weights(weights, names))
+
+    def _mix(self, scores, weights):
+        scores = np.where(weights[:, None] > 0, scores, np.nan)  # a system of weight 0 is left out
+        return scores * weights[:, None] * np.sqrt((~np.isnan(scores)).sum(axis=0))
+
+
+def _sum(run, added):
+    """Sum over the columns, whatever their order, to the last bit; NaN if none has the candidate."""
+    sums = Lists(run.indptr, added).add(np.ones(len(added)))
+    return np.where(sums.counts > 0, sums.totals, np.nan)
+
+
+METHODS = {
+    "probfuse": RankEstimates(estimate_equal_segments, believe_equal_segment, parameters=("n_segments",)),
+    "segfuse": RankEstimates(*by_segment(_SEGFUSE), uses_scores=True),
+    "slidefuse": RankEstimates(estimate_positions, believe_window),
+    "posfuse": RankEstimates(estimate_positions, believe_position),
+    "mapfuse": RankEstimates(estimate_precision, believe_precision),
+    "bayesfuse": RankEstimates(*as_log_odds(*by_segment(_BAYESFUSE)), absent=NOT_FOUND),
+    "mixed": Mixture(),
+}
 
 
 class ProbabilisticFuser(ColumnFuser):
@@ -121,10 +184,10 @@ class ProbabilisticFuser(ColumnFuser):
 
     _parameter_constraints: dict = {
         **ColumnFuser._parameter_constraints,
-        "method": [StrOptions({"probfuse", "segfuse", "slidefuse", "posfuse", "mapfuse", "bayesfuse", "mixed"})],
+        "method": [StrOptions(set(METHODS))],
         "n_segments": [Interval(Integral, 1, None, closed="left")],
         "window": [Interval(Integral, 0, None, closed="left")],
-        "norm": [StrOptions(NORMS)],
+        "norm": [StrOptions(set(NORMS))],
         "weights": [dict, StrOptions({"learn"}), None],
         "metric": [str, callable],
         "relevance_level": [Interval(Real, 0, None, closed="left")],
@@ -152,174 +215,36 @@ class ProbabilisticFuser(ColumnFuser):
         self.relevance_level = relevance_level
         self.k = k
 
+    def _needs_refit(self, name, old, new):
+        used = name == "method" or name in self._entry().refit_parameters()
+        return used and super()._needs_refit(name, old, new)
+
+    def _entry(self):
+        """The entry of the table; if `method` is not in it, which `fit` refuses, that of the default."""
+        return METHODS.get(self.method, METHODS["slidefuse"])
+
+    def _learner(self):
+        return self._entry().learner(self)
+
     def _learn(self, run, y, names):
-        self.estimates_ = {}
-        if self.method == "mixed":
-            self._learn_weights(run, y, names)
-            return
-        if y is None:
-            raise ValueError(f"{self.method!r} learns from the judgments of the training queries: fit(X, y)")
-        hits = _Hits(run, y, self.relevance_level)
-        for name in names:
-            self.estimates_[name] = self._estimate(hits, *_positions(run, name))
-
-    def _learn_weights(self, run, y, names):
-        if not isinstance(self.weights, str):
-            check_weights(self.weights, names)
-            return
-        if y is None:
-            raise ValueError('weights="learn" needs the judgments of the training queries: fit(X, y)')
-        scores = normalize(run, names, self.norm).values
-
-        def score(weights):
-            fused = _sum(run, _mix(scores, np.array([weights[name] for name in names])))
-            return np.where(np.isnan(fused), -np.inf, fused)
-
-        self.weights_, _ = learn_weights(score, names, run, y, metric=self.metric)
-
-    def _estimate(self, hits, positions, lengths):
-        """What is learned of a column."""
-        if self.method == "mapfuse":
-            return np.array([hits.mean_average_precision(positions)])
-        if self.method in ("posfuse", "slidefuse"):
-            return hits.share_by_position(positions)
-        if self.method == "probfuse":
-            n_segments = self.n_segments
-            segments, sizes = _equal_segments(positions, lengths[hits.queries], n_segments)
-        else:
-            bounds = _SEGFUSE if self.method == "segfuse" else _BAYESFUSE
-            n_segments, segments = len(bounds) - 1, _segments(positions, bounds)
-            sizes = np.diff(bounds)[segments]
-        shares = hits.share_by_segment(segments, sizes, n_segments)
-        shares = shares[: segments[hits.counted].max(initial=0) + 1]  # those that training saw
-        if self.method != "bayesfuse":
-            return shares
-        shares = np.maximum(shares, _LEAST)
-        return np.log(shares / np.maximum(1 - shares, _LEAST))
+        METHODS[self.method].learn(self, run, y, names)
 
     def _fuse(self, run, names):
-        return _sum(run, self._add(run, names)[1])
+        return _sum(run, METHODS[self.method].contribute(self, run, names)[1])
 
-    def _contributions(self, run):
-        """Normalized scores, where the method looks at them, and what each column adds, as in `WeightedFuser`."""
-        return self._add(run, self._check(run))
+    def contributions(self, X):
+        """Return what each score column adds to the fused scores.
 
-    def _add(self, run, names):
-        scores = np.full((len(names), len(run.rows)), np.nan)
-        if self.method in ("mixed", "segfuse"):
-            scores = normalize(run, names, self.norm).values
-        if self.method == "mixed":
-            weights = check_weights(self.weights_ if isinstance(self.weights, str) else self.weights, names)
-            return scores, _mix(scores, weights)
-        added = np.full_like(scores, np.nan)
-        queries = owners(run.indptr)
-        for i, name in enumerate(names):
-            positions, lengths = _positions(run, name)
-            found = positions >= 0
-            added[i, found] = self._believe(self.estimates_[name], positions[found], lengths[queries[found]])
-        if self.method == "segfuse":
-            added *= 1 + scores
-        if self.method == "bayesfuse":
-            added[np.isnan(added) & ~np.isnan(added).all(axis=0)] = _NOT_FOUND
-        return scores, added
+        Parameters
+        ----------
+        X : Run
+            Candidates with score columns.
 
-    def _believe(self, estimates, positions, lengths):
-        """The estimate for each position of a list, given the length of the list."""
-        last = len(estimates) - 1
-        if self.method == "mapfuse":
-            return estimates[0] / (positions + 1)
-        if self.method == "posfuse":
-            return estimates[np.minimum(positions, last)]
-        if self.method == "probfuse":
-            segments, _ = _equal_segments(positions, lengths, self.n_segments)
-            return estimates[np.minimum(segments, last)] / (segments + 1)
-        if self.method == "slidefuse":
-            total, count = np.zeros(len(positions)), np.zeros(len(positions))
-            for step in range(-self.window, self.window + 1):
-                near = positions + step
-                inside = (near >= 0) & (near < lengths)
-                total[inside] += estimates[np.minimum(near[inside], last)]
-                count += inside
-            return total / count
-        bounds = _SEGFUSE if self.method == "segfuse" else _BAYESFUSE
-        return estimates[np.minimum(_segments(positions, bounds), last)]
-
-    def _must_be_fitted(self):
-        return self.method != "mixed" or isinstance(self.weights, str)
-
-
-class _Hits:
-    """The relevant candidates of the training queries, and how they lie in the list of a system."""
-
-    def __init__(self, run, y, level):
-        judged = judge(run, y)
-        self.queries = owners(run.indptr)
-        self.counted = judged.has_judgments[self.queries]
-        self.n_queries = int(judged.has_judgments.sum())
-        self.n_relevant = judged.n_relevant(level)
-        places = np.repeat(run.indptr[:-1], np.diff(judged.hit_indptr)) + judged.hit_positions
-        self.relevant = np.zeros(len(run.rows), dtype=bool)
-        self.relevant[places] = judged.hit_grades >= level
-
-    def share_by_position(self, positions):
-        """Share of relevant documents at each position, of the lists that reach it."""
-        seen = self.counted & (positions >= 0)
-        n = np.bincount(positions[seen])
-        n_relevant = np.bincount(positions[seen & self.relevant], minlength=len(n))
-        reached = np.flatnonzero(n)
-        if not len(reached):
-            return np.zeros(1)  # the system found nothing for any query
-        nearest = reached[np.searchsorted(reached, np.arange(len(n)), side="right") - 1]  # candidates may be missing
-        return n_relevant[nearest] / n[nearest]
-
-    def share_by_segment(self, segments, sizes, n_segments):
-        """Mean over the queries of the share of relevant documents in each segment; segment -1 is none."""
-        chosen = self.relevant & (segments >= 0)
-        cells = self.queries[chosen] * n_segments + segments[chosen]
-        n_relevant = np.bincount(cells, minlength=len(self.n_relevant) * n_segments)
-        size = np.ones(len(n_relevant))
-        size[cells] = sizes[chosen]
-        return (n_relevant / size).reshape(-1, n_segments).sum(axis=0) / self.n_queries
-
-    def mean_average_precision(self, positions):
-        """Mean over the queries of the average precision."""
-        chosen = np.flatnonzero(self.relevant & (positions >= 0))
-        chosen = chosen[np.lexsort((positions[chosen], self.queries[chosen]))]
-        queries = self.queries[chosen]
-        nth = np.arange(len(chosen)) - np.searchsorted(queries, queries) + 1
-        total = np.bincount(queries, nth / (positions[chosen] + 1), minlength=len(self.n_relevant))
-        return float((total / np.maximum(self.n_relevant, 1)).sum() / self.n_queries)
-
-
-def _positions(run, name):
-    """Position of each candidate in the list of a column, -1 where it lacks it; length of the list of each query."""
-    ranks = run.column_ranks(name)
-    positions = np.where(np.isnan(ranks), 0, ranks).astype(np.int64) - 1
-    lengths = np.zeros(len(run), dtype=np.int64)
-    np.maximum.at(lengths, owners(run.indptr), positions + 1)
-    return positions, lengths
-
-
-def _segments(positions, bounds):
-    """Number of the segment that holds each position, -1 for none; what lies below all is in the last one."""
-    return np.minimum(np.searchsorted(bounds, positions, side="right") - 1, len(bounds) - 2)
-
-
-def _equal_segments(positions, lengths, n_segments):
-    """Number of the segment of each position, -1 for none, and its size, where each list is cut into `n_segments`."""
-    size = np.maximum(-(-lengths // n_segments), 1)
-    segments = np.where(positions < 0, -1, positions // size)
-    return segments, np.minimum(size, np.maximum(lengths - segments * size, 1))
-
-
-def _mix(scores, weights):
-    """Contributions under "mixed": a system of weight 0 is left out."""
-    scores = np.where(weights[:, None] > 0, scores, np.nan)
-    return scores * weights[:, None] * np.sqrt((~np.isnan(scores)).sum(axis=0))
-
-
-def _sum(run, added):
-    """Sum over the columns, whatever their order, to the last bit; NaN where none has the candidate."""
-    totals, counts, _ = Lists(run.indptr, added, np.full((len(added), len(run)), np.nan)).add(np.ones(len(added)))
-    totals[counts == 0] = np.nan
-    return totals
+        Returns
+        -------
+        values : ndarray of float64, shape (n_columns, n_entries)
+            Normalized scores; NaN if the column has none, or the method does not look at scores.
+        contributions : ndarray of float64, shape (n_columns, n_entries)
+            Their shares of the fused score; NaN if there is none.
+        """
+        return METHODS[self.method].contribute(self, X, self._check(X))

@@ -1,19 +1,111 @@
 """Fusion by functions of the ranks."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 
-from sklrank._kernels._fusion import condorcet, copeland, weighted_median
+from sklrank._kernels._fusion import condorcet, copeland
 from sklrank._ragged import kept_entries
 from sklrank._validation import Interval, StrOptions
 from sklrank.data._order import rank
-from sklrank.fusers._base import WeightedFuser
-from sklrank.fusers._normalize import Lists, borda_points, stack_ranks
+from sklrank.fusers._base_fuser import WeightedFuser
+from sklrank.fusers._lists import Lists
+from sklrank.fusers._methods import Method, median, weighted_sum
+from sklrank.fusers._normalize import borda_points, stack_ranks
 
-_FUNCTIONS = ("isr", "log_isr", "logn_isr", "rbc")  # of one rank at a time
-_POINTS = ("borda", "median")
-_DUELS = ("condorcet", "copeland")
+
+@dataclass(frozen=True)
+class RankMethod(Method):
+    """An entry of the table of methods.
+
+    Parameters
+    ----------
+    combine, contribute : callable
+        As in `Method`.
+    prepare : callable
+        Takes a run, the ranks in each list and the fuser, and gives `Lists`.
+    joint : bool, default=False
+        Whether the values of a list depend on the documents that the other lists have.
+    """
+
+    prepare: Callable = None
+    joint: bool = False
+
+
+def _points(run, ranks, fuser):
+    return borda_points(run.indptr, ranks)
+
+
+def _ranks(run, ranks, fuser):
+    return Lists(run.indptr, ranks, rows=run.rows)
+
+
+def _by_rank(function):
+    """Values that a function gives to the ranks from 1 on."""
+
+    def prepare(run, ranks, fuser):
+        # Ranks are whole numbers: the function is worked out once for each, and looked up.
+        numbers = np.where(np.isnan(ranks), 0, ranks).astype(np.int64)
+        values = function(np.arange(1, numbers.max(initial=0) + 1), fuser)
+        return Lists(run.indptr, np.concatenate([[np.nan], values])[numbers])
+
+    return prepare
+
+
+_inverse_squares = _by_rank(lambda r, fuser: 1.0 / (r * r))
+_persistence = _by_rank(lambda r, fuser: (1 - fuser.phi) * fuser.phi ** (r - 1.0))
+
+
+def _majorities(duel):
+    """Scores that pairwise votes give: ``duel(lists, weights)``, of lists without entries that none of them has."""
+
+    def combine(lists, weights, fuser):
+        entries, indptr = kept_entries(lists.indptr, lists.found)
+        fused = np.full(lists.values.shape[1], np.nan)
+        fused[entries] = duel(Lists(indptr, lists.values[:, entries], rows=lists.rows[entries]), weights)
+        return fused
+
+    return combine
+
+
+def _ballots(lists):
+    """Ranks, infinite if the list lacks the document."""
+    return np.ascontiguousarray(np.where(np.isnan(lists.values), np.inf, lists.values))
+
+
+def _copeland(lists, weights):
+    points = np.empty(len(lists.rows))
+    copeland(lists.indptr, _ballots(lists), weights, points)
+    return points
+
+
+def _condorcet(lists, weights):
+    borda = borda_points(lists.indptr, lists.values).add(weights).totals
+    order, _, _ = rank(lists.indptr, borda, lists.rows)
+    points = np.empty(len(order))
+    condorcet(lists.indptr, _ballots(lists), weights, order, points)
+    return points
+
+
+def _found_by(sums):
+    """Number of lists that have each entry, at least 1, so that it has a logarithm."""
+    return np.maximum(sums.counts, 1.0)
+
+
+METHODS = {
+    "borda": RankMethod(*weighted_sum(), prepare=_points, joint=True),
+    "median": RankMethod(median, prepare=_points, joint=True),
+    "isr": RankMethod(*weighted_sum(lambda sums, fuser: sums.counts), prepare=_inverse_squares),
+    "log_isr": RankMethod(*weighted_sum(lambda sums, fuser: np.log(_found_by(sums))), prepare=_inverse_squares),
+    "logn_isr": RankMethod(
+        *weighted_sum(lambda sums, fuser: np.log(_found_by(sums) + fuser.sigma)), prepare=_inverse_squares
+    ),
+    "rbc": RankMethod(*weighted_sum(), prepare=_persistence),
+    "condorcet": RankMethod(_majorities(_condorcet), prepare=_ranks),
+    "copeland": RankMethod(_majorities(_copeland), prepare=_ranks),
+}
 
 
 class RankFuser(WeightedFuser):
@@ -97,7 +189,7 @@ class RankFuser(WeightedFuser):
 
     _parameter_constraints: dict = {
         **WeightedFuser._parameter_constraints,
-        "method": [StrOptions({*_FUNCTIONS, *_POINTS, *_DUELS})],
+        "method": [StrOptions(set(METHODS))],
         "phi": [Interval(Real, 0, 1, closed="neither")],
         "sigma": [Interval(Real, 0, None, closed="neither")],
     }
@@ -111,57 +203,11 @@ class RankFuser(WeightedFuser):
         self.metric = metric
         self.k = k
 
+    def _method(self):
+        return METHODS[self.method]
+
     def _is_joint(self):
-        return self.method in _POINTS  # which depend on the number of candidates
+        return METHODS[self.method].joint
 
     def _prepare(self, run, names):
-        ranks = stack_ranks(run, names)
-        if self.method in _POINTS:
-            return borda_points(run.indptr, ranks)
-        nothing = np.full((len(names), len(run)), np.nan)
-        if self.method in _DUELS:
-            return Lists(run.indptr, ranks, nothing, run.rows)
-        # Ranks are whole numbers: the function is worked out once for each, and looked up.
-        missing = np.isnan(ranks)
-        places = np.where(missing, 0, ranks).astype(np.int64)
-        r = np.arange(1, places.max(initial=0) + 1)
-        by_rank = (1 - self.phi) * self.phi ** (r - 1.0) if self.method == "rbc" else 1.0 / (r * r)
-        return Lists(run.indptr, np.concatenate([[np.nan], by_rank])[places], nothing)
-
-    def _combine(self, lists, weights):
-        if self.method in _DUELS:
-            return self._duel(lists, weights)
-        totals, counts, _ = lists.add(weights)
-        if self.method == "median":
-            weighted_median(lists.indptr, lists.values, lists.absent, weights, totals)
-        else:
-            totals *= self._factor(counts)
-        totals[counts == 0] = np.nan
-        return totals
-
-    def _factor(self, counts):
-        """What the sum is multiplied with."""
-        counts = np.maximum(counts, 1.0)
-        factors = {"isr": counts, "log_isr": np.log(counts), "logn_isr": np.log(counts + self.sigma)}
-        return factors.get(self.method, 1.0)
-
-    def _duel(self, lists, weights):
-        missing = np.isnan(lists.values)
-        found, indptr = kept_entries(lists.indptr, ~missing.all(axis=0))
-        ranks = np.ascontiguousarray(np.where(missing, np.inf, lists.values)[:, found])
-        points = np.empty(ranks.shape[1])
-        if self.method == "copeland":
-            copeland(indptr, ranks, weights, points)
-        else:
-            borda, _, _ = borda_points(indptr, lists.values[:, found]).add(weights)
-            order, _, _ = rank(indptr, borda, lists.rows[found])
-            condorcet(indptr, ranks, weights, order, points)
-        fused = np.full(missing.shape[1], np.nan)
-        fused[found] = points
-        return fused
-
-    def _contribute(self, lists, weights):
-        if self.method in (*_DUELS, "median"):
-            return np.full_like(lists.values, np.nan)
-        _, counts, _ = lists.add(weights)
-        return lists.filled() * weights[:, np.newaxis] * self._factor(counts)
+        return METHODS[self.method].prepare(run, stack_ranks(run, names), self)

@@ -6,9 +6,12 @@ import numpy as np
 
 from sklrank._kernels._fusion import add_reciprocal_ranks
 from sklrank._validation import Interval
-from sklrank.fusers._base import WeightedFuser
-from sklrank.fusers._normalize import Lists, stack_ranks
+from sklrank.fusers._base_fuser import WeightedFuser
+from sklrank.fusers._lists import Lists
+from sklrank.fusers._methods import Method, weighted_sum
+from sklrank.fusers._normalize import stack_ranks
 
+_SUM = Method(*weighted_sum())
 _BLOCK = 1 << 13  # entries whose sums stay in the cache while the systems are added
 
 
@@ -85,16 +88,14 @@ class ReciprocalRankFuser(WeightedFuser):
         self.metric = metric
         self.k = k
 
-    def _prepare(self, run, names):
-        ranks = stack_ranks(run, names)
-        return Lists(run.indptr, 1.0 / (float(self.rank_constant) + ranks), np.full((len(names), len(run)), np.nan))
+    def _method(self):
+        return _SUM
 
-    def _combine(self, lists, weights):
-        totals, counts, _ = lists.add(weights)
-        return np.where(counts > 0, totals, np.nan)
+    def _prepare(self, run, names):
+        return Lists(run.indptr, 1.0 / (float(self.rank_constant) + stack_ranks(run, names)))
 
     def _fuse(self, run, names):
-        # What _prepare and _combine give, in one pass.
+        # The sum over the lists that `_prepare` gives, in one pass.
         columns = [
             (np.ascontiguousarray(run.column_ranks(name), dtype=np.float64), weight)
             for name, weight in zip(names, self._weights(names).tolist())
@@ -111,6 +112,3 @@ class ReciprocalRankFuser(WeightedFuser):
             block += errors[: len(block)]
             block[counts[: len(block)] == 0] = np.nan
         return totals
-
-    def _contribute(self, lists, weights):
-        return lists.values * weights[:, np.newaxis]

@@ -1,19 +1,52 @@
 """Fusion of scores."""
 
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 
-from sklrank._kernels._fusion import weighted_median
 from sklrank._validation import Interval, StrOptions
 from sklrank.data._ids import show
-from sklrank.fusers._base import WeightedFuser
-from sklrank.fusers._normalize import NORMS, Lists, normalize
+from sklrank.fusers._base_fuser import WeightedFuser
+from sklrank.fusers._lists import Lists
+from sklrank.fusers._methods import Method, extreme, mean, median, weighted_sum
+from sklrank.fusers._normalize import NORMS, normalize
 
-_SUMS = ("sum", "weighted", "mnz", "gmnz", "wmnz")
-_OF_FOUND = ("anz", "max", "min", "median")  # their authors look at the lists that have a document
-_MEANS = ("geometric", "harmonic")
 _FLOOR = 1e-3  # of geometric and harmonic means
+
+
+@dataclass(frozen=True)
+class ScoreMethod(Method):
+    """An entry of the table of methods.
+
+    Parameters
+    ----------
+    combine, contribute : callable
+        As in `Method`.
+    ignores_missing : bool, default=False
+        Whether a list that lacks a document says nothing of it, unless `missing` says otherwise.
+    negative : bool, default=True
+        Whether it takes negative scores.
+    """
+
+    ignores_missing: bool = False
+    negative: bool = True
+
+
+METHODS = {
+    "sum": ScoreMethod(*weighted_sum()),
+    "weighted": ScoreMethod(*weighted_sum(lambda sums, fuser: 1 / sums.weights.sum())),
+    "mnz": ScoreMethod(*weighted_sum(lambda sums, fuser: sums.counts)),
+    "gmnz": ScoreMethod(*weighted_sum(lambda sums, fuser: sums.counts**fuser.gamma)),
+    "wmnz": ScoreMethod(*weighted_sum(lambda sums, fuser: sums.weights @ ~np.isnan(sums.lists.values), plain=True)),
+    # The authors of these four look at the lists that have a document.
+    "anz": ScoreMethod(*weighted_sum(lambda sums, fuser: 1 / sums.total_weight()), ignores_missing=True),
+    "max": ScoreMethod(*extreme(np.fmax), ignores_missing=True),
+    "min": ScoreMethod(*extreme(np.fmin), ignores_missing=True),
+    "median": ScoreMethod(median, ignores_missing=True),
+    "geometric": ScoreMethod(mean(np.log, np.exp, least=_FLOOR), negative=False),
+    "harmonic": ScoreMethod(mean(np.reciprocal, np.reciprocal, least=_FLOOR), negative=False),
+}
 
 
 class ScoreFuser(WeightedFuser):
@@ -140,8 +173,8 @@ class ScoreFuser(WeightedFuser):
 
     _parameter_constraints: dict = {
         **WeightedFuser._parameter_constraints,
-        "method": [StrOptions({*_SUMS, *_OF_FOUND, *_MEANS})],
-        "norm": [StrOptions(NORMS)],
+        "method": [StrOptions(set(METHODS))],
+        "norm": [StrOptions(set(NORMS))],
         "missing": [StrOptions({"auto", "min", "zero", "ignore"}), Interval(Real, None, None, closed="neither")],
         "clip": [tuple, list, None],
         "gamma": [Interval(Real, 0, None, closed="left")],
@@ -172,23 +205,27 @@ class ScoreFuser(WeightedFuser):
         self.metric = metric
         self.k = k
 
+    def _method(self):
+        return METHODS[self.method]
+
     def _is_joint(self):
-        return self.norm == "borda"  # which depends on the number of candidates
+        return NORMS[self.norm].joint
 
     def _prepare(self, run, names):
-        lists = normalize(run, names, self.norm, self._bottoms(run, names))
-        lists = Lists(lists.indptr, lists.values, self._absent(lists.absent))
+        lists = normalize(run, names, self.norm, self._leasts(run, names))
+        values, absent = lists.values, self._absent(lists.absent)
         if self.clip is not None:
-            low, high = _bounds(self.clip)
-            lists = Lists(lists.indptr, lists.values.clip(low, high), lists.absent.clip(low, high))
-        if self.method in _MEANS and (lists.values < 0).any():
+            low, high = _limits(self.clip)
+            values, absent = values.clip(low, high), absent.clip(low, high)
+        if not self._method().negative and (values < 0).any():
             raise ValueError(
                 f"method={self.method!r} takes no negative scores, and norm={self.norm!r} gives some; another norm, or "
                 "clip=(0, None), has none"
             )
-        return lists
+        return Lists(lists.indptr, values, absent)
 
-    def _bottoms(self, run, names):
+    def _leasts(self, run, names):
+        """The least score that each system can give."""
         least = self.theoretical_min
         if not isinstance(least, dict):
             return [float(least)] * len(names)
@@ -197,69 +234,25 @@ class ScoreFuser(WeightedFuser):
             raise ValueError(
                 f"theoretical_min of unknown score columns: {show(unknown)}; there are {list(run.columns)}"
             )
+        for name, value in least.items():
+            if not isinstance(value, Real) or not np.isfinite(value):
+                raise ValueError(f"expected a finite number as theoretical_min of {name!r}, got {value!r}")
         return [float(least.get(name, 0.0)) for name in names]
 
-    def _absent(self, lowest):
-        """What stands for missing scores, made of the lowest of each list."""
+    def _absent(self, absent):
+        """The value of missing documents, given that of the norm."""
         missing = self.missing
-        if missing == "auto" and self.method in _OF_FOUND and self.norm != "borda":
+        if missing == "auto" and self._method().ignores_missing and not self._is_joint():
             missing = "ignore"
-        if not isinstance(missing, str):
-            return np.full_like(lowest, missing)
-        if missing in ("zero", "ignore"):
-            return np.full_like(lowest, 0.0 if missing == "zero" else np.nan)
-        return lowest if self.norm == "borda" else np.minimum(lowest, 0.0)
-
-    def _combine(self, lists, weights):
-        if self.method in ("max", "min"):
-            pick = np.fmax if self.method == "max" else np.fmin
-            fused = pick.reduce(lists.filled() * weights[:, np.newaxis], axis=0)
-        elif self.method == "median":
-            fused = np.empty(lists.values.shape[1])
-            weighted_median(lists.indptr, lists.values, lists.absent, weights, fused)
-        elif self.method in _MEANS:
-            there, back = (np.log, np.exp) if self.method == "geometric" else (np.reciprocal, np.reciprocal)
-            values, absent = (there(np.maximum(part, _FLOOR)) for part in (lists.values, lists.absent))
-            totals, counts, mass = Lists(lists.indptr, values, absent).add(weights)
-            with np.errstate(divide="ignore", invalid="ignore"):  # of documents that no list has, left out below
-                fused = back(totals / self._mass(lists, weights, mass))
-        else:
-            totals, counts, mass = lists.add(np.ones_like(weights) if self.method == "wmnz" else weights)
-            fused = totals * self._factor(lists, weights, counts, mass)
-        fused[np.isnan(lists.values).all(axis=0)] = np.nan
-        return fused
-
-    def _factor(self, lists, weights, counts, mass):
-        """What the sum is multiplied with."""
-        if self.method == "weighted":
-            return 1 / weights.sum()
-        if self.method == "anz":
-            return 1 / self._mass(lists, weights, mass)
-        if self.method == "wmnz":
-            return weights @ ~np.isnan(lists.values)
-        return {"mnz": counts, "gmnz": counts**self.gamma}.get(self.method, 1.0)
-
-    def _mass(self, lists, weights, mass):
-        """Sum of the weights of the lists that take part in a score, for each candidate; 1 where there is none."""
-        return np.where(mass > 0, mass, 1.0) if np.isnan(lists.absent).any() else weights.sum()
-
-    def _contribute(self, lists, weights):
-        values = lists.filled()
-        if self.method in _SUMS or self.method == "anz":
-            _, counts, mass = lists.add(weights)
-            factor = self._factor(lists, weights, counts, mass)
-            return values * factor if self.method == "wmnz" else values * weights[:, np.newaxis] * factor
-        if self.method not in ("max", "min"):
-            return np.full_like(values, np.nan)
-        values *= weights[:, np.newaxis]
-        best = values == self._combine(lists, weights)  # those that share it share the score
-        return np.where(best, values / np.maximum(best.sum(axis=0), 1), np.where(np.isnan(values), np.nan, 0.0))
+        if missing in ("auto", "min"):
+            return absent
+        return np.full_like(absent, {"zero": 0.0, "ignore": np.nan}.get(missing, missing))
 
 
-def _bounds(clip):
+def _limits(clip):
     """Lowest and highest normalized score."""
     low, high = clip if len(clip) == 2 else (None, np.nan)
-    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    low, high = (limit if given is None else given for given, limit in ((low, -np.inf), (high, np.inf)))
     if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
-        raise ValueError(f"clip={clip!r}; needed are two bounds, of which either may be None, the lower one first")
+        raise ValueError(f"expected clip to be two numbers, the lower one first, or None for no limit; got {clip!r}")
     return low, high

@@ -136,9 +136,9 @@ class _Measured:
 
     def __call__(self, scores):
         """Value of the metric where the candidates are ranked by `scores`."""
-        kept = scores > -np.inf
         if not self.by_hits:
-            return float(self.metric(self.y, self.run.reorder(np.where(kept, scores, np.nan))))
+            return float(self.metric(self.y, self.run.reorder(scores)))
+        kept = ~np.isnan(scores)
         judged = self.judged
         positions = np.empty(len(self.hit_places), dtype=np.int64)
         scores = np.ascontiguousarray(scores, dtype=np.float64)
@@ -157,14 +157,14 @@ class _Measured:
         return aggregate(values, counted, self.metric.how)
 
 
-def learn_weights(score, names, run, y, *, metric="ndcg@10", step=0.1, search="auto"):
+def learn_weights(fuse, names, run, y, *, metric="ndcg@10", step=0.1, search="auto"):
     """Find the weights of systems that rank the training queries best.
 
     Parameters
     ----------
-    score : callable
-        Takes weights, a dict of name to float that sums to 1, and gives the fused score of each entry of `run`; -inf
-        leaves an entry out.
+    fuse : callable
+        Takes weights that sum to 1, an array of shape (n_systems,), and gives the fused score of each entry of `run`;
+        NaN leaves an entry out.
     names : sequence of str
         The systems.
     run : Run
@@ -193,7 +193,7 @@ def learn_weights(score, names, run, y, *, metric="ndcg@10", step=0.1, search="a
     def goodness(units):
         """Value of the metric, then how even the weights are."""
         if units not in known:
-            value = measured(score(dict(zip(names, _weights(units)))))
+            value = measured(fuse(np.array(_weights(units))))
             value = -np.inf if np.isnan(value) else value
             known[units] = (value, -sum(unit * unit for unit in units))
         return known[units]

@@ -143,7 +143,7 @@ def explain(run, qid, docid, *, fuser=None):
             f"the run was cut when it was fused, so that the norms of its lists are lost: {docid!r} had "
             f"{one.scores[position]:g}, and would now have {score:g}. Explain the candidates, with fuser="
         )
-    normalized, added = fuser._contributions(candidates)
+    normalized, added = fuser.contributions(candidates)
     systems = []
     for s, name in enumerate(columns):
         values = (

@@ -1,4 +1,4 @@
-"""What fusers have in common: verbs, checks, weights."""
+"""Bases of fusers: verbs, checks, weights."""
 
 from copy import copy
 from numbers import Integral, Real
@@ -15,12 +15,13 @@ from sklrank.fusers._weights import learn_weights
 class ColumnFuser(Fuser):
     """Base of fusers that give each candidate a score made of its score columns.
 
-    A subclass gives in `_fuse` a score to each candidate, NaN to those that it leaves out, and in `_contributions` what
-    each column adds to it. One that learns does so in `_learn`.
+    A subclass gives in ``_fuse(run, names)`` a score to each candidate, NaN to those that it leaves out, and in
+    `contributions` what each column adds to it. One that learns from judgments says in ``_learner()`` what makes it so,
+    and learns in ``_learn(run, y, names)``.
     """
 
     _parameter_constraints: dict = {"k": [Interval(Integral, 1, None, closed="left"), None]}
-    _learns = True  # from judgments, so that it must be fitted
+    _stage = None  # name of its runs
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -38,12 +39,19 @@ class ColumnFuser(Fuser):
         self
         """
         names = check_columns(X)
+        learner = self._learner()
+        if learner is not None and y is None:
+            raise ValueError(f"{learner} needs the judgments of the training queries: fit(X, y)")
         self._learn(X, y, names)
         self.columns_ = names
         return self
 
     def _learn(self, run, y, names):
-        """Learn from candidates and their judgments; attributes to set end in an underscore."""
+        """Check what goes by column, and learn from judgments."""
+
+    def _learner(self):
+        """The parameter that makes the fuser learn from judgments, as text; None if it does not."""
+        return None
 
     def transform(self, X):
         """Rank the candidates of each query by their fused score.
@@ -63,36 +71,33 @@ class ColumnFuser(Fuser):
 
     def _check(self, X):
         """Names of the columns to fuse, after a look at `X` and the parameters."""
-        if self._must_be_fitted():
-            check_fitted(self, "columns_")
         self._validate_params()
+        if self._learner() is not None:
+            check_fitted(self, "columns_")
         names = check_columns(X)
         known = getattr(self, "columns_", names)
         if set(names) != set(known):
             raise ValueError(f"candidates with the score columns {list(names)}; the fuser was fitted on {list(known)}")
         return known
 
-    def _must_be_fitted(self):
-        return self._learns
-
     def _needs_refit(self, name, old, new):
-        return self._must_be_fitted() and super()._needs_refit(name, old, new)
+        return self._learner() is not None and super()._needs_refit(name, old, new)
 
     def __sklearn_is_fitted__(self):
-        return not self._must_be_fitted() or hasattr(self, "columns_")
+        return self._learner() is None or hasattr(self, "columns_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = self._must_be_fitted()
-        tags.requires_fit = self._must_be_fitted()
+        tags.target_tags.required = self._learner() is not None
+        tags.requires_fit = self._learner() is not None
         return tags
 
 
 class WeightedFuser(ColumnFuser):
     """Base of fusers in which each column has a weight.
 
-    A subclass gives in ``_prepare(run, names)`` the `Lists` of some columns, which do not depend on the weights, in
-    ``_combine(lists, weights)`` the fused scores, and in ``_contribute(lists, weights)`` what each column adds to them.
+    A subclass gives in ``_prepare(run, names)`` the `Lists` of columns, which do not depend on the weights, and in
+    ``_method()`` an object with the functions ``combine`` and ``contribute`` of `_methods`.
     """
 
     _parameter_constraints: dict = {
@@ -101,28 +106,24 @@ class WeightedFuser(ColumnFuser):
         "metric": [str, callable],
     }
 
-    def _must_be_fitted(self):
-        return isinstance(self.weights, str)
+    def _learner(self):
+        return 'weights="learn"' if isinstance(self.weights, str) else None
 
     def _learn(self, run, y, names):
-        if not self._must_be_fitted():
+        if self._learner() is None:
             self._weights(names)
             return
-        if y is None:
-            raise ValueError('weights="learn" needs the judgments of the training queries: fit(X, y)')
         lists = self._prepare(run, names)
 
-        def score(weights):
-            weights = np.array([weights[name] for name in names])
+        def fuse(weights):
             kept = weights > 0
-            some = self._prepare(run, _pick(names, kept)) if self._is_joint() else lists.of_systems(kept)
-            fused = self._combine(some, weights[kept])
-            return np.where(np.isnan(fused), -np.inf, fused)
+            chosen = self._prepare(run, _pick(names, kept)) if self._is_joint() else lists.of_systems(kept)
+            return self._combine(chosen, weights[kept])
 
-        self.weights_, _ = learn_weights(score, names, run, y, metric=self.metric)
+        self.weights_, _ = learn_weights(fuse, names, run, y, metric=self.metric)
 
     def _is_joint(self):
-        """Whether what a list gives depends on the other lists."""
+        """Whether the values of a list depend on the other lists."""
         return False
 
     def _fuse(self, run, names):
@@ -130,28 +131,35 @@ class WeightedFuser(ColumnFuser):
         kept = weights > 0
         return self._combine(self._prepare(run, _pick(names, kept)), weights[kept])
 
-    def _contributions(self, run):
-        """What each column gives to the candidates.
+    def _combine(self, lists, weights):
+        """Fused scores; NaN if no list has the candidate."""
+        return np.where(lists.found, self._method().combine(lists, weights, self), np.nan)
+
+    def contributions(self, X):
+        """Return what each score column adds to the fused scores.
 
         Parameters
         ----------
-        run : Run
+        X : Run
             Candidates with score columns.
 
         Returns
         -------
-        normalized : ndarray of float64, shape (n_systems, n_entries)
-            The value that is fused; NaN where the column has none, or weight 0.
-        contributions : ndarray of float64, shape (n_systems, n_entries)
-            What that adds to the fused score; NaN where nothing does, or the method does not add.
+        values : ndarray of float64, shape (n_columns, n_entries)
+            The values that are fused, such as normalized scores; NaN if the column has none, or has weight 0.
+        contributions : ndarray of float64, shape (n_columns, n_entries)
+            Their shares of the fused score; NaN if there is none, or the method does not add.
         """
-        names = self._check(run)
+        names = self._check(X)
         weights = self._weights(names)
         kept = weights > 0
-        lists = self._prepare(run, _pick(names, kept))
-        normalized, contributions = np.full((2, len(names), len(run.rows)), np.nan)
-        normalized[kept], contributions[kept] = lists.values, self._contribute(lists, weights[kept])
-        return normalized, contributions
+        lists = self._prepare(X, _pick(names, kept))
+        values, contributions = np.full((2, len(names), len(X.rows)), np.nan)
+        values[kept] = lists.values
+        contribute = self._method().contribute
+        if contribute is not None:
+            contributions[kept] = contribute(lists, weights[kept], self)
+        return values, contributions
 
     def _weights(self, names):
         """Weight of each column."""
@@ -160,7 +168,7 @@ class WeightedFuser(ColumnFuser):
 
 
 def _pick(names, chosen):
-    return [name for name, one in zip(names, chosen) if one]
+    return [name for name, is_chosen in zip(names, chosen) if is_chosen]
 
 
 def check_columns(run):
