@@ -24,6 +24,7 @@ __all__ = [
     "_fit_context",
     "array_namespace",
     "check_fitted",
+    "check_sparse",
     "check_term_weights",
     "is_matrix_like",
     "scorer_table",
@@ -32,6 +33,8 @@ __all__ = [
     "to_numpy",
     "validate_params",
 ]
+
+_LARGEST = np.finfo(np.float32).max
 
 
 def _fit_context(*, prefer_skip_nested_validation):
@@ -105,6 +108,55 @@ def to_numpy(array, xp):
     return _convert_to_numpy(array, xp)
 
 
+def check_sparse(matrix):
+    """Check the structure of a sparse matrix, which kernels trust.
+
+    SciPy checks it when a matrix is made from its arrays, in part, and never again; a damaged file or an array that was
+    changed in place would have them read and write outside of their arrays.
+
+    Parameters
+    ----------
+    matrix : sparse matrix or array
+        Of any format.
+
+    Returns
+    -------
+    sparse matrix or array
+        The same, or, if its format cannot be checked as it is, as CSR.
+
+    Raises
+    ------
+    ValueError
+        If indices are out of range, or arrays do not fit each other.
+    """
+    if matrix.format == "coo":
+        indices, sizes = matrix.coords, matrix.shape
+        whole = all(len(axis) == len(matrix.data) for axis in indices)
+    elif matrix.format in ("csr", "csc", "bsr"):
+        block = matrix.blocksize if matrix.format == "bsr" else (1, 1)
+        major, minor = (n // size for n, size in zip(matrix.shape, block))
+        if matrix.format == "csc":
+            major, minor = minor, major
+        indptr, indices, sizes = matrix.indptr, [matrix.indices], [minor]
+        whole = (
+            indptr.ndim == 1
+            and len(indptr) == major + 1
+            and indptr[0] == 0
+            and bool((indptr[1:] >= indptr[:-1]).all())
+            and indptr[-1] <= min(len(matrix.indices), len(matrix.data))
+        )
+    else:
+        return check_sparse(matrix.tocsr())
+    inside = all(not len(axis) or 0 <= axis.min() and axis.max() < n for axis, n in zip(indices, sizes))
+    if not whole or not inside or any(axis.dtype.kind not in "iu" for axis in indices):
+        fault = "indices beyond its shape" if whole else "arrays that do not fit each other"
+        raise ValueError(
+            f"expected a valid {matrix.format.upper()} matrix, got one of shape {matrix.shape} with {fault}: "
+            "make it anew from its entries"
+        )
+    return matrix
+
+
 def check_term_weights(estimator, X, *, reset=True):
     """`X` as a CSR matrix of float64 term weights, at least 0.
 
@@ -119,6 +171,8 @@ def check_term_weights(estimator, X, *, reset=True):
     -------
     scipy.sparse.csr_array
     """
+    if sparse.issparse(X):
+        X = check_sparse(X)
     if estimator is None:
         X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_min_samples=0)
     else:
@@ -126,6 +180,8 @@ def check_term_weights(estimator, X, *, reset=True):
     X = sparse.csr_array(X)
     if X.nnz and X.data.min() < 0:
         raise ValueError(f"Negative values in data: term weights are at least 0, got {X.data.min()}")
+    if X.nnz and X.data.max() > _LARGEST:
+        raise ValueError(f"expected term weights that are finite in single precision, got {X.data.max()}")
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()

@@ -11,6 +11,7 @@ from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
 from sklrank.data._ids import Ids, check_unique, show
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
+from sklrank.data._table import as_csr
 
 _DENSE_CELLS = 1 << 27  # most cells that a dense matrix may have
 
@@ -353,7 +354,7 @@ def group_by_query(qids):
 
 def canonical(matrix):
     """A sparse matrix as CSR, its entries sorted and added up; the one given stays as it is."""
-    csr = matrix.tocsr()
+    csr = as_csr(matrix)
     if not csr.has_canonical_format:
         csr = csr.copy() if csr is matrix else csr
         csr.sum_duplicates()

@@ -68,7 +68,7 @@ def _split(data, what, id_names):
             return columns, list(data) if own is None else own
         return {"text": _column(values, what, "text")}, list(data)
     if sparse.issparse(data):
-        return {VECTOR: _frozen(data.tocsr())}, None
+        return {VECTOR: as_csr(data)}, None
     if isinstance(data, np.ndarray) and data.ndim == 2 or hasattr(data, "__array_namespace__") and data.ndim == 2:
         return {VECTOR: _frozen(data)}, None
     values = data.tolist() if isinstance(data, np.ndarray) else list(data)
@@ -144,10 +144,17 @@ def as_column(values, what, name):
     if isinstance(values, (StringArray, TokenVectors)):
         return values
     if sparse.issparse(values):
-        return values.tocsr()
+        return as_csr(values)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.ndim in (1, 2):
         return _frozen(values)
     return _column(list(values), what, name)
+
+
+def as_csr(matrix):
+    """A sparse matrix, checked, as CSR; the one given stays as it is."""
+    from sklrank._validation import check_sparse  # imports scikit-learn, which data do without otherwise
+
+    return check_sparse(matrix).tocsr()
 
 
 def _frozen(array):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklrank._fitted import FittedMixin, check_unchanged, record_fit
 from sklrank._kernels._text import DROPPED, count_tokens, remap_tokens, term_frequencies
-from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, check_sparse
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis
 from sklrank.encoders._stemming import SNOWBALL_LANGUAGES
@@ -271,7 +271,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
             The terms of each document.
         """
         names = self.get_feature_names_out().astype(str)
-        X = sp.csr_array(X, copy=True)
+        X = sp.csr_array(check_sparse(X) if sp.issparse(X) else X, copy=True)
         X.eliminate_zeros()
         X.sort_indices()
         return [names[X.indices[start:end]] for start, end in zip(X.indptr[:-1], X.indptr[1:])]

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._validation import is_matrix_like
+from sklrank._validation import check_sparse, is_matrix_like
 from sklrank.base import estimator_key
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._table import VECTOR
@@ -178,7 +178,7 @@ def _kept(folder, name, make):
 def _as_output(vectors):
     """Vectors in single precision, which is what is searched."""
     if sparse.issparse(vectors):
-        return sparse.csr_array(vectors)
+        return sparse.csr_array(check_sparse(vectors))
     if hasattr(vectors, "indptr"):
         return vectors
     vectors = np.asarray(vectors)
