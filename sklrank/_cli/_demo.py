@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+from sklrank._cli._output import check_output, say
+
 SUMMARY = "tune BM25 on SciFact, which is part of the package, and show what it is worth"
 DESCRIPTION = """\
 Tune BM25 on SciFact: claims about science, and the 5 183 abstracts that hold the evidence.
@@ -38,21 +40,20 @@ def run(args):
     from sklearn.model_selection import GridSearchCV
 
     from sklrank._cli._progress import Progress
-    from sklrank._cli._retrieval import check_folder
     from sklrank.datasets import load_scifact
     from sklrank.encoders import TermVectorizer
     from sklrank.metrics import compare, get_scorer
     from sklrank.retrievers import BM25Retriever
 
-    check_folder(args.output)
+    check_output(args.output, [])
     started = time.perf_counter()
     train, test = load_scifact("train"), load_scifact("test")
     n_train, n_test = len(train.queries), len(test.queries)
-    print(f"SciFact: {len(train.corpus)} abstracts, {n_train} training claims, {n_test} test claims\n")
-    print("1. BM25 as it comes: k1=1.2, b=0.75, words as they are", flush=True)
+    say(f"SciFact: {len(train.corpus)} abstracts, {n_train} training claims, {n_test} test claims\n")
+    say("1. BM25 as it comes: k1=1.2, b=0.75, words as they are")
     bm25 = BM25Retriever(train.corpus, n_jobs=args.n_jobs).fit(train.queries)
     untuned = bm25.set_params(k=_DEPTH).predict(test.queries)
-    print(f"   indexed and ranked in {time.perf_counter() - started:.1f} s, compilation included\n")
+    say(f"   indexed and ranked in {time.perf_counter() - started:.1f} s, compilation included\n")
 
     words = {
         "as they are": TermVectorizer(),
@@ -60,7 +61,7 @@ def run(args):
     }
     grid = {"vectorizer": list(words.values()), "k1": list(_K1), "b": list(_B)}
     n_settings = len(words) * len(_K1) * len(_B)
-    print(f"2. Grid search by nDCG@10 on the training claims: {n_settings} settings, 5 folds", flush=True)
+    say(f"2. Grid search by nDCG@10 on the training claims: {n_settings} settings, 5 folds")
     scorer, progress = get_scorer("ndcg@10"), Progress("   rankings", 5 * n_settings)
 
     def scoring(retriever, queries, qrels):
@@ -72,23 +73,23 @@ def run(args):
     search = GridSearchCV(bm25.set_params(k=100), grid, scoring=scoring).fit(train.queries, train.qrels)
     chosen = search.best_params_
     treatment = next(name for name, vectorizer in words.items() if vectorizer is chosen["vectorizer"])
-    print(f"   {progress.total} rankings of a fold in {time.perf_counter() - started:.1f} s")
-    print(f"   chosen: k1={chosen['k1']:g}, b={chosen['b']:g}, words {treatment}")
-    print(f"   nDCG@10 in cross-validation: {search.best_score_:.4f}\n")
+    say(f"   {progress.total} rankings of a fold in {time.perf_counter() - started:.1f} s")
+    say(f"   chosen: k1={chosen['k1']:g}, b={chosen['b']:g}, words {treatment}")
+    say(f"   nDCG@10 in cross-validation: {search.best_score_:.4f}\n")
 
-    print("3. On the test claims, which the search has not seen\n")
+    say("3. On the test claims, which the search has not seen\n")
     tuned = search.best_estimator_.set_params(k=_DEPTH).predict(test.queries)
     runs = {"untuned": untuned, "tuned": tuned}
     comparison = compare(
         test.qrels, runs, _METRICS, test="randomization", baseline="untuned", correction=None, random_state=0
     )
-    print(comparison, flush=True)
+    say(comparison)
     try:
         _draw(args.output, search.cv_results_, chosen, treatment, comparison)
     except ImportError as error:
-        print(f"\nno figure: {error}")
+        say(f"\nno figure: {error}")
     else:
-        print(f"\nfigure: {args.output}")
+        say(f"\nfigure: {args.output}")
     return 0
 
 

@@ -2,9 +2,10 @@
 
 import math
 import os
-import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
+
+from sklrank._cli._output import note, say
 
 SUMMARY = "measure runs against judgments, as trec_eval does; compare them; gate on them"
 DESCRIPTION = """\
@@ -157,12 +158,12 @@ def run(args):
     if len(runs) > 1:
         report.compare(args.test, None if args.correction == "none" else args.correction, baseline)
     if args.format == "json":
-        print(report.to_json(args.per_query))
+        say(report.to_json(args.per_query))
     elif args.format in ("markdown", "latex"):
-        print(report.to_markdown() if args.format == "markdown" else report.to_latex())
+        say(report.to_markdown() if args.format == "markdown" else report.to_latex())
     else:
         tag = any(spec in ("official", "all_trec", "runid") for spec in specs)
-        print(report.to_text(per_query=args.per_query, summary=not args.no_summary, tag=tag))
+        say(report.to_text(per_query=args.per_query, summary=not args.no_summary, tag=tag))
     return int(any(gate.verdict == "fail" for gate in gates))
 
 
@@ -207,10 +208,10 @@ def _read(args, files):
     n_missing = np.count_nonzero(count & ~found)
     if n_missing and not args.complete:
         where = "the run" if len(runs) == 1 else "all runs"
-        note = f"{n_missing} of {np.count_nonzero(count)} judged queries are not in {where}"
+        lacking = f"{n_missing} of {np.count_nonzero(count)} judged queries are not in {where}"
         gated = args.fail_under or args.max_drop is not None
         what = "count 0, because there is a gate" if gated else "do not count; with -c they do, as 0"
-        print(f"sklrank evaluate: {note} and {what}", file=sys.stderr)
+        note("evaluate", f"{lacking} and {what}")
         if not gated:
             count = found
     chosen = np.flatnonzero(count)

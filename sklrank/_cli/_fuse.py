@@ -3,7 +3,7 @@
 import argparse
 
 from sklrank._cli._evaluate import _label
-from sklrank._cli._retrieval import check_folder, note, write_run
+from sklrank._cli._output import check_output, check_tag, note, say, write_run
 
 SUMMARY = "fuse runs into one, or tell whether that is likely to help"
 DESCRIPTION = """\
@@ -81,7 +81,7 @@ def run(args):
     from sklrank.fusers._fuse import METHODS, make_fuser
 
     if args.method == "help":
-        print("\n".join(METHODS))
+        say("\n".join(METHODS))
         return 0
     files = _label(args.runs)
     if len(args.runs) < 2 or len(files) < len(args.runs):
@@ -90,9 +90,8 @@ def run(args):
 
     from sklrank.data import Run
 
-    check_folder(args.output)
-    if len(args.tag.split()) != 1:
-        raise ValueError(f"--tag {args.tag!r}: the name of a run is a word without blanks")
+    check_output(args.output, [*args.runs, args.qrels] if args.qrels else args.runs)
+    check_tag(args.tag)
     runs = {name: Run.from_trec(path) for name, path in files.items()}
     candidates = Run.union(runs)
     fused = fuser.fit(candidates).transform(candidates)
@@ -132,4 +131,4 @@ def _diagnose(args, runs, fuser):
     from sklrank.inspection import diagnose
 
     qrels = None if args.qrels is None else read_judgments(args.qrels)
-    print(diagnose(runs, qrels, metric=args.measure or "ndcg@10", fuser=fuser))
+    say(diagnose(runs, qrels, metric=args.measure or "ndcg@10", fuser=fuser))

@@ -1,18 +1,21 @@
-"""What all commands share: their arguments, and what happens when something is wrong."""
+"""The program: it parses arguments, runs a command, and says what is wrong."""
 
 import argparse
 import os
 import signal
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
 
 from sklrank._cli import _demo, _evaluate, _fuse, _search, _tune, _warmup
+from sklrank._cli._output import note, say
+from sklrank._display import printable
 
 _COMMANDS = {
     "demo": _demo, "evaluate": _evaluate, "fuse": _fuse, "search": _search, "tune": _tune, "warmup": _warmup,
 }  # fmt: skip
-_BAD = 2  # a usage or a file that is wrong; 1 is a gate that failed
+_BAD = 2  # the exit status of a bad option or file; 1 is a gate that failed
 
 
 def main(argv=None):
@@ -26,16 +29,17 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit status: 0, or 1 where a gate failed, or 2 where a file or an option is wrong.
+        The exit status: 0, or 1 if a gate failed, or 2 if a file or an option is wrong.
     """
     parser = _make_parser()
     args = parser.parse_args(argv)
     try:
-        with _terminable():
+        with _terminable(), warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: note(args.command, f"warning: {message}")
             status = _COMMANDS[args.command].run(args)
             sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
@@ -45,6 +49,8 @@ def main(argv=None):
         return _complain(args, f"{name}{error.strerror or error}")
     except (ValueError, ImportError) as error:
         return _complain(args, error)
+    except MemoryError as error:
+        return _complain(args, f"not enough memory: {error}")
 
 
 @contextmanager
@@ -67,12 +73,12 @@ def _terminable():
 
 
 def _complain(args, message, status=_BAD):
-    print(f"sklrank {args.command}: {message}", file=sys.stderr)
+    note(args.command, message)
     return status
 
 
 def _make_parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sklrank",
         description="Search, measure and tune: retrieval in scikit-learn's grammar, from the shell.",
         epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 gate failed, 2 bad file or option.",
@@ -91,9 +97,14 @@ def _make_parser():
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        super().error(printable(message))
+
+
 class _Version(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         import sklrank
 
-        print(f"sklrank {sklrank.__version__}")
+        say(f"sklrank {sklrank.__version__}")
         parser.exit()

@@ -4,7 +4,7 @@ import sys
 import time
 
 _WIDTH = 30  # of the bar
-_PARTS = 5  # lines where the output is no terminal
+_PARTS = 5  # lines if the output is not a terminal
 
 
 class Progress:

@@ -2,7 +2,8 @@
 
 import time
 
-from sklrank._cli._retrieval import FORMS, add_text_arguments, check_folder, make_retriever, note, write_run
+from sklrank._cli._output import check_output, check_tag, note, write_run
+from sklrank._cli._retrieval import FORMS, add_text_arguments, make_retriever
 
 SUMMARY = "rank the documents of a file for each query of another by BM25"
 DESCRIPTION = """\
@@ -34,9 +35,8 @@ def run(args):
     """Read, rank, write."""
     from sklrank.datasets._single import check_words, read_documents, read_queries
 
-    check_folder(args.output)
-    if len(args.tag.split()) != 1:
-        raise ValueError(f"--tag {args.tag!r}: the name of a run is a word without blanks")
+    check_output(args.output, [args.corpus, args.queries])
+    check_tag(args.tag)
     started = time.perf_counter()
     queries = read_queries(args.queries)
     check_words(args.queries, queries.ids.tolist())

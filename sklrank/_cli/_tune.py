@@ -3,7 +3,8 @@
 import json
 from itertools import product
 
-from sklrank._cli._retrieval import FORMS, add_text_arguments, check_folder, make_retriever, note
+from sklrank._cli._output import check_output, note, say
+from sklrank._cli._retrieval import FORMS, add_text_arguments, make_retriever
 
 SUMMARY = "choose k1, b and the variant of BM25 by cross-validation, and say what that is worth"
 DESCRIPTION = """\
@@ -47,61 +48,34 @@ def add_arguments(parser):
     parser.add_argument("-o", "--output", metavar="RUN", help="where to write the out-of-fold run")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     add_text_arguments(parser)
+    parser.set_defaults(error=parser.error)
 
 
 def run(args):
     """Rank by every setting, choose, compare, print."""
-    import numpy as np
-    from sklearn.model_selection import KFold
+    from sklrank.metrics import compare, metric_from_name
 
-    from sklrank._cli._progress import Progress
-    from sklrank._cli._reports import plain
-    from sklrank.metrics import compare, evaluate, metric_from_name
-
-    check_folder(args.output)
+    if args.output == "-":
+        args.error("the report goes to standard output, where -o - would write the run")
+    check_output(args.output, [args.corpus, args.queries, args.qrels])
     metric = metric_from_name(args.metric)
     if metric.how != "mean":
-        raise ValueError(f"--metric {args.metric}: it is no mean over queries")
+        raise ValueError(f"--metric {args.metric}: it is not a mean over queries")
     corpus, queries, qrels = _read(args)
     if not 2 <= args.folds <= len(queries):
         raise ValueError(f"--folds {args.folds}: it must be between 2 and the number of judged queries, {len(queries)}")
 
     retriever = make_retriever(args, corpus, k=min(metric.k or args.k, args.k)).fit(queries)
     settings = [dict(zip(_UNTUNED, values)) for values in product(args.method, args.k1, args.b)]
-    progress = Progress("settings", len(settings))
-    values = np.empty((len(settings), len(queries)))
-    for row, setting in zip(values, settings):
-        row[:] = evaluate(qrels, retriever.set_params(**setting).predict(queries), [metric]).per_query[metric.name]
-        progress.step()
-    best = settings[_argbest(values)]
-
+    values = _values(retriever, settings, queries, qrels, metric)
     retriever.set_params(k=args.k)
-    folds, parts, order = [], [], []
-    for rest, fold in KFold(args.folds, shuffle=True, random_state=0).split(queries):
-        chosen = _argbest(values[:, rest])
-        folds.append({**settings[chosen], "n_queries": len(fold), "score": np.nanmean(values[chosen, fold])})
-        parts.append(retriever.set_params(**settings[chosen]).predict(queries[fold]))
-        order.append(fold)
-    tuned = np.concatenate(parts)[np.argsort(np.concatenate(order))]
-    untuned = retriever.set_params(**_UNTUNED).predict(queries)
-    runs = {"untuned": untuned, "tuned": tuned}
+    folds, tuned = _out_of_fold(retriever, settings, values, queries, args.folds)
+    runs = {"untuned": retriever.set_params(**_UNTUNED).predict(queries), "tuned": tuned}
     comparison = compare(qrels, runs, [metric], baseline="untuned", random_state=0)
-
     if args.json:
-        grid = [{**setting, "score": np.nanmean(row)} for setting, row in zip(settings, values)]
-        report = {"metric": metric.name, "chosen": best, "folds": folds, "grid": grid}
-        print(json.dumps(plain({**report, "comparison": comparison.to_dict()}), indent=2, allow_nan=False))
+        _say_json(settings, values, folds, comparison, metric)
     else:
-        print(f"\nchosen on all {len(queries)} judged queries: {_shown(best)}")
-        print(f"  {metric.name} {np.nanmean(values, axis=1).max():.4f} there, which is optimistic")
-        print(f"  for `sklrank search`: {_flags(best)}")
-        for name, tried in (("k1", args.k1), ("b", args.b)):
-            if len(set(tried)) > 1 and best[name] in (min(tried), max(tried)):
-                print(f"  {name}={best[name]:g} is at the edge of what was tried")
-        print("chosen without the queries of each fold, and measured on these:")
-        for i, fold in enumerate(folds, 1):
-            print(f"  fold {i}: {_shown(fold)}; {metric.name} {fold['score']:.4f} on {fold['n_queries']} queries")
-        print(f"\n{comparison}")
+        _say_text(args, settings, values, folds, comparison, metric)
     if args.output is not None:
         tuned.name = "tuned"
         tuned.to_trec(args.output)
@@ -109,16 +83,82 @@ def run(args):
     return 0
 
 
-def _read(args):
-    """Corpus, and those queries that are judged, with their judgments."""
+def _values(retriever, settings, queries, qrels, metric):
+    """Measure each setting on each query, as an array of shape (n_settings, n_queries)."""
     import numpy as np
 
-    from sklrank.datasets._single import read_documents, read_judgments, read_queries
+    from sklrank._cli._progress import Progress
+    from sklrank.metrics import evaluate
+
+    progress = Progress("settings", len(settings))
+    values = np.empty((len(settings), len(queries)))
+    for row, setting in zip(values, settings):
+        row[:] = evaluate(qrels, retriever.set_params(**setting).predict(queries), [metric]).per_query[metric.name]
+        progress.step()
+    return values
+
+
+def _out_of_fold(retriever, settings, values, queries, n_folds):
+    """Rank the queries of each fold by the setting that is best on the others.
+
+    Returns
+    -------
+    folds : list of dict
+        The setting of each fold, its number of queries, and its score on them.
+    run : Run
+        The rankings of all queries, in their order.
+    """
+    import numpy as np
+    from sklearn.model_selection import KFold
+
+    folds, parts, order = [], [], []
+    for rest, fold in KFold(n_folds, shuffle=True, random_state=0).split(queries):
+        best = _argbest(values[:, rest])
+        folds.append({**settings[best], "n_queries": len(fold), "score": np.nanmean(values[best, fold])})
+        parts.append(retriever.set_params(**settings[best]).predict(queries[fold]))
+        order.append(fold)
+    return folds, np.concatenate(parts)[np.argsort(np.concatenate(order))]
+
+
+def _say_json(settings, values, folds, comparison, metric):
+    import numpy as np
+
+    from sklrank._cli._reports import plain
+
+    grid = [{**setting, "score": np.nanmean(row)} for setting, row in zip(settings, values)]
+    report = {"metric": metric.name, "chosen": settings[_argbest(values)], "folds": folds, "grid": grid}
+    say(json.dumps(plain({**report, "comparison": comparison.to_dict()}), indent=2, allow_nan=False))
+
+
+def _say_text(args, settings, values, folds, comparison, metric):
+    import numpy as np
+
+    best = settings[_argbest(values)]
+    say(f"\nchosen on all {values.shape[1]} judged queries: {_shown(best)}")
+    say(f"  {metric.name} {np.nanmean(values, axis=1).max():.4f} there, which is optimistic")
+    say(f"  for `sklrank search`: {_flags(best)}")
+    for name, tried in (("k1", args.k1), ("b", args.b)):
+        if len(set(tried)) > 1 and best[name] in (min(tried), max(tried)):
+            say(f"  {name}={best[name]:g} is at the edge of what was tried")
+    say("chosen without the queries of each fold, and measured on these:")
+    for i, fold in enumerate(folds, 1):
+        say(f"  fold {i}: {_shown(fold)}; {metric.name} {fold['score']:.4f} on {fold['n_queries']} queries")
+    say(f"\n{comparison}")
+
+
+def _read(args):
+    """Read the corpus, and those queries that are judged, with their judgments."""
+    import numpy as np
+
+    from sklrank.datasets._single import check_words, read_documents, read_judgments, read_queries
 
     qrels, queries, corpus = read_judgments(args.qrels), read_queries(args.queries), read_documents(args.corpus)
     n_strangers = np.count_nonzero(corpus.rows(qrels.flat_docids, unknown="ignore") < 0)
     if n_strangers:
         note("tune", f"{n_strangers} of {len(qrels.grades)} judgments are of documents that {args.corpus} lacks")
+    if args.output is not None:
+        check_words(args.queries, queries.ids.tolist())
+        check_words(args.corpus, corpus.ids.tolist())
     aligned = qrels.align(queries)
     judged = np.flatnonzero(np.diff(aligned.indptr))
     if len(judged) < len(qrels):
@@ -127,7 +167,7 @@ def _read(args):
 
 
 def _argbest(values):
-    """The setting of the highest mean; of equals the first."""
+    """Find the setting of the highest mean; of equals the first."""
     import numpy as np
 
     return int(np.argmax(np.nanmean(values, axis=1).round(12)))

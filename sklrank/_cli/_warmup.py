@@ -4,6 +4,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from sklrank._cli._output import say
+
 SUMMARY = "compile all kernels now, as when an image is built"
 DESCRIPTION = """\
 Compile all kernels by using what sklrank offers on the collection that it ships, and say where compiled code is kept.
@@ -28,8 +30,8 @@ def run(args):
     seconds = time.perf_counter() - started
     found = [kernel.stats for kernel in kernels() if kernel.signatures]  # one that was inlined and loaded has none
     n_new = sum(bool(stats.cache_misses) or stats.cache_path is None for stats in found)
-    print(f"everything is compiled after {seconds:.1f} s; new were {n_new} of {len(found)} kernels")
-    print(_place({stats.cache_path for stats in found}))
+    say(f"everything is compiled after {seconds:.1f} s; new were {n_new} of {len(found)} kernels")
+    say(_place({stats.cache_path for stats in found}))
     return 0
 
 
