@@ -1,6 +1,6 @@
 """Parameters that need a new `fit`: recorded when `fit` ends, compared when a verb begins."""
 
-from numbers import Number
+from numbers import Integral, Number
 
 import joblib
 import numpy as np
@@ -205,7 +205,8 @@ def is_equal(old, new):
     if old is new:
         return True
     if isinstance(old, Number) and isinstance(new, Number):
-        return bool(old == new or old != old and new != new)
+        same_kind = isinstance(old, Integral) == isinstance(new, Integral)  # 1 and 1.0 mean different things as max_df
+        return same_kind and bool(old == new or old != old and new != new)
     if type(old) is not type(new) and not (isinstance(old, np.ndarray) and isinstance(new, np.ndarray)):
         return False
     if isinstance(old, (list, tuple)):
