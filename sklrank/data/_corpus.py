@@ -13,6 +13,7 @@ import numpy as np
 import sklrank
 from sklrank._kernels._strings import number_distinct
 from sklrank.data._cache import Cache
+from sklrank.data._display import printable
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._passages import split_texts
@@ -445,7 +446,7 @@ class Corpus(DocumentIds):
         return table_html(self, "docid", self._columns, self._ids)
 
     def __repr__(self):
-        return f"<Corpus: {len(self)} documents, columns {', '.join(self._columns) or 'none'}>"
+        return f"<Corpus: {len(self)} documents, columns {printable(', '.join(self._columns)) or 'none'}>"
 
 
 def _restore(token, columns, ids, folder, *travellers):

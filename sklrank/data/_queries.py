@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank._ragged import joined
+from sklrank.data._display import printable
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, check_unique
 from sklrank.data._strings import StringArray
@@ -247,7 +248,7 @@ class Queries:
 
     def __repr__(self):
         named = "with ids" if self.has_ids else "without ids"
-        return f"<Queries: {self._n} {named}, columns {', '.join(self._columns) or 'none'}>"
+        return f"<Queries: {self._n} {named}, columns {printable(', '.join(self._columns)) or 'none'}>"
 
 
 def concatenate_queries(parts):

@@ -10,6 +10,7 @@ from sklrank._kernels._fusion import unite
 from sklrank._ragged import first_entries, intervals, lengths_to_indptr, places
 from sklrank.data._columns import TakenArrays
 from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._display import printable, snippet
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show
@@ -728,14 +729,15 @@ class Run(Pairs):
             entries = []
             for e in range(start, min(stop, start + n_documents)):
                 docid = self._docids[e] if self._rows is None else self._documents.ids[int(self._rows[e])]
-                snippet = " ".join(next(filter(None, (text[int(self._rows[e])] for text in texts)), "").split())
-                snippet = snippet if len(snippet) <= width else snippet[: width - 1] + "…"
-                place = (str(e - start + 1), docid, f"{self._scores[e]:.6g}") if self.has_order else (docid,)
-                entries.append((*place, snippet))
+                text = next(filter(None, (text[int(self._rows[e])] for text in texts)), "")
+                entry = [printable(docid), snippet(text, width)]
+                if self.has_order:
+                    entry = [str(e - start + 1), entry[0], f"{self._scores[e]:.6g}", entry[1]]
+                entries.append(entry)
             query = self.qids[i]
             if "text" in self._queries.columns:
                 query = f"{query}: {self._queries.texts[i]}" if self.has_ids else self._queries.texts[i]
-            yield query, entries, int(stop - start)
+            yield printable(query), entries, int(stop - start)
 
     def __str__(self):
         lines = []
@@ -751,7 +753,7 @@ class Run(Pairs):
 
     def __repr__(self):
         title = f" {self.name!r}" if self.name else ""
-        columns = f", columns {', '.join(self._columns)}" if self._columns else ""
+        columns = f", columns {printable(', '.join(self._columns))}" if self._columns else ""
         return f"<Run{title}: {len(self)} queries, {self._indptr[-1]} documents found{columns}>"
 
     def _repr_html_(self):

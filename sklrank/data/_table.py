@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 
+from sklrank.data._display import printable, snippet
 from sklrank.data._frames import frame_columns, is_frame, is_series
 from sklrank.data._ids import Ids, plural, show
 from sklrank.data._strings import StringArray
@@ -184,11 +185,10 @@ def table_html(table, id_name, columns, ids, n_rows=5, width=120):
     """The first rows of a table, for a notebook."""
 
     def cell(value):
-        text = " ".join(str(value).split())
-        return html.escape(text if len(text) <= width else text[: width - 1] + "…")
+        return html.escape(snippet(str(value), width))
 
     shown = {name: column for name, column in columns.items() if getattr(column, "ndim", 1) == 1}
-    names = "".join(f"<th>{html.escape(name)}</th>" for name in (id_name, *shown))
+    names = "".join(f"<th>{html.escape(printable(name))}</th>" for name in (id_name, *shown))
     rows = "".join(
         "<tr>" + "".join(f"<td>{cell(value)}</td>" for value in (ids[i], *(c[i] for c in shown.values()))) + "</tr>"
         for i in range(min(len(table), n_rows))

@@ -1,0 +1,44 @@
+"""Text for people to read."""
+
+import re
+
+# Control characters, line and paragraph separators, halves of surrogate pairs, and the controls of text direction.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text):
+    r"""Write out the characters that would act on a terminal, or on the order in which a line is shown.
+
+    Parameters
+    ----------
+    text : str
+        Text of unknown origin, such as an id or a document.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> from sklrank.data._display import printable
+    >>> print(printable("\x1b[31mred\x07, naïve"))
+    \x1b[31mred\x07, naïve
+    """
+    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def snippet(text, width):
+    """Shorten a text to one line of at most `width` characters.
+
+    Parameters
+    ----------
+    text : str
+    width : int
+
+    Returns
+    -------
+    str
+    """
+    text = printable(" ".join(text.split()))
+    return text if len(text) <= width else text[: width - 1] + "…"
