@@ -159,7 +159,10 @@ def _is_changed(estimator, owner, key, new, old):
         return estimator._needs_refit(key, old, new)
     if isinstance(owner, FrozenEstimator):  # which is not fitted again: what counts is what it has learned
         return old is not new and joblib.hash(old) != joblib.hash(new)
-    return not is_equal(old, new)
+    if is_equal(old, new):
+        return False
+    has_same_content = getattr(owner, "_has_same_content", None)  # of encoders, whose model may have moved
+    return has_same_content is None or not has_same_content(key, old, new)
 
 
 def _parameters(estimator):

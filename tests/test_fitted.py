@@ -8,6 +8,7 @@ import re
 import joblib
 import numpy as np
 import pytest
+from onnx_models import embeddings, text_model, tokenizer
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -19,7 +20,7 @@ import sklrank.fusers
 import sklrank.rerankers
 import sklrank.retrievers
 from sklrank import Corpus
-from sklrank.encoders import TermVectorizer
+from sklrank.encoders import OnnxTextEncoder, TermVectorizer
 from sklrank.retrievers import BM25FRetriever, BM25Retriever, DenseRetriever, RetrieverUnion, RM3Retriever
 
 DOCUMENTS = [{"title": "heat", "text": "heat flows"}, {"title": "cold", "text": "cold rests in heat"}]
@@ -156,6 +157,21 @@ def test_weights_of_fields_take_effect_at_once_unless_the_fields_are_others():
         retriever.predict(["heat"])
     weights["text"] = 3
     retriever.predict(["heat"])
+
+
+def test_a_model_file_that_moved_is_no_change_unless_its_content_is_another(tmp_path):
+    first, second, other = (tmp_path / name for name in ("model.onnx", "moved.onnx", "other.onnx"))
+    first.write_bytes(text_model())
+    second.write_bytes(text_model())
+    other.write_bytes(text_model(vectors=embeddings(seed=1)))
+    retriever = DenseRetriever(CORPUS, encoder=OnnxTextEncoder(first, tokenizer=tokenizer())).fit([])
+    run = retriever.predict(["heat"])
+    for model in (second, str(second), second.read_bytes()):
+        assert retriever.set_params(encoder__model=model).predict(["heat"]).scores.tolist() == run.scores.tolist()
+    for model in (other, tmp_path / "missing.onnx"):
+        retriever.set_params(encoder__model=model)
+        with changed("encoder__model"):
+            retriever.predict(["heat"])
 
 
 def test_a_bad_value_has_its_own_error():

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import ContentMixin, Repository, TextModel, digest, picklable, stamp, tokenizer_beside
+from sklrank._session import ContentMixin, Repository, Source, TextModel, digest, picklable, stamp, tokenizer_beside
 from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
@@ -170,6 +170,15 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
     def _is_open(self):
         opened_with = vars(self).get("_opened_with")
         return opened_with is not None and opened_with.items() <= vars(self).items()
+
+    def _has_same_content(self, name, old, new):
+        """Whether a model or a tokenizer is the same at another path: a retriever that used it need not be fitted."""
+        if name not in ("model", "tokenizer"):
+            return False
+        try:
+            return Source(old).fingerprint() == Source(new).fingerprint()
+        except (OSError, TypeError, ValueError):  # not there, or not a file
+            return False
 
     def _without_means(self):
         """An encoder that makes the same of texts, whatever this one runs on: what its key is made of."""
