@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -15,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import sklrank.inspection._losses as module
-from sklrank import Corpus, Qrels, Queries
+from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.datasets import load_scifact
 from sklrank.fusers import ReciprocalRankFuser, ScoreFuser
 from sklrank.inspection import Waterfall, WaterfallDisplay, waterfall
@@ -176,6 +177,55 @@ def test_unions_of_pipelines_say_what_a_step_inside_lost():
     assert found["d4"] == ("retrieverunion", "no shared term")
     assert found["d3"] == ("retrieverunion", "bm25: rank 5, beyond k=1; two: rank 5, beyond k=4")
     assert found["d6"] == ("retrieverunion", "bm25: rank 3, beyond k=1; two: rank 2, beyond k=1")
+
+
+class First(BaseEstimator):
+    """A retriever that has `fit` and `transform`, and nothing else: it finds the first documents."""
+
+    def __init__(self, k=2):
+        self.k = k
+
+    def fit(self, X, y=None):
+        self.corpus_ = CORPUS
+        return self
+
+    def transform(self, X):
+        return Run([list(CORPUS.ids[: self.k])] * len(X), queries=X, corpus=CORPUS, name="first")
+
+
+class Backwards(BaseEstimator):
+    """A reranker that has `fit` and `transform`, and nothing else."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.with_old_score().reorder(X.rows.astype(float), name="backwards")
+
+
+class Elsewhere(First):
+    """A retriever over documents that are not a `Corpus`."""
+
+    def fit(self, X, y=None):
+        self.corpus_ = CORPUS.ids.tolist()
+        return self
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_retrievers_and_rerankers_with_fit_and_transform_alone_are_followed(cache):
+    qrels = [dict.fromkeys(["d1", "d2", "d4", "gone"], 1)]
+    result = waterfall(make_pipeline(First(), Backwards()).fit(["heat"]), ["heat"], qrels, k=1)
+    assert fates(result) == {
+        "d1": ("backwards", "from rank 1 to 2"),
+        "d2": (None, None),
+        "d4": ("first", "rank 4, beyond k=2"),
+        "gone": ("first", "not in the corpus"),
+    }
+    union = RetrieverUnion([("first", First()), ("bm25", BM25Retriever(CORPUS))], cache=cache)
+    pipe = make_pipeline(union, ReciprocalRankFuser(), Backwards()).fit(["heat"])
+    found = fates(waterfall(pipe, ["heat"], qrels))
+    assert found["d4"] == ("retrieverunion", "first: rank 4, beyond k=2; bm25: no shared term")
+    assert fates(waterfall(Elsewhere().fit(["heat"]), ["heat"], qrels))["d4"] == ("elsewhere", "not found")
 
 
 QRELS = [dict.fromkeys(["d1", "d2", "d3", "d4", "d5"], 1)]

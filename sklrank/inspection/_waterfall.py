@@ -10,7 +10,8 @@ from sklrank._optional import optional_import
 from sklrank._validation import HasMethods, Interval, validate_params
 from sklrank.data import Qrels
 from sklrank.data._frames import frame_like
-from sklrank.inspection._losses import KINDS, Relevant, fates, follow
+from sklrank.inspection._losses import KINDS, fates
+from sklrank.inspection._steps import Relevant, follow
 from sklrank.metrics import ndcg_score, recall_at_k_score
 
 _SHOWN = 10  # lost documents that are printed one by one
@@ -77,40 +78,44 @@ def waterfall(pipeline, X, y, *, k=10):
     0      d4        bm25retriever  no shared term
     0      d3        mmrreranker    rank 3, below depth=2
     """
-    stages = follow(pipeline, X)
-    if not stages:
+    steps = follow(pipeline, X)
+    if not steps:
         raise ValueError("no step of the pipeline gives a Run, so that there is nothing to follow")
-    qrels = (y if isinstance(y, Qrels) else Qrels(y)).align(stages[0].run.queries)
-    relevant = Relevant(qrels)
-    ranks = np.stack([stage.ranks(relevant) for stage in stages])
-    lost_by, kinds, reasons = fates(stages, relevant, ranks, k)
-    rows = []
-    for stage in stages:
-        run = stage.documents(relevant)
-        ordered = run if run.has_order else run.reorder(np.zeros(len(run.rows)))
-        rows.append(
-            {
-                "step": stage.name,
-                "n_documents": len(run.rows) / max(len(run), 1),
-                "recall": recall_at_k_score(qrels, ordered),
-                f"ndcg@{k}": ndcg_score(qrels, run, k=k) if run.has_order else np.nan,
-            }
-        )
+    qrels = (y if isinstance(y, Qrels) else Qrels(y)).align(steps[0].run.queries)
+    relevant = Relevant.of(qrels)
+    ranks = np.stack([step.ranks(relevant) for step in steps])
+    rows = [_figures(step, relevant, qrels, k) for step in steps]
     documents = [
         {
             "qid": str(qrels.ids[q]),
             "docid": docid,
             "grade": grade,
-            "lost_by": None if step < 0 else stages[step].name,
-            "kind": kind,
-            "reason": reason,
-            **{f"rank_{stage.name}": rank for stage, rank in zip(stages, own.tolist())},
+            "lost_by": None if fate.step is None else steps[fate.step].name,
+            "kind": fate.kind,
+            "reason": fate.reason,
+            **{f"rank_{step.name}": rank for step, rank in zip(steps, column.tolist())},
         }
-        for q, docid, grade, step, kind, reason, own in zip(
-            relevant.query.tolist(), relevant.docids, relevant.grades.tolist(), lost_by, kinds, reasons, ranks.T
+        for q, docid, grade, fate, column in zip(
+            relevant.query.tolist(),
+            relevant.docids,
+            relevant.grades.tolist(),
+            fates(steps, relevant, ranks, k),
+            ranks.T,
         )
     ]
     return Waterfall(rows, documents, k)
+
+
+def _figures(step, relevant, qrels, k):
+    """The row of a step in `Waterfall.steps`."""
+    run = step.in_documents(relevant)
+    ordered = run if run.has_order else run.reorder(np.zeros(len(run.rows)))
+    return {
+        "step": step.name,
+        "n_documents": len(run.rows) / max(len(run), 1),
+        "recall": recall_at_k_score(qrels, ordered),
+        f"ndcg@{k}": ndcg_score(qrels, run, k=k) if run.has_order else np.nan,
+    }
 
 
 class Waterfall:
@@ -197,9 +202,7 @@ class Waterfall:
         -------
         WaterfallDisplay
         """
-        return WaterfallDisplay(
-            steps=list(self.counts()), losses=list(self.counts().values()), n=len(self.documents)
-        ).plot(ax=ax, **kwargs)
+        return WaterfallDisplay.from_waterfall(self, ax=ax, **kwargs)
 
     def __str__(self):
         metric = f"ndcg@{self.k}"
@@ -207,11 +210,11 @@ class Waterfall:
         width = max(len("found"), *(len(row["step"]) for row in self.steps))
         lines = [f"{'step':{width}}  {'documents':>9}  {'recall':>6}  {metric:>7}  {'lost':>5}"]
         for row in self.steps:
-            own = counts[row["step"]]
-            why = ", ".join(f"{n} {kind}" for kind, n in own.items())
+            losses = counts[row["step"]]
+            why = ", ".join(f"{n} {kind}" for kind, n in losses.items())
             ndcg = "" if np.isnan(row[metric]) else f"{row[metric]:.4f}"
             line = f"{row['step']:{width}}  {row['n_documents']:9.4g}  {row['recall']:6.4f}  {ndcg:>7}"
-            lines.append(f"{line}  {sum(own.values()):5}  {why}".rstrip())
+            lines.append(f"{line}  {sum(losses.values()):5}  {why}".rstrip())
         lost = self.lost
         n = len(self.documents)
         title = f"{n - len(lost)} of {n} relevant documents among the first {self.k}"
@@ -272,6 +275,26 @@ class WaterfallDisplay:
         self.n = n
 
     @classmethod
+    def from_waterfall(cls, waterfall, *, ax=None, **kwargs):
+        """Plot what is left of the relevant documents behind each step.
+
+        Parameters
+        ----------
+        waterfall : Waterfall
+            From `waterfall`.
+        ax : matplotlib Axes, default=None
+            Where to plot; ``None`` makes new ones.
+        **kwargs : dict
+            Passed to matplotlib's ``barh``.
+
+        Returns
+        -------
+        WaterfallDisplay
+        """
+        counts = waterfall.counts()
+        return cls(steps=list(counts), losses=list(counts.values()), n=len(waterfall.documents)).plot(ax=ax, **kwargs)
+
+    @classmethod
     def from_estimator(cls, pipeline, X, y, *, k=10, ax=None, **kwargs):
         """Follow the relevant documents through a pipeline, and plot what is left of them.
 
@@ -294,7 +317,7 @@ class WaterfallDisplay:
         -------
         WaterfallDisplay
         """
-        return waterfall(pipeline, X, y, k=k).plot(ax=ax, **kwargs)
+        return cls.from_waterfall(waterfall(pipeline, X, y, k=k), ax=ax, **kwargs)
 
     @property
     def left(self):
@@ -304,7 +327,7 @@ class WaterfallDisplay:
         -------
         list of int
         """
-        return (self.n - np.cumsum([sum(own.values()) for own in self.losses])).tolist()
+        return (self.n - np.cumsum([sum(losses.values()) for losses in self.losses])).tolist()
 
     def plot(self, ax=None, **kwargs):
         """Plot.
@@ -324,11 +347,11 @@ class WaterfallDisplay:
         ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
         places, left = np.arange(len(self.steps)), np.array(self.left)
         ax.barh(places, left, **{"color": "0.8", "label": "left", **kwargs})
-        kinds = [kind for kind in KINDS if any(kind in own for own in self.losses)]
+        kinds = [kind for kind in KINDS if any(kind in losses for losses in self.losses)]
         edge = left.astype(float)
         colors = {kind: f"C{i + (i > 6)}" for i, kind in enumerate(KINDS)}  # without C7, grey as what is left
         for kind in kinds:
-            widths = np.array([own.get(kind, 0) for own in self.losses])
+            widths = np.array([losses.get(kind, 0) for losses in self.losses])
             ax.barh(places, widths, left=edge, **{"color": colors[kind], **kwargs, "label": kind})
             edge = edge + widths
         ax.set_yticks(places, self.steps)

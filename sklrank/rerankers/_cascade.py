@@ -161,14 +161,31 @@ class CascadeReranker(Reranker, BaseComposition):
         Run
             Best first, with a column for each stage, and one for the score that the candidates had.
         """
+        return self._ended(_join(self._behind(X)[-1]))
+
+    def staged_transform(self, X):
+        """Rank the candidates of each query, and return the rankings behind each stage.
+
+        Parameters
+        ----------
+        X : Run
+            Candidates.
+
+        Returns
+        -------
+        list of Run
+            One for each stage; the last one is that of `transform`.
+        """
+        runs = list(map(_join, self._behind(X)))
+        return [*runs[:-1], self._ended(runs[-1])]
+
+    def _behind(self, X):
+        """The runs behind each stage: one for each query if the clock runs, else one."""
         self._validate_params()
         check_run(X, "reranker")
-        return self._ended(join(self._behind(X, self._stages())[-1]))
-
-    def _behind(self, run, stages):
-        """For each stage the runs behind it: one for each query where the clock runs, else one."""
-        timed = self.time_budget is not None and len(run) > 0
-        parts = [run[i] for i in range(len(run))] if timed else [run]
+        stages = self._stages()
+        timed = self.time_budget is not None and len(X) > 0
+        parts = [X[i] for i in range(len(X))] if timed else [X]
         return list(zip(*[list(self._passes(part, stages, timed)) for part in parts]))
 
     def _passes(self, run, stages, timed):
@@ -238,7 +255,7 @@ class CascadeReranker(Reranker, BaseComposition):
         return tags
 
 
-def join(runs):
+def _join(runs):
     """Runs of some queries as one."""
     return runs[0] if len(runs) == 1 else np.concatenate(runs)
 
