@@ -9,17 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklrank import Qrels, Run
-from sklrank.metrics import evaluate
+from sklrank.metrics import evaluate, metric_from_name
 from sklrank.metrics._bounds import limits
 from sklrank.metrics._judged import align
 from sklrank.metrics._names import Metric
+from sklrank.metrics._registry import MEASURES, Measure
 
 NAMES = [
     "ndcg", "ndcg@2", "ndcg(gain=exponential)@3", "dcg@2", "map", "map@2", "map(rel=2)", "mrr", "mrr@2", "p@2",
     "recall@2", "recall", "f1@2", "success@1", "rprec", "rprec_mult@0.6", "relative_p@2", "rbp",
     "rbp(gain=linear,max_grade=3)", "err", "bpref", "infap", "iprec@0.4", "11pt_avg", "set_p", "set_recall",
     "set_f", "set_map", "set_relative_p", "num_rel_ret", "num_nonrel_judged_ret", "num_rel", "num_ret", "judged@2",
-    "map(empty=one)", "recall(empty=one)@2", "ndcg(empty=one)",
+    "hits@2", "11pt_avg@0.25,0.5", "map(empty=one)", "recall(empty=one)@2", "ndcg(empty=one)",
 ]  # fmt: skip
 
 DOCIDS = list("abcdefghij")
@@ -86,5 +87,44 @@ def test_bounds_refuse_what_they_cannot_do():
     with pytest.raises(ValueError, match="rise with the grade"):
         limits(Metric("ndcg", "ndcg", {"gain": [0, 2, 1]}), align([{"a": 2, "b": 1}], [["a", "c"]]))
     frame = pd.DataFrame({"qid": "q", "docid": ["a", "b"], "grade": 1, "subtopic": ["1", "2"]})
-    with pytest.raises(ValueError, match="alpha-nDCG"):
+    with pytest.raises(ValueError, match="'alpha_ndcg' has no bounds"):
         evaluate(Qrels.from_frame(frame, subtopic="subtopic"), {"q": ["a"]}, "alpha_ndcg", bounds=True)
+
+
+@pytest.mark.parametrize(
+    ("declared", "bounds"),
+    [
+        ("monotone", (0.25, 0.75)),
+        ("constant", (0.25, 0.25)),
+        (lambda complete: [np.zeros(len(complete.judged)), np.ones(len(complete.judged))], (0.0, 1.0)),
+    ],
+)
+def test_a_new_measure_declares_its_bounds(monkeypatch, declared, bounds):
+    def share(judged):
+        return judged.n_relevant(1) / 4
+
+    monkeypatch.setattr("sklrank.metrics._names.MEASURES", {"share": Measure(share, bounds=declared)})
+    found = evaluate([{"a": 1}], [["x", "a", "y"]], "share", bounds=True)
+    assert found["share"] == 0.25 and found.bounds["share"] == bounds
+
+
+def test_a_new_measure_that_declares_no_bounds_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(
+        "sklrank.metrics._names.MEASURES", {"last": Measure(lambda judged: judged.n_retrieved * 1.0, at=None)}
+    )
+    assert evaluate([{"a": 1}], [["x", "a"]], "last") == {"last": 2.0}
+    with pytest.raises(ValueError, match="'last' has no bounds"):
+        evaluate([{"a": 1}], [["x", "a"]], "last", bounds=True)
+
+
+def test_every_measure_is_tried_against_all_judgments_or_declares_no_bounds():
+    tried = {metric_from_name(name).base for name in NAMES}
+    geometric = {"gm_map", "gm_bpref"}
+    same = {"unj", "num_q"} | geometric
+    assert {name for name, measure in MEASURES.items() if measure.bounds} - same == tried
+
+
+def test_bounds_of_gains_that_fall_are_refused():
+    for name in ("dcg(gain={1: 5, 2: 1})", "rbp(gain={1: 5, 2: 1})", "ndcg(gain={1: 5, 2: 1})"):
+        with pytest.raises(ValueError, match="rise with the grade"):
+            evaluate([{"a": 2, "b": 1}], [["a", "c"]], name, bounds=True)

@@ -22,7 +22,7 @@ from sklrank.metrics import compare, evaluate, get_scorer, metric_from_name
 from sklrank.retrievers import BM25Retriever
 
 # What trec_eval prints for all_trec and sklrank does not have.
-LEFT_OUT = {"relstring", "utility", "binG", "G", "ndcg_rel", "Rndcg", "rbp", "rbp_resid"}
+LEFT_OUT = {"relstring", "binG", "G", "ndcg_rel", "Rndcg", "rbp", "rbp_resid"}
 
 
 @pytest.fixture(scope="session")

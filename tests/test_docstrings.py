@@ -6,10 +6,13 @@ import pkgutil
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpydoc.docscrape import NumpyDocString
 
 import sklrank
+from sklrank import Qrels
+from sklrank.metrics import metric_from_name
 
 MODULES = [module for module in pkgutil.iter_modules(sklrank.__path__) if not module.name.startswith("_")]
 ROOMS = [module.name for module in MODULES if module.ispkg]
@@ -124,7 +127,33 @@ def test_documented_defaults_are_those_of_the_signature(name):
             )
 
 
-@pytest.mark.parametrize("name", [n for n in OBJECTS if n.startswith("sklrank.metrics.") and n.endswith("_score")])
+METRICS = [n for n in OBJECTS if n.startswith("sklrank.metrics.") and n.endswith("_score")]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_say_their_names_in_strings(name):
+    names = re.search(r"^Names: (.*)\.$", inspect.getdoc(OBJECTS[name]), re.MULTILINE)
+    assert names, f"{name} does not say its names in strings"
+    first, *others = map(metric_from_name, re.findall(r"``(.*?)``", names[1]))
+    assert all(other == first for other in others)
+    if first.base == "alpha_ndcg":
+        frame = pd.DataFrame({"qid": "q", "docid": ["a", "b", "c"], "grade": [1, 0, 2], "subtopic": ["x", "x", "y"]})
+        qrels = Qrels.from_frame(frame, subtopic="subtopic")
+    else:
+        qrels = Qrels({"q": {"a": 1, "b": 0, "c": 2, "d": 1}})
+    assert OBJECTS[name](qrels, {"q": ["e", "a", "b", "c"]}, **first.params) == first(
+        qrels, {"q": ["e", "a", "b", "c"]}
+    )
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_docstrings_of_metrics_are_whole(name):
+    doc = NumpyDocString(inspect.getdoc(OBJECTS[name]))
+    assert all(doc[section] for section in ("Summary", "Parameters", "Returns", "See Also", "Notes", "Examples"))
+    assert not re.search(r"\{(parameters|conventions|ties|empty|unjudged)\}", inspect.getdoc(OBJECTS[name]))
+
+
+@pytest.mark.parametrize("name", METRICS)
 def test_metrics_answer_three_questions(name):
     notes = " ".join(NumpyDocString(inspect.getdoc(OBJECTS[name]))["Notes"]).lower()
     assert re.search(r"\bt(ie|ies|ied)\b", notes), f"{name} does not say what happens to ties"

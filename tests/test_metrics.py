@@ -17,7 +17,8 @@ from scipy import sparse
 
 from sklrank import Corpus, Qrels, Run, metrics
 from sklrank.metrics import evaluate, metric_from_name
-from sklrank.metrics._names import MEASURES, trec_names
+from sklrank.metrics._registry import MEASURES
+from sklrank.metrics._trec import trec_names
 
 DOCIDS = [f"d{i}" for i in range(12)] + ["é", "日本", "𝄞", "z z"]
 EXPONENTIAL = {"gain": lambda grade: 2**grade - 1}
@@ -168,7 +169,7 @@ def test_equal_scores_of_a_matrix_go_to_the_lower_column():
 def test_metrics_lie_between_zero_and_one(collection):
     qrels, run = collection
     for name, measure in MEASURES.items():
-        if measure.how == "sum" or name in ("dcg", "alpha_ndcg"):
+        if measure.how == "sum" or name in ("dcg", "alpha_ndcg", "hits", "utility"):
             continue
         values = metric_from_name(name)(qrels, run, average=None)
         judged = [bool(grades) for grades in qrels.values()]
@@ -348,7 +349,7 @@ def test_names_pickle_and_ignore_case(name):
         ("map@0", "at least 1"),
         ("map@1.5", "whole number"),
         ("rprec@5", "takes no cutoff"),
-        ("rbp(p=2)", "at most 1"),
+        ("rbp(p=2)", "below 1"),
         ("rbp(p)", "param=value"),
         ("ndcg(gain=cubic)", "exponential"),
         ("__import__('os')", "param=value"),
@@ -375,6 +376,58 @@ def test_trec_names_expand():
     assert trec_names("ndcg@10") == ["ndcg@10"]
     for name in trec_names("all_trec"):
         metric_from_name(name)
+
+
+def test_numbers_after_a_dot_are_cutoffs_or_parameters():
+    assert trec_names("11pt_avg.0.25,0.5") == ["11pt_avg_0.25,0.5"]
+    assert trec_names("ndcg.1=3,2=9") == ["ndcg_1=3,2=9"]
+    assert metric_from_name("11pt_avg_0.25,0.5") == metric_from_name("11pt_avg(recalls=(0.25, 0.5))")
+    assert metric_from_name("utility_2,-1,-0.5,0").params == {"weights": (2, -1.0, -0.5, 0)}
+    with pytest.raises(ValueError, match="cutoffs of ndcg_cut are whole numbers, as in 'ndcg_cut.5'; got '23.5'"):
+        trec_names("ndcg_cut.10,23.5")
+    with pytest.raises(ValueError, match="recalls must be at least 0 and at most 1, got '2'"):
+        metric_from_name("11pt_avg@0.5,2")
+
+
+def test_an_average_over_recalls_is_that_of_interpolated_precisions():
+    qrels, run = {"q": {"a": 1, "b": 1, "c": 1}}, {"q": ["a", "x", "b", "y", "c"]}
+    names = ["11pt_avg@0.25,0.5", "iprec@0.25", "iprec@0.5"]
+    found = evaluate(qrels, run, names, bounds=True)
+    assert found[names[0]] == pytest.approx((found["iprec@0.25"] + found["iprec@0.5"]) / 2)
+    assert evaluate(qrels, run, "11pt_avg", bounds=True)["11pt_avg"] == pytest.approx(
+        np.mean([evaluate(qrels, run, f"iprec@{i / 10}")[f"iprec@{i / 10}"] for i in range(11)])
+    )
+
+
+def test_utility_weighs_four_kinds_of_documents():
+    qrels, run = {"q": {"a": 1, "b": 1, "c": 0, "d": 1}}, {"q": ["a", "x", "c", "b"]}
+    assert evaluate(qrels, run, ["utility", "utility_2,-1,-3,0"]) == {"utility": 0.0, "utility_2,-1,-3,0": -1.0}
+    with pytest.raises(ValueError, match="last must be 0"):
+        evaluate(qrels, run, "utility_1,-1,0,1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ndcg(gain=exponential)@10",
+        "dcg(gain=exponential)",
+        "rbp(gain=exponential)",
+        "rbp(gain=exponential,max_grade=1024)",
+        "err(max_grade=1024)",
+    ],
+)
+@pytest.mark.parametrize("grade", [1, 1024])
+def test_grades_whose_power_of_two_is_no_number_are_named(name, grade):
+    if grade == 1 and "max_grade" not in name:
+        return
+    with pytest.raises(ValueError, match="two to the power of grade 1024 is too large a gain.*linear"):
+        evaluate({"q": {"a": grade, "b": 1}}, {"q": ["a", "b"]}, name)
+
+
+def test_infinite_grades_are_named_in_every_shape():
+    for qrels in ({"q": {"a": math.inf}}, [{"a": math.inf}], np.array([[math.inf]])):
+        with pytest.raises(ValueError, match="inf"):
+            evaluate(qrels, [["a"]] if isinstance(qrels, list) else {"q": ["a"]}, "ndcg")
 
 
 def test_names_and_functions_give_the_same_number():

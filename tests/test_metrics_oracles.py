@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from sklrank import Qrels, Run, metrics
 from sklrank.metrics import evaluate, metric_from_name
-from sklrank.metrics._names import trec_names
+from sklrank.metrics._trec import trec_names
 
 # Experimental measures of trec_eval that nobody reports; rbp is that of version 10, with p = 0.9.
-NOT_OURS = {"runid", "relstring", "utility", "G", "binG", "ndcg_rel", "Rndcg", "rbp", "rbp_resid"}
+NOT_OURS = {"runid", "relstring", "G", "binG", "ndcg_rel", "Rndcg", "rbp", "rbp_resid"}
 
 
 def read_expected(path):
@@ -139,17 +139,7 @@ def test_pytrec_eval_agrees_on_a_large_random_run():
 
 def test_names_of_pytrec_eval_are_understood():
     for name in pytrec_eval.supported_measures:
-        if name in {
-            "relstring",
-            "runid",
-            "G",
-            "binG",
-            "Rndcg",
-            "ndcg_rel",
-            "utility",
-            "11pt_avg",
-            "num_q",
-        } or name.startswith(("prefs", "rbp")):
+        if name in NOT_OURS or name.startswith("prefs"):
             continue
         metric_from_name(name)
 
@@ -314,3 +304,99 @@ def test_gzipped_trec_files_read_the_same(data_dir, tmp_path):
     assert evaluate(qrels, Run.from_trec(packed), "map") == evaluate(
         qrels, Run.from_trec(folder / "results.test"), "map"
     )
+
+
+# --- names of ir-measures, ranx and trec_eval, all of them
+
+NOT_OF_IR_MEASURES = {
+    "AP_IA", "Accuracy", "BPM", "Compat", "ERR_IA", "INSQ", "INST", "MAP_IA", "NERR10", "NERR11", "NERR8", "NERR9",
+    "NRBP", "P_IA", "SDCG", "StRecall", "alpha_DCG", "nERR_IA", "nNRBP", "α_DCG",
+}  # fmt: skip
+# ir-measures → a parameter that ours lacks, or means something else
+OTHER_PARAMETERS = {"alpha_nDCG": {"rel"}, "α_nDCG": {"rel"}}
+SOME_VALUE = {
+    "cutoff": 3, "rel": 2, "judged_only": True, "recall": 0.3, "p": 0.5, "alpha": 0.25, "beta": 0.5, "relative": True,
+    "dcg": "exp-log2", "gains": {1: 3, 2: 9},
+}  # fmt: skip
+
+
+def measures_of_ir_measures():
+    """Every name of the registry, alone and with each of its parameters."""
+    for name, measure in ir_measures.measures.registry.items():
+        if name in NOT_OF_IR_MEASURES:
+            continue
+        known = measure.SUPPORTED_PARAMS
+        required = {key: SOME_VALUE[key] for key, info in known.items() if info.required}
+        yield name, measure(**required)
+        for key in known.keys() - required.keys() - OTHER_PARAMETERS.get(name, set()):
+            yield name, measure(**required, **{key: SOME_VALUE[key]})
+
+
+@pytest.mark.parametrize(("name", "measure"), list(measures_of_ir_measures()), ids=str)
+def test_every_measure_of_ir_measures_is_an_alias_with_the_same_values(graded, name, measure):
+    metric = metric_from_name(str(measure).replace(measure.NAME, name, 1))
+    if not ir_measures.DefaultPipeline.supports(measure):  # it takes another package to compute it
+        return
+    if measure.NAME == "RBP" and "rel" not in measure.params:  # is graded there, as ours is with gain=linear
+        return
+    if measure.NAME == "alpha_nDCG":  # takes subtopics: see above
+        return
+    if measure.NAME == "IPrec":  # by trec_eval 9
+        metric = metric.with_params(rounding="up")
+    qrels, run = graded
+    if "judged_only" in measure.params or measure.NAME == "Judged":  # negative grades are judgments there
+        qrels = {qid: {d: g for d, g in judged.items() if g >= 0} for qid, judged in qrels.items()}
+    np.testing.assert_allclose(metric(qrels, run, average=None), by_query(measure, qrels, run), atol=5.1e-6)
+
+
+def test_set_f_does_not_square_beta(graded):
+    qrels, run = graded
+    expected = by_query(ir_measures.SetF(beta=0.5), qrels, run)
+    for name in ("SetF(beta=0.5)", "set_F_0.5", "set_F.0.5", "set_f@0.5"):
+        np.testing.assert_allclose(metric_from_name(name)(qrels, run, average=None), expected)
+    np.testing.assert_allclose(metrics.set_f1_score(qrels, run, beta=0.5, average=None), expected)
+    judged, found = {"q": {"a": 1, "b": 1, "c": 1}}, {"q": {"a": 4.0, "b": 3.0, "x": 2.0, "y": 1.0}}
+    trec = pytrec_eval.RelevanceEvaluator(judged, {"set_F_0.5"}).evaluate(found)["q"]["set_F"]
+    assert metric_from_name("SetF(beta=0.5)")(judged, found) == pytest.approx(trec, abs=1e-12)
+
+
+# The strings of ranx, which cannot share a process with threads; its rbp@95 is our rbp.95.
+RANX = {
+    "hits", "hit_rate", "precision", "recall", "f1", "r-precision", "mrr", "map", "dcg", "dcg_burges", "ndcg",
+    "ndcg_burges", "bpref", "rbp.95",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(RANX))
+def test_every_name_of_ranx_is_an_alias(name):
+    metric_from_name(name)
+    if not name.startswith(("r-precision", "bpref", "rbp")):
+        assert metric_from_name(f"{name}@10").k == 10
+    if "dcg" not in name:
+        assert metric_from_name(f"{name}-l2").params["relevance_level"] == 2
+
+
+def test_hits_are_the_relevant_documents_above_the_cutoff():
+    found = evaluate([{"a": 1, "b": 2}, {"c": 1}], [["a", "x", "b"], ["x"]], ["hits@2", "hits", "hits-l2"])
+    assert found == {"hits@2": 0.5, "hits": 1.0, "hits-l2": 0.5}
+
+
+@pytest.mark.parametrize("name", sorted(pytrec_eval.supported_measures))
+def test_a_measure_of_trec_eval_is_ours_or_is_said_to_be_left_out(name):
+    if name in NOT_OURS - {"runid"} or name.startswith("prefs"):
+        with pytest.raises(ValueError, match=f"'{name}' is a measure of trec_eval that sklrank leaves out"):
+            trec_names(name)
+    elif name != "runid":
+        assert [metric_from_name(known) for known in trec_names(name)]
+
+
+def test_set_of_trec_eval_is_whole():
+    assert set(trec_names("set")) == pytrec_eval.supported_nicknames["set"] - {"runid"}
+
+
+@pytest.mark.parametrize("name", ["ndcg_1=3,2=9", "nDCG(gains={1:3,2:9})", "ndcg(gain={1: 3, 2: 9})"])
+def test_grades_may_have_gains_of_their_own(graded, name):
+    qrels, run = graded
+    expected = by_query(ir_measures.nDCG(gains={1: 3, 2: 9}), qrels, run)
+    np.testing.assert_allclose(metric_from_name(name)(qrels, run, average=None), expected, atol=5.1e-6)
+    np.testing.assert_allclose(metrics.ndcg_score(qrels, run, gain={1: 3, 2: 9}, average=None), expected, atol=5.1e-6)

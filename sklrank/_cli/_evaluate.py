@@ -184,7 +184,7 @@ def _label(paths):
 def _metrics(specs, level):
     """The metrics that ``-m`` asks for, each once."""
     from sklrank.metrics import metric_from_name
-    from sklrank.metrics._names import trec_names
+    from sklrank.metrics._trec import trec_names
 
     names = dict.fromkeys(name for spec in specs for name in trec_names(spec) if name != "runid")
     return [metric_from_name(name).with_defaults(relevance_level=level) for name in names]

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from sklrank.metrics import compare
-from sklrank.metrics._names import trec_names
+from sklrank.metrics._trec import trec_names
 
 
 class Report:

@@ -1,8 +1,6 @@
-"""From one value a query to one number."""
+"""From one value per query to one number."""
 
 import numpy as np
-
-from sklrank.metrics._judged import align
 
 _FLOOR = 1e-5  # least value under a geometric mean, trec_eval's
 
@@ -54,7 +52,7 @@ def aggregate(values, counted, how="mean", sample_weight=None):
         weight = np.asarray(sample_weight, dtype=np.float64)
         if weight.shape != values.shape:
             raise ValueError(
-                f"sample_weight has shape {weight.shape}; needed is one weight for each of {len(values)} queries"
+                f"sample_weight has shape {weight.shape}; expected one weight for each of {len(values)} queries"
             )
         if not (weight >= 0).all():
             raise ValueError("sample_weight must not hold negative weights or NaN")
@@ -72,10 +70,3 @@ def aggregate(values, counted, how="mean", sample_weight=None):
     if how == "geometric":
         return float(np.exp(np.average(np.log(np.maximum(values, _FLOOR)), weights=weight)))
     return float(np.average(values, weights=weight))
-
-
-def score(measure, y_true, y_pred, *, empty, average, sample_weight, **params):
-    """What the public functions do: align, measure, settle the empty queries, average."""
-    judged = align(y_true, y_pred)
-    values, counted = settle(measure(judged, **params), judged, empty)
-    return values if average is None else aggregate(values, counted, sample_weight=sample_weight)

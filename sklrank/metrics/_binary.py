@@ -1,70 +1,20 @@
 """Metrics of binary relevance."""
 
-from numbers import Integral, Real
-
-from sklrank._validation import Interval, StrOptions, validate_params
-from sklrank.metrics import _measures as measures
-from sklrank.metrics._average import score
-
-_K = [Interval(Integral, 1, None, closed="left"), None]
-_RELEVANCE_LEVEL = [Interval(Real, 0, None, closed="left")]
-_JUDGED_ONLY = ["boolean"]
-_EMPTY = [StrOptions({"zero", "one", "drop", "nan"})]
-_AVERAGE = [StrOptions({"mean"}), None]
-_SAMPLE_WEIGHT = ["array-like", None]
+from sklrank.metrics._metric_functions import metric
 
 
-@validate_params(
-    {
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("map")
 def mean_average_precision_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Mean average precision.
 
     The precision at the rank of each relevant document, summed and divided by the number of relevant documents. With a
     cutoff, deeper documents count as not retrieved, and the divisor stays.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``map@100``, ``AP@100``, ``map_cut_100``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -73,14 +23,7 @@ def mean_average_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -96,69 +39,19 @@ def mean_average_precision_score(
     >>> round(mean_average_precision_score(qrels, run), 4)
     0.6667
     """
-    return score(
-        measures.average_precision,
-        y_true,
-        y_pred,
-        k=k,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("mrr")
 def mean_reciprocal_rank_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Mean reciprocal rank of the first relevant document.
 
     One over the rank of the first relevant document, 0 where there is none above the cutoff.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``mrr``, ``RR``, ``recip_rank``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -166,14 +59,7 @@ def mean_reciprocal_rank_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -187,69 +73,19 @@ def mean_reciprocal_rank_score(
     >>> mean_reciprocal_rank_score(qrels, run, k=10)
     0.75
     """
-    return score(
-        measures.reciprocal_rank,
-        y_true,
-        y_pred,
-        k=k,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("p")
 def precision_at_k_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Precision: the share of the first k places that hold relevant documents.
 
     The divisor is k, also when fewer documents were retrieved; without a cutoff it is the length of the ranking.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``p@5``, ``P_5``, ``precision@5``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -258,14 +94,7 @@ def precision_at_k_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -279,69 +108,19 @@ def precision_at_k_score(
     >>> precision_at_k_score(qrels, run, k=2)
     0.5
     """
-    return score(
-        measures.precision,
-        y_true,
-        y_pred,
-        k=k,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("recall")
 def recall_at_k_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Recall: the share of the relevant documents that stand in the first k places.
 
     The divisor is the number of relevant documents, also when it exceeds k.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``recall@100``, ``R@100``, ``recall_100``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -349,14 +128,7 @@ def recall_at_k_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -370,69 +142,19 @@ def recall_at_k_score(
     >>> recall_at_k_score(qrels, run, k=2)
     0.75
     """
-    return score(
-        measures.recall,
-        y_true,
-        y_pred,
-        k=k,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("f1")
 def f1_at_k_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """F1: the harmonic mean of precision and recall in the first k places.
 
     Of `precision_at_k_score` and `recall_at_k_score` of each query, with their divisors.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``f1@10``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -440,14 +162,7 @@ def f1_at_k_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -461,69 +176,19 @@ def f1_at_k_score(
     >>> round(f1_at_k_score(qrels, run, k=2), 4)
     0.5833
     """
-    return score(
-        measures.f_measure,
-        y_true,
-        y_pred,
-        k=k,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("success")
 def success_at_k_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Success, or hit rate: whether any of the first k documents is relevant.
 
     1 for a query with a relevant document above the cutoff, else 0.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``success@1``, ``success_1``, ``hit_rate@1``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -531,14 +196,7 @@ def success_at_k_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -552,65 +210,19 @@ def success_at_k_score(
     >>> success_at_k_score(qrels, run, k=1)
     0.5
     """
-    return score(
-        measures.success,
-        y_true,
-        y_pred,
-        k=k,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("rprec")
 def r_precision_score(
-    y_true,
-    y_pred,
-    *,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """R-precision: precision at as many places as there are relevant documents.
 
     Precision and recall are equal at that rank.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``rprec``, ``Rprec``, ``r-precision``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -618,14 +230,7 @@ def r_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -639,53 +244,18 @@ def r_precision_score(
     >>> r_precision_score(qrels, run)
     0.25
     """
-    return score(
-        measures.r_precision,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("bpref")
 def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mean", sample_weight=None):
     """Binary preference.
 
     Looks at judged documents only: for each relevant one that was retrieved, the share of the judged irrelevant
     documents that stand below it, of which as many count as there are relevant ones (trec_eval's form).
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``bpref``, ``BPref``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -694,11 +264,9 @@ def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mea
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
+    {ties}
 
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
+    {empty}
 
     *Unjudged documents* are passed over, and so are those with a negative grade (in the pool, but not judged).
 
@@ -716,26 +284,9 @@ def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mea
     >>> bpref_score(qrels, run)
     0.75
     """
-    return score(
-        measures.bpref,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("infap")
 def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mean", sample_weight=None):
     """Inferred average precision.
 
@@ -743,26 +294,9 @@ def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", averag
     of the pool that were not judged; the precision above a relevant document is estimated from the judged ones above
     it.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``infap``, ``infAP``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -770,11 +304,9 @@ def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", averag
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
+    {ties}
 
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
+    {empty}
 
     *Unjudged documents* outside the pool are not relevant; those in the pool (a negative grade) are relevant in the
     proportion of the judged ones.
@@ -791,29 +323,9 @@ def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", averag
     >>> round(inferred_ap_score(qrels, run), 4)
     0.6667
     """
-    return score(
-        measures.inferred_ap,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "recall": [Interval(Real, 0, 1, closed="both")],
-        "relevance_level": _RELEVANCE_LEVEL,
-        "rounding": [StrOptions({"nearest", "up"})],
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("iprec")
 def interpolated_precision_score(
     y_true,
     y_pred,
@@ -831,33 +343,9 @@ def interpolated_precision_score(
     The highest precision at any rank at which at least that share of the relevant documents has been found; the points
     of a recall-precision curve.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    recall : float, default=0.0
-        The level of recall.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    rounding : {"nearest", "up"}, default="nearest"
-        How the number of relevant documents at that recall is made whole: to the nearest, as trec_eval 10 does, or, as
-        it did up to version 9, down after adding 0.9.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``iprec@0.1``, ``IPrec@0.1``, ``iprec_at_recall_0.10``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -865,14 +353,7 @@ def interpolated_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -886,51 +367,18 @@ def interpolated_precision_score(
     >>> interpolated_precision_score(qrels, run, recall=0.5)
     0.75
     """
-    return score(
-        measures.interpolated_precision,
-        y_true,
-        y_pred,
-        recall=recall,
-        relevance_level=relevance_level,
-        rounding=rounding,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("judged")
 def judged_at_k_score(y_true, y_pred, *, k=None, average="mean", sample_weight=None):
     """The share of the first k documents that have a judgment.
 
     A low value says that other metrics at this cutoff tell little. The divisor is k, or the number of documents where
     fewer were retrieved.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``judged@10``, ``Judged@10``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -938,8 +386,7 @@ def judged_at_k_score(y_true, y_pred, *, k=None, average="mean", sample_weight=N
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
+    {ties}
 
     *Queries without relevant documents* count like all others. Queries without any judgment never enter the mean;
     judged queries that the run lacks count 0.
@@ -958,12 +405,3 @@ def judged_at_k_score(y_true, y_pred, *, k=None, average="mean", sample_weight=N
     >>> judged_at_k_score(qrels, run, k=10)
     0.75
     """
-    return score(
-        measures.judged_at_k,
-        y_true,
-        y_pred,
-        k=k,
-        empty="zero",
-        average=average,
-        sample_weight=sample_weight,
-    )

@@ -1,4 +1,4 @@
-"""How low and how high a metric could be, had all retrieved documents been judged.
+"""Bounds of metrics: how low and how high a value could be, had all retrieved documents been judged.
 
 Unjudged documents that the run did not retrieve are taken for not relevant, and an unjudged document may have any
 grade that occurs in the judgments, or 0. With every retrieved document judged, `judged_only` makes no difference.
@@ -6,21 +6,17 @@ grade that occurs in the judgments, or 0. With every retrieved document judged, 
 
 import numpy as np
 
-from sklrank._kernels._bounds import bound_by_sweep, bound_discounted_gain, bound_precisions
-from sklrank._ragged import owners, places
+from sklrank._kernels import _bounds as kernels
+from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
 from sklrank.metrics import _measures as measures
 from sklrank.metrics._average import settle
-from sklrank.metrics._judged import Judged, bounds
+from sklrank.metrics._judged import Judged
 
-_CONSTANT = (measures.judged_at_k, measures.unjudged_at_k, measures.n_queries, measures.n_retrieved)
-# Numbered as `bound_by_sweep` does; the last is the mean of eleven of the third.
-_SWEPT = (measures.bpref, measures.inferred_ap, measures.interpolated_precision, measures.r_precision)
-_SWEPT += (measures.eleven_point_average,)
-_POOLED = (measures.bpref, measures.inferred_ap)  # negative grades mean: in the pool, not judged
+_SWEPT = ("bpref", "infap", "iprec", "rprec")  # numbered as the kernel `bound_by_sweep` does
 
 
 def limits(metric, judged):
-    """Least and greatest value of each query.
+    """Return the least and the greatest value of each query.
 
     Parameters
     ----------
@@ -32,47 +28,45 @@ def limits(metric, judged):
     low, high : ndarray of float64, shape (n_queries,)
         NaN for queries without any judgment.
     """
-    measure = metric.measure.values
-    if measure is measures.alpha_ndcg:
-        raise ValueError("there are no bounds for alpha-nDCG: unjudged documents may be about any set of subtopics")
+    measure = metric.measure
+    if measure.bounds is None:
+        raise ValueError(f"{metric.name!r} has no bounds: how judgments to come would change it is unknown")
     if metric.empty in ("drop", "nan"):
         raise ValueError(f"{metric.name!r}: bounds need empty=zero or empty=one; unjudged documents may be relevant")
-    if measure in _CONSTANT:
+    if measure.bounds == "constant":
         values, _ = metric.values(judged)
         return values, values
     params = {name: value for name, value in metric.params.items() if name != "judged_only"}
-    complete = _Completed(_without_pool(judged) if measure in _POOLED else judged)
-    found = []
+    complete = Completed(_without_pool(judged) if measure.pooled else judged)
 
-    def consider(grades):
-        values, _ = settle(measure(complete.judge(grades), **params), judged, metric.empty)
-        found.append(values)
+    def values_if(grades):
+        """Values if the free documents have these grades."""
+        return settle(measure.values(complete.judge(grades), **params), judged, metric.empty)[0]
 
-    consider(0.0)
-    if measure is measures.average_precision:
-        found += _bound_average_precision(complete, **params)
-    elif measure is measures.ndcg:
-        found += _bound_ndcg(complete, **params)
-    elif measure in _SWEPT:
-        found += _bound_by_sweep(complete, _SWEPT.index(measure), **params)
-    else:  # more relevant documents help above the cutoff and never help below it
-        inside = complete.positions < (np.inf if metric.k is None else metric.k)
-        for chosen in (inside, ~inside, np.ones(len(inside), dtype=bool)):
-            consider(complete.top * chosen)
+    found = [values_if(0.0)]
+    if measure.bounds == "monotone":
+        if params.get("gain") is not None:
+            check_gain_rises(params["gain"], complete)
+        above = complete.positions < (np.inf if metric.k is None else metric.k)
+        found += [values_if(complete.top * chosen) for chosen in (above, ~above, np.ones_like(above))]
+    else:
+        found += measure.bounds(complete, **params)
     with np.errstate(invalid="ignore"):
         low, high = np.fmin.reduce(found), np.fmax.reduce(found)
     return np.where(judged.has_judgments, low, np.nan), np.where(judged.has_judgments, high, np.nan)
 
 
-class _Completed:
-    """Rankings of which every document is judged: those of `judged` as they were, the *free* ones as one likes.
+class Completed:
+    """Rankings of which every document is judged: those of `judged` as they were, the *free* ones at will.
+
+    Parameters
+    ----------
+    judged : Judged
 
     Attributes
     ----------
-    n_free : ndarray of int64, shape (n_queries,)
-        Number of unjudged documents in each ranking.
-    positions : ndarray of int64, shape (n_free_in_all,)
-        Position of each in its ranking.
+    positions : ndarray of int64, shape (n_free,)
+        Position of each free document, one that has no judgment, in its ranking.
     top : float
         The highest grade of the judgments.
     """
@@ -80,9 +74,9 @@ class _Completed:
     def __init__(self, judged):
         self.judged = judged
         self.top = judged.max_grade or 1.0
-        ranked = bounds(judged.n_retrieved)
-        self.n_free = judged.n_retrieved - np.diff(judged.hit_indptr)
-        free_indptr = bounds(self.n_free)
+        ranked = lengths_to_indptr(judged.n_retrieved)
+        n_free = judged.n_retrieved - np.diff(judged.hit_indptr)
+        free_indptr = lengths_to_indptr(n_free)
         query = owners(judged.hit_indptr)
         is_hit = np.zeros(ranked[-1], dtype=bool)
         hits = ranked[query] + judged.hit_positions
@@ -94,7 +88,7 @@ class _Completed:
         self.indptr = judged.indptr + free_indptr
         self.entries = np.empty(ranked[-1], dtype=np.int64)
         self.entries[hits] = judged.hit_entries + free_indptr[query]
-        self.free = np.repeat(judged.indptr[1:], self.n_free) + np.arange(free_indptr[-1])
+        self.free = np.repeat(judged.indptr[1:], n_free) + np.arange(free_indptr[-1])
         self.entries[~is_hit] = self.free
         self.grades = np.zeros(self.indptr[-1])
         kept = np.ones(self.indptr[-1], dtype=bool)
@@ -102,7 +96,12 @@ class _Completed:
         self.grades[kept] = judged.grades
 
     def judge(self, grades):
-        """The rankings with these grades of the free documents."""
+        """Give the free documents these grades.
+
+        Returns
+        -------
+        Judged
+        """
         self.grades[self.free] = grades
         judged = self.judged
         return Judged(
@@ -113,36 +112,40 @@ class _Completed:
 
 def _without_pool(judged):
     """The same with negative grades taken for no judgment of what was retrieved."""
-    keep = judged.hit_grades >= 0
-    query = owners(judged.hit_indptr)[keep]
-    hit_indptr = bounds(np.bincount(query, minlength=len(judged)))
+    entries, hit_indptr = kept_entries(judged.hit_indptr, judged.hit_grades >= 0)
     return Judged(
         judged.qids, judged.indptr, judged.grades, judged.in_run, judged.n_retrieved, hit_indptr,
-        judged.hit_positions[keep], judged.hit_entries[keep],
+        judged.hit_positions[entries], judged.hit_entries[entries],
     )  # fmt: skip
 
 
-def _bound_average_precision(complete, *, k=None, relevance_level=1):
+def check_gain_rises(gain, complete):
+    """Refuse gains that fall where the grade rises: then the highest grade is not the extreme."""
+    grades = np.unique(np.append(complete.judged.grades[complete.judged.grades > 0], complete.top))
+    levels = measures.gain_of(gain, np.append(0.0, grades))
+    if levels[0] > 0 or (np.diff(levels) < 0).any():
+        raise ValueError("bounds need gains that rise with the grade, from 0 at grade 0")
+    return levels
+
+
+def bound_average_precision(complete, *, k=None, relevance_level=1):
+    """Bounds of average precision."""
     judged = complete.judged
     if complete.top < relevance_level:
         return []
     low, high = np.empty(len(judged)), np.empty(len(judged))
-    depth = measures.depth_of(judged, k)
-    relevant = judged.n_relevant(relevance_level)
-    bound_precisions(
-        judged.hit_indptr, judged.hit_positions, judged.hit_grades, judged.n_retrieved, float(relevance_level), depth,
-        relevant, low, high,
+    kernels.bound_precisions(
+        judged.hit_indptr, judged.hit_positions, judged.hit_grades, judged.n_retrieved, float(relevance_level),
+        measures.depth_of(judged, k), judged.n_relevant(relevance_level), low, high,
     )  # fmt: skip
     return [_finite(low), _finite(high)]
 
 
-def _bound_ndcg(complete, *, k=None, gain="linear"):
+def bound_ndcg(complete, *, k=None, gain="linear"):
+    """Bounds of nDCG."""
     judged = complete.judged
     gains = measures.gain_of(gain, judged.grades)
-    grades = np.unique(np.append(judged.grades[judged.grades > 0], complete.top))
-    levels = measures.gain_of(gain, np.append(0.0, grades))
-    if levels[0] > 0 or (np.diff(levels) < 0).any():
-        raise ValueError("bounds of nDCG need gains that rise with the grade, from 0 at grade 0")
+    levels = check_gain_rises(gain, complete)
     levels = np.unique(levels[levels > 0])
     above = np.stack([judged.count(gains >= level) for level in levels], axis=1)
     longest = int((np.diff(judged.indptr) + judged.n_retrieved).max(initial=0))
@@ -150,25 +153,39 @@ def _bound_ndcg(complete, *, k=None, gain="linear"):
     discounts[k if k is not None else longest :] = 0.0
     reach = np.concatenate([[0.0], np.cumsum(discounts)])
     low, high = np.empty(len(judged)), np.empty(len(judged))
-    bound_discounted_gain(
+    kernels.bound_discounted_gain(
         judged.hit_indptr, judged.hit_positions, gains[judged.hit_entries], judged.n_retrieved, levels, above, reach,
         low, high,
     )  # fmt: skip
     return [_finite(low), _finite(high)]
 
 
-def _bound_by_sweep(complete, code, *, relevance_level=1, recall=None, multiple=1.0, rounding="nearest"):
+def bound_interpolated_precision(complete, *, recall=0.0, **params):
+    """Bounds of interpolated precision."""
+    return bound_by_sweep("iprec", complete, recalls=(recall,), **params)
+
+
+def bound_by_sweep(
+    swept, complete, *, relevance_level=1, recalls=measures.ELEVEN_RECALLS, multiple=1.0, rounding="nearest"
+):
+    """Bounds of a measure for which every number of relevant documents has to be tried.
+
+    Parameters
+    ----------
+    swept : {"bpref", "infap", "iprec", "rprec"}
+        The measure.
+    complete : Completed
+    """
     judged = complete.judged
     if complete.top < relevance_level:
         return []
     low, high = np.empty(len(judged)), np.empty(len(judged))
-    recalls = {2: np.array([recall or 0.0]), 3: np.array([multiple]), 4: np.arange(11) / 10}.get(code, np.zeros(1))
-    relevant = judged.n_relevant(relevance_level)
+    steps = np.array([multiple] if swept == "rprec" else recalls, dtype=np.float64)
     irrelevant = judged.count((judged.grades >= 0) & (judged.grades < relevance_level))
-    bound_by_sweep(
-        2 if code == 4 else code, judged.hit_indptr, judged.hit_positions, judged.hit_grades, judged.n_retrieved,
-        float(relevance_level), relevant, irrelevant, recalls.astype(np.float64),
-        0.5 if rounding == "nearest" else 0.9, low, high,
+    kernels.bound_by_sweep(
+        _SWEPT.index(swept), judged.hit_indptr, judged.hit_positions, judged.hit_grades, judged.n_retrieved,
+        float(relevance_level), judged.n_relevant(relevance_level), irrelevant, steps,
+        measures.ROUNDING[rounding], low, high,
     )  # fmt: skip
     return [_finite(low), _finite(high)]
 

@@ -1,41 +1,11 @@
 """Metrics of graded judgments."""
 
-from numbers import Integral, Real
-
-from sklrank._validation import Interval, StrOptions, validate_params
-from sklrank.metrics import _measures as measures
-from sklrank.metrics._average import score
-
-_K = [Interval(Integral, 1, None, closed="left"), None]
-_RELEVANCE_LEVEL = [Interval(Real, 0, None, closed="left")]
-_GAIN = [StrOptions({"linear", "exponential"}), "array-like"]
-_JUDGED_ONLY = ["boolean"]
-_EMPTY = [StrOptions({"zero", "one", "drop", "nan"})]
-_AVERAGE = [StrOptions({"mean"}), None]
-_SAMPLE_WEIGHT = ["array-like", None]
+from sklrank.metrics._metric_functions import metric
 
 
-@validate_params(
-    {
-        "k": _K,
-        "gain": _GAIN,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("ndcg")
 def ndcg_score(
-    y_true,
-    y_score,
-    *,
-    k=None,
-    gain="linear",
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_score, *, k=None, gain="linear", judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Normalized discounted cumulative gain.
 
@@ -46,30 +16,9 @@ def ndcg_score(
 
     On inputs without ties this is scikit-learn's number, also for dense matrices.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_score : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings, or scores to rank by. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    gain : {"linear", "exponential"} or array-like of shape (n_grades,), default="linear"
-        Gain of a grade: the grade itself, two to its power less one, or the gains of the grades 0, 1, …
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``ndcg@10``, ``nDCG@10``, ``ndcg_cut_10``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -78,14 +27,7 @@ def ndcg_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     The ideal ranking is that of all judged documents, retrieved or not. `y_true` and `y_score` as dense matrices judge
     and retrieve every document.
@@ -109,56 +51,18 @@ def ndcg_score(
     >>> round(ndcg_score([[3, 0, 2]], [[0.1, 0.7, 0.4]]), 4)
     0.648
     """
-    return score(
-        measures.ndcg,
-        y_true,
-        y_score,
-        k=k,
-        gain=gain,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "gain": _GAIN,
-        "judged_only": _JUDGED_ONLY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("dcg")
 def dcg_score(y_true, y_score, *, k=None, gain="linear", judged_only=False, average="mean", sample_weight=None):
     """Discounted cumulative gain.
 
     The gains of the documents, each divided by the logarithm of its rank plus one, summed. On inputs without ties this
     is scikit-learn's number, also for dense matrices.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_score : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings, or scores to rank by. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    gain : {"linear", "exponential"} or array-like of shape (n_grades,), default="linear"
-        Gain of a grade: the grade itself, two to its power less one, or the gains of the grades 0, 1, …
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``dcg@10``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -166,14 +70,12 @@ def dcg_score(y_true, y_score, *, k=None, gain="linear", judged_only=False, aver
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
+    {ties}
 
     *Queries without relevant documents* count 0: no gain is to be had. Queries without any judgment never enter the
     mean; judged queries that the run lacks count 0.
 
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {unjudged}
 
     References
     ----------
@@ -188,32 +90,20 @@ def dcg_score(y_true, y_score, *, k=None, gain="linear", judged_only=False, aver
     >>> round(dcg_score(qrels, run, k=10), 4)
     1.3155
     """
-    return score(
-        measures.dcg,
-        y_true,
-        y_score,
-        k=k,
-        gain=gain,
-        judged_only=judged_only,
-        empty="zero",
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "p": [Interval(Real, 0, 1, closed="left")],
-        "k": _K,
-        "relevance_level": _RELEVANCE_LEVEL,
-        "gain": [StrOptions({"linear", "exponential"}), "array-like", None],
-        "max_grade": [Interval(Real, 0, None, closed="neither"), None],
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
+@metric(
+    "rbp",
+    gain=(
+        '{"linear", "exponential"}, dict, array-like of shape (n_grades,) or None',
+        "``None`` counts relevant documents as 1. Otherwise the gain of a grade, as in `ndcg_score`, in units of that "
+        "of `max_grade`; then `relevance_level` has no effect.",
+    ),
+    max_grade=(
+        "float",
+        "The highest grade of the scale, for graded gains. ``None``: the highest in `y_true`; set it if `y_true` may "
+        "be a part of the judgments, as in cross-validation.",
+    ),
 )
 def rank_biased_precision_score(
     y_true,
@@ -235,39 +125,9 @@ def rank_biased_precision_score(
 
         RBP = (1 - p) · sum of gain · p^(rank - 1)
 
+    Names: ``rbp(p=0.8)``, ``rbp.80``.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    p : float, default=0.8
-        Persistence: the chance to go on to the next document.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    gain : {"linear", "exponential"}, array-like of shape (n_grades,) or None, default=None
-        ``None`` counts relevant documents as 1. Otherwise the gain of a grade, in units of that of `max_grade`; then
-        `relevance_level` has no effect.
-    max_grade : float, default=None
-        The highest grade of the scale, for graded gains. ``None``: the highest in `y_true`; set it where `y_true` may
-        be a part of the judgments, as in cross-validation.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
-
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -275,14 +135,7 @@ def rank_biased_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -299,74 +152,20 @@ def rank_biased_precision_score(
     >>> round(rank_biased_precision_score(qrels, run, p=0.8, gain="linear"), 4)
     0.154
     """
-    return score(
-        measures.rank_biased_precision,
-        y_true,
-        y_pred,
-        p=p,
-        k=k,
-        relevance_level=relevance_level,
-        gain=gain,
-        max_grade=max_grade,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "max_grade": [Interval(Real, 0, None, closed="neither")],
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("err")
 def expected_reciprocal_rank_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    max_grade=4,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, max_grade=4, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Expected reciprocal rank.
 
     One over the rank at which a reader stops who is satisfied by a document of grade g with chance (2^g - 1) /
     2^max_grade.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    max_grade : float, default=4
-        The highest grade of the scale. 4 is that of the TREC web tracks and of gdeval; a higher grade in `y_true` is
-        an error.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``err@20``, ``ERR@20``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -375,14 +174,7 @@ def expected_reciprocal_rank_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -399,40 +191,11 @@ def expected_reciprocal_rank_score(
     >>> round(expected_reciprocal_rank_score(qrels, run, k=20, max_grade=2), 4)
     0.2812
     """
-    return score(
-        measures.expected_reciprocal_rank,
-        y_true,
-        y_pred,
-        k=k,
-        max_grade=max_grade,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "k": _K,
-        "alpha": [Interval(Real, 0, 1, closed="both")],
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("alpha_ndcg")
 def alpha_ndcg_score(
-    y_true,
-    y_pred,
-    *,
-    k=None,
-    alpha=0.5,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, k=None, alpha=0.5, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Novelty-biased nDCG over subtopics, alpha-nDCG.
 
@@ -440,30 +203,9 @@ def alpha_ndcg_score(
     the same one; gains are discounted and divided by those of the ideal ranking as in nDCG. The ideal ranking is found
     greedily, as ndeval does.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    k : int, default=None
-        The cutoff; ``None`` takes the whole ranking.
-    alpha : float, default=0.5
-        How much less a subtopic counts each time it comes again.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``alpha_ndcg@10``, ``alpha_nDCG@10``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -471,14 +213,7 @@ def alpha_ndcg_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     Judgments without subtopics are a ValueError.
 
@@ -498,14 +233,3 @@ def alpha_ndcg_score(
     >>> round(alpha_ndcg_score(qrels, {"q1": ["d1", "d3", "d2"]}, k=10), 4)
     0.8306
     """
-    return score(
-        measures.alpha_ndcg,
-        y_true,
-        y_pred,
-        k=k,
-        alpha=alpha,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )

@@ -1,16 +1,20 @@
 """The measures: one value a query, from judgments and a run that are aligned.
 
 Each function takes a `Judged` and gives an array of float64 with NaN for *empty* queries, those without a relevant
-document; what these count for is settled by whoever asks.
+document; the caller settles what these count for.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from sklrank._kernels import _metrics as kernels
-from sklrank._ragged import places
-from sklrank.metrics._judged import bounds
+from sklrank._ragged import lengths_to_indptr, places
 
+ELEVEN_RECALLS = tuple(i / 10 for i in range(11))
+ROUNDING = {"nearest": 0.5, "up": 0.9}
 _WHOLE = np.iinfo(np.int64).max  # a cutoff that cuts nothing
+_MOST_EXPONENT = 1000  # two to this power, times a million documents, is still a float64
 
 
 def ndcg(judged, *, k=None, gain="linear", judged_only=False):
@@ -31,7 +35,7 @@ def dcg(judged, *, k=None, gain="linear", judged_only=False):
 def _ideal(judged, k, gain):
     gains = gain_of(gain, judged.grades)
     positive = gains > 0
-    indptr = bounds(judged.count(positive))
+    indptr = lengths_to_indptr(judged.count(positive))
     gains = gains[positive]
     kernels.sort_descending(indptr, gains)
     out = np.empty(len(judged))
@@ -54,8 +58,7 @@ def reciprocal_rank(judged, *, k=None, relevance_level=1, judged_only=False):
 def precision(judged, *, k=None, relevance_level=1, judged_only=False):
     """Share of the first k places that hold relevant documents."""
     found = _found(judged, k, relevance_level, judged_only)
-    places = _n_retrieved(judged, judged_only) if k is None else k
-    return _void(_ratio(found, places, 0.0), judged, relevance_level)
+    return _void(_ratio(found, _n_places(judged, k, judged_only), 0.0), judged, relevance_level)
 
 
 def recall(judged, *, k=None, relevance_level=1, judged_only=False):
@@ -64,26 +67,25 @@ def recall(judged, *, k=None, relevance_level=1, judged_only=False):
 
 
 def f_measure(judged, *, k=None, beta=1.0, relevance_level=1, judged_only=False):
-    """Weighted harmonic mean of precision and recall."""
+    """Weighted harmonic mean of precision and recall; as in trec_eval, `beta` is not squared."""
     found = _found(judged, k, relevance_level, judged_only)
-    places = _n_retrieved(judged, judged_only) if k is None else k
+    n_places = _n_places(judged, k, judged_only)
     relevant = judged.n_relevant(relevance_level)
-    values = (1 + beta**2) * found / np.maximum(places + beta**2 * relevant, 1e-300)
+    values = (1 + beta) * found / np.maximum(n_places + beta * relevant, 1e-300)
     return _void(values, judged, relevance_level)
 
 
 def relative_precision(judged, *, k=None, relevance_level=1, judged_only=False):
     """Precision in units of the highest that is possible."""
     found = _found(judged, k, relevance_level, judged_only)
-    places = _n_retrieved(judged, judged_only) if k is None else k
-    relevant = judged.n_relevant(relevance_level)
-    return _void(_ratio(found, np.minimum(places, relevant), 0.0), judged, relevance_level)
+    possible = np.minimum(_n_places(judged, k, judged_only), judged.n_relevant(relevance_level))
+    return _void(_ratio(found, possible, 0.0), judged, relevance_level)
 
 
 def set_average_precision(judged, *, relevance_level=1, judged_only=False):
     """Precision times recall of the whole ranking, as a set."""
     found = _found(judged, None, relevance_level, judged_only).astype(np.float64)
-    precision = _ratio(found, _n_retrieved(judged, judged_only), 0.0)
+    precision = _ratio(found, _n_places(judged, None, judged_only), 0.0)
     return precision * _ratio(found, judged.n_relevant(relevance_level))
 
 
@@ -118,6 +120,7 @@ def rank_biased_precision(judged, *, p=0.8, k=None, relevance_level=1, gain=None
 
 def expected_reciprocal_rank(judged, *, k=None, max_grade=4, judged_only=False):
     """Expected reciprocal rank."""
+    _check_exponent(max_grade)
     chances = gain_of("exponential", _below(judged.grades, max_grade)) / 2.0**max_grade
     has_relevant = judged.count(chances > 0) > 0
     judged = judged.judged_only if judged_only else judged
@@ -148,7 +151,7 @@ def inferred_ap(judged, *, relevance_level=1):
 def interpolated_precision(judged, *, recall=0.0, relevance_level=1, rounding="nearest", judged_only=False):
     """Highest precision at a recall of at least `recall`."""
     relevant = judged.n_relevant(relevance_level)
-    needed = np.floor(recall * relevant + (0.5 if rounding == "nearest" else 0.9)).astype(np.int64)
+    needed = np.floor(recall * relevant + ROUNDING[rounding]).astype(np.int64)
     source = judged.judged_only if judged_only else judged
     out = np.empty(len(judged))
     kernels.interpolated_precision(
@@ -157,10 +160,10 @@ def interpolated_precision(judged, *, recall=0.0, relevance_level=1, rounding="n
     return _void(out, judged, relevance_level)
 
 
-def eleven_point_average(judged, *, relevance_level=1, rounding="nearest", judged_only=False):
-    """Mean of the interpolated precisions at recall 0, 0.1, …, 1."""
+def eleven_point_average(judged, *, recalls=ELEVEN_RECALLS, relevance_level=1, rounding="nearest", judged_only=False):
+    """Mean of the interpolated precisions at these levels of recall."""
     options = {"relevance_level": relevance_level, "rounding": rounding, "judged_only": judged_only}
-    return np.mean([interpolated_precision(judged, recall=i / 10, **options) for i in range(11)], axis=0)
+    return np.mean([interpolated_precision(judged, recall=recall, **options) for recall in recalls], axis=0)
 
 
 def alpha_ndcg(judged, *, k=None, alpha=0.5, judged_only=False):
@@ -184,14 +187,27 @@ def alpha_ndcg(judged, *, k=None, alpha=0.5, judged_only=False):
 
 def judged_at_k(judged, *, k=None):
     """Share of the first k documents that have a judgment."""
-    places = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
-    return _ratio(_found(judged, k, -np.inf, False), places, 0.0)
+    retrieved = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
+    return _ratio(_found(judged, k, -np.inf, False), retrieved, 0.0)
 
 
 def unjudged_at_k(judged, *, k=None):
     """Share of the first k places that hold documents without a judgment, or with a negative one (trec_eval's unj)."""
     retrieved = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
-    return _ratio(retrieved - _found(judged, k, 0, False), judged.n_retrieved if k is None else k, 0.0)
+    return _ratio(retrieved - _found(judged, k, 0, False), _n_places(judged, k, False), 0.0)
+
+
+def utility(judged, *, weights=(1.0, -1.0, 0.0, 0.0), relevance_level=1, judged_only=False):
+    """What the documents are worth: relevant and other retrieved ones, relevant and other missing ones."""
+    weights = tuple(weights)
+    if len(weights) != 4 or weights[3] != 0:
+        raise ValueError(
+            "utility has four weights, of which the last must be 0, because the number of documents that were not "
+            f"retrieved is unknown; got {weights}"
+        )
+    found = _found(judged, None, relevance_level, judged_only)
+    others = _n_places(judged, None, judged_only) - found
+    return weights[0] * found + weights[1] * others + weights[2] * (judged.n_relevant(relevance_level) - found)
 
 
 def n_queries(judged):
@@ -201,7 +217,7 @@ def n_queries(judged):
 
 def n_retrieved(judged, *, judged_only=False):
     """Length of the ranking."""
-    return _n_retrieved(judged, judged_only).astype(np.float64)
+    return _n_places(judged, None, judged_only).astype(np.float64)
 
 
 def n_relevant(judged, *, relevance_level=1):
@@ -209,9 +225,9 @@ def n_relevant(judged, *, relevance_level=1):
     return judged.n_relevant(relevance_level).astype(np.float64)
 
 
-def n_relevant_retrieved(judged, *, relevance_level=1):
-    """Number of relevant documents in the ranking."""
-    return _found(judged, None, relevance_level, False).astype(np.float64)
+def n_relevant_retrieved(judged, *, k=None, relevance_level=1):
+    """Number of relevant documents among the first k."""
+    return _found(judged, k, relevance_level, False).astype(np.float64)
 
 
 def n_irrelevant_retrieved(judged, *, relevance_level=1):
@@ -227,30 +243,52 @@ def gain_of(gain, grades):
 
     Parameters
     ----------
-    gain : {"linear", "exponential"} or array-like of shape (n_grades,)
-        The grade itself; two to its power, less one; or the gains of the grades 0, 1, ….
+    gain : {"linear", "exponential"}, dict, or array-like of shape (n_grades,)
+        The grade itself; two to its power, less one; the gains of some grades, while the others keep theirs; or the
+        gains of the grades 0, 1, ….
     grades : ndarray of float64
 
     Returns
     -------
     ndarray of float64
     """
+    gains = np.maximum(grades, 0.0)
     if isinstance(gain, str):
-        gains = np.maximum(grades, 0.0)
-        return gains if gain == "linear" else np.exp2(gains) - 1.0
+        if gain == "linear":
+            return gains
+        _check_exponent(gains.max(initial=0.0))
+        return np.exp2(gains) - 1.0
+    if isinstance(gain, Mapping):
+        _check_gains(np.array([*gain.keys(), *gain.values()], dtype=np.float64), gain)
+        for grade, value in gain.items():
+            gains[grades == grade] = value
+        return gains
     table = np.asarray(gain, dtype=np.float64)
-    if table.ndim != 1 or not (table >= 0).all():
-        raise ValueError(
-            f"gain must be 'linear', 'exponential' or the gains of the grades 0, 1, …, none negative; got {gain!r}"
-        )
+    _check_gains(table, gain)
     known = np.maximum(grades, -1.0)
-    if (known != np.trunc(known)).any() or known.max(initial=-1.0) >= len(table):
+    if known.max(initial=-1.0) >= len(table):
         raise ValueError(
             f"gain holds the gains of the grades 0 to {len(table) - 1}, but the grades go up to {grades.max():g}"
-            if known.max(initial=-1.0) >= len(table)
-            else "gain as an array needs whole grades"
         )
+    if (known != np.trunc(known)).any():
+        raise ValueError("gain as an array needs whole grades")
     return np.append(table, 0.0)[known.astype(np.int64)]
+
+
+def _check_gains(values, gain):
+    if values.ndim != 1 or not (values >= 0).all():
+        raise ValueError(
+            "gain must be 'linear', 'exponential', the gains of some grades as a dict, or those of the grades 0, 1, …, "
+            f"none negative; got {gain!r}"
+        )
+
+
+def _check_exponent(grade):
+    if grade > _MOST_EXPONENT:
+        raise ValueError(
+            f"two to the power of grade {grade:g} is too large a gain: expected grades up to {_MOST_EXPONENT}; use "
+            "gain='linear', or give the gains of the grades"
+        )
 
 
 def _below(grades, max_grade):
@@ -277,7 +315,10 @@ def _found(judged, k, level, judged_only):
     return _by_hits(kernels.count_relevant, judged, k, level, judged_only, np.int64)
 
 
-def _n_retrieved(judged, judged_only):
+def _n_places(judged, k, judged_only):
+    """Number of places that precision divides by: the cutoff, or without one the length of each ranking."""
+    if k is not None:
+        return k
     return judged.judged_only.n_retrieved if judged_only else judged.n_retrieved
 
 

@@ -9,7 +9,8 @@ from inspect import Parameter, Signature, signature
 from sklrank._validation import scorer_table, scoring_options, set_scorer_table
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.metrics._judged import check_same_queries
-from sklrank.metrics._names import MEASURES, Metric, metric_from_name
+from sklrank.metrics._names import Metric, metric_from_name
+from sklrank.metrics._registry import MEASURES
 
 _CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 1000)
 _CUT = ("alpha_ndcg", "dcg", "err", "f1", "judged", "map", "mrr", "ndcg", "p", "rbp", "recall", "success")

@@ -1,64 +1,19 @@
 """Metrics of retrieved sets, without an order."""
 
-from numbers import Real
-
-from sklrank._validation import Interval, StrOptions, validate_params
-from sklrank.metrics import _measures as measures
-from sklrank.metrics._average import score
-
-_RELEVANCE_LEVEL = [Interval(Real, 0, None, closed="left")]
-_JUDGED_ONLY = ["boolean"]
-_EMPTY = [StrOptions({"zero", "one", "drop", "nan"})]
-_AVERAGE = [StrOptions({"mean"}), None]
-_SAMPLE_WEIGHT = ["array-like", None]
+from sklrank.metrics._metric_functions import metric
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("set_p")
 def set_precision_score(
-    y_true,
-    y_pred,
-    *,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Set precision: the share of the retrieved documents that are relevant.
 
     For retrieval without an order, such as Boolean search or classification.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``set_p``, ``SetP``, ``set_P``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -66,14 +21,7 @@ def set_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -87,64 +35,19 @@ def set_precision_score(
     >>> round(set_precision_score(qrels, run), 4)
     0.5833
     """
-    return score(
-        measures.precision,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("set_recall")
 def set_recall_score(
-    y_true,
-    y_pred,
-    *,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Set recall: the share of the relevant documents that were retrieved.
 
     For retrieval without an order, such as Boolean search or classification.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``set_recall``, ``SetR``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -152,14 +55,7 @@ def set_recall_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -173,68 +69,19 @@ def set_recall_score(
     >>> set_recall_score(qrels, run)
     1.0
     """
-    return score(
-        measures.recall,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "beta": [Interval(Real, 0, None, closed="neither")],
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("set_f")
 def set_f1_score(
-    y_true,
-    y_pred,
-    *,
-    beta=1.0,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, beta=1.0, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Set F: the harmonic mean of set precision and set recall.
 
     For retrieval without an order, such as Boolean search or classification.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    beta : float, default=1.0
-        How many times as important recall is as precision.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``set_f(beta=0.5)``, ``SetF(beta=0.5)``, ``set_F_0.5``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -242,14 +89,7 @@ def set_f1_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -263,65 +103,19 @@ def set_f1_score(
     >>> round(set_f1_score(qrels, run), 4)
     0.7333
     """
-    return score(
-        measures.f_measure,
-        y_true,
-        y_pred,
-        beta=beta,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("set_map")
 def set_average_precision_score(
-    y_true,
-    y_pred,
-    *,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Set average precision: set precision times set recall.
 
     What average precision would expect of the same documents in random order, about.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``set_map``, ``SetAP``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -329,14 +123,7 @@ def set_average_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -350,65 +137,20 @@ def set_average_precision_score(
     >>> round(set_average_precision_score(qrels, run), 4)
     0.5833
     """
-    return score(
-        measures.set_average_precision,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )
 
 
-@validate_params(
-    {
-        "relevance_level": _RELEVANCE_LEVEL,
-        "judged_only": _JUDGED_ONLY,
-        "empty": _EMPTY,
-        "average": _AVERAGE,
-        "sample_weight": _SAMPLE_WEIGHT,
-    },
-    prefer_skip_nested_validation=True,
-)
+@metric("set_relative_p")
 def set_relative_precision_score(
-    y_true,
-    y_pred,
-    *,
-    relevance_level=1,
-    judged_only=False,
-    empty="zero",
-    average="mean",
-    sample_weight=None,
+    y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
     """Set precision in units of the highest that a set of this size can reach.
 
     The number of relevant documents retrieved, divided by that of the retrieved or of the relevant ones, whichever is
     less.
 
-    Parameters
-    ----------
-    y_true : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments: a grade for each judged document of each query.
-    y_pred : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
-    relevance_level : float, default=1
-        The lowest grade that counts as relevant.
-    judged_only : bool, default=False
-        Whether to take documents without a judgment out of the rankings first.
-    empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What queries count for that are judged and have no relevant document: 0, 1, nothing (they are left out of the
-        mean and are NaN by themselves), or NaN.
-    average : {"mean"} or None, default="mean"
-        ``None`` gives one value a query, in the order of `y_true`; NaN for queries without any judgment.
-    sample_weight : array-like of shape (n_queries,), default=None
-        Weight of each query of `y_true` in the mean.
+    Names: ``set_relative_p``, ``SetRelP``, ``SetP(relative=True)``.
 
-    Returns
-    -------
-    float or ndarray of shape (n_queries,)
-        The mean, or one value a query.
+    {parameters}
 
     See Also
     --------
@@ -416,14 +158,7 @@ def set_relative_precision_score(
 
     Notes
     -----
-    *Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as
-    float32, then by document id, both descending; scores in a matrix by score, then lower column.
-
-    *Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment never
-    enter the mean; judged queries that the run lacks count 0.
-
-    *Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both out of
-    the rankings first.
+    {conventions}
 
     References
     ----------
@@ -437,13 +172,3 @@ def set_relative_precision_score(
     >>> set_relative_precision_score(qrels, run)
     1.0
     """
-    return score(
-        measures.relative_precision,
-        y_true,
-        y_pred,
-        relevance_level=relevance_level,
-        judged_only=judged_only,
-        empty=empty,
-        average=average,
-        sample_weight=sample_weight,
-    )

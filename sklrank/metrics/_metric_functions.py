@@ -1,0 +1,96 @@
+"""From a signature and a docstring to the public function of a metric."""
+
+import json
+import textwrap
+from functools import wraps
+from inspect import Parameter, cleandoc, signature
+
+from sklrank._validation import validate_params
+from sklrank.metrics._average import aggregate, settle
+from sklrank.metrics._judged import align
+from sklrank.metrics._parameters import PARAMETERS, constraints_of
+from sklrank.metrics._registry import MEASURES
+
+_WIDTH = 116
+_SHARED = {
+    "{ties}": (
+        "*Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as "
+        "float32, then by document id, both descending; scores in a matrix by score, then lower column."
+    ),
+    "{empty}": (
+        "*Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment "
+        "never enter the mean; judged queries that the run lacks count 0."
+    ),
+    "{unjudged}": (
+        "*Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both "
+        "out of the rankings first."
+    ),
+}
+_RETURNS = """\
+Returns
+-------
+float or ndarray of shape (n_queries,)
+    The mean, or one value per query."""
+
+
+def metric(name, **described):
+    """Make a public function of the measure `name`.
+
+    The decorated function gives its signature and its docstring, and has no body. In the docstring ``{parameters}``
+    stands for the sections *Parameters* and *Returns*, ``{ties}``, ``{empty}`` and ``{unjudged}`` for what metrics
+    agree on, and ``{conventions}`` for these three.
+
+    Parameters
+    ----------
+    name : str
+        Name of the measure in strings.
+    **described : tuple of (str, str)
+        Type and description of parameters that differ from those in `PARAMETERS`.
+    """
+
+    def decorate(function):
+        known = signature(function)
+        parameters = known.parameters
+
+        @wraps(function)
+        def score(*args, **kwargs):
+            given = known.bind(*args, **kwargs)
+            given.apply_defaults()
+            y_true, y_pred, *_ = given.args
+            options = {"empty": "zero", **given.kwargs}
+            empty, average, sample_weight = map(options.pop, ("empty", "average", "sample_weight"))
+            judged = align(y_true, y_pred)
+            values, counted = settle(MEASURES[name].values(judged, **options), judged, empty)
+            return values if average is None else aggregate(values, counted, sample_weight=sample_weight)
+
+        score.__doc__ = _complete(function.__doc__, parameters, described)
+        constraints = {
+            p.name: constraints_of(p.name, p.default) for p in parameters.values() if p.kind is p.KEYWORD_ONLY
+        }
+        return validate_params(constraints, prefer_skip_nested_validation=True)(score)
+
+    return decorate
+
+
+def _complete(doc, parameters, described):
+    """The docstring with its placeholders filled in; None stays None, as under ``python -OO``."""
+    if doc is None:
+        return None
+    described_all = {name: (p.kind, p.text) for name, p in PARAMETERS.items()} | described
+    lines = ["Parameters", "----------"]
+    for name, parameter in parameters.items():
+        kind, text = described_all[name]
+        default = "" if parameter.default is Parameter.empty else f", default={_shown(parameter.default)}"
+        lines += [
+            f"{name} : {kind}{default}",
+            textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent="    "),
+        ]
+    doc = cleandoc(doc).replace("{conventions}", "{ties}\n\n{empty}\n\n{unjudged}")
+    doc = doc.replace("{parameters}", "\n".join([*lines, "", _RETURNS]))
+    for placeholder, text in _SHARED.items():
+        doc = doc.replace(placeholder, textwrap.fill(text, _WIDTH))
+    return doc
+
+
+def _shown(default):
+    return json.dumps(default) if isinstance(default, str) else repr(default)
