@@ -9,8 +9,8 @@ from sklrank.data import Corpus, Queries
 from sklrank.inspection._steps import CascadeStep, follow, named_steps
 from sklrank.rerankers import Cutoff
 from sklrank.retrievers import RetrieverUnion
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._filters import resolve_filter
-from sklrank.retrievers._inverted import InvertedIndexRetriever
 
 KINDS = (
     "not in the corpus",

@@ -1,5 +1,6 @@
-"""What all retrievers that hold a corpus have in common."""
+"""Base of retrievers over a corpus: documents, filters, and checks of a call."""
 
+from abc import abstractmethod
 from numbers import Integral
 
 from sklrank._validation import Interval, check_fitted, is_matrix_like
@@ -10,7 +11,8 @@ from sklrank.data import Corpus, Queries, Run
 class CorpusRetriever(Retriever):
     """Base of retrievers over a corpus.
 
-    A subclass indexes in `fit`, which calls `_set_corpus`, and answers in ``_search(X, k, filter)``.
+    A subclass must give `fit`, which calls `_set_corpus`, and `_search`. It may give `_check_documents` for documents
+    that are a matrix, and `_check_call` for parameters that take effect after `fit`.
     """
 
     _stage = None  # short name of what it does: that of its runs, and of the column that later stages keep
@@ -72,6 +74,10 @@ class CorpusRetriever(Retriever):
             For each query at most `k` documents, best first; equal scores in the order of the corpus.
         """
         return self._search(X, self.k, filter)
+
+    @abstractmethod
+    def _search(self, X, k, filter=None):
+        """Rank as `transform` does, with another `k`; `_check_call` comes first, `_chosen_filter` tells the filter."""
 
     def _check_call(self, k):
         """Check that it is fitted, and the parameters, at the cost of a look where they are right."""

@@ -6,14 +6,14 @@ import numpy as np
 
 from sklrank._kernels._search import SATURATED, SHIFTED
 from sklrank._validation import Interval, StrOptions
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._index import Weighting
-from sklrank.retrievers._lexical import LexicalRetriever
 
 _METHODS = ("robertson", "lucene", "atire", "bm25l", "bm25+")
 _DELTAS = {"bm25l": 0.5, "bm25+": 1.0}
 
 
-class BM25Retriever(LexicalRetriever):
+class BM25Retriever(InvertedIndexRetriever):
     r"""Rank documents by BM25.
 
     The score of document :math:`d` is the sum over the terms :math:`t` of the query, each as often as it stands
@@ -103,7 +103,7 @@ class BM25Retriever(LexicalRetriever):
     _stage = "bm25"
 
     _parameter_constraints: dict = {
-        **LexicalRetriever._parameter_constraints,
+        **InvertedIndexRetriever._parameter_constraints,
         "method": [StrOptions(set(_METHODS))],
         "k1": [Interval(Real, 0, None, closed="left")],
         "b": [Interval(Real, 0, 1, closed="both")],

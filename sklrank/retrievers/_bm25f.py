@@ -13,12 +13,12 @@ from sklrank._validation import Interval, check_term_weights
 from sklrank.base import estimator_key
 from sklrank.data import StringArray
 from sklrank.encoders import TermVectorizer
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._bm25 import bm25_idf
 from sklrank.retrievers._index import Index, Segment, Weighting
-from sklrank.retrievers._lexical import LexicalRetriever
 
 
-class BM25FRetriever(LexicalRetriever):
+class BM25FRetriever(InvertedIndexRetriever):
     r"""Rank documents by BM25 over weighted fields.
 
     The counts of a term in the fields are normalized by the length of each field, weighted and added *before* they
@@ -85,7 +85,7 @@ class BM25FRetriever(LexicalRetriever):
     _refit_parameters = ("corpus", "weights", "vectorizer")
 
     _parameter_constraints: dict = {
-        **LexicalRetriever._parameter_constraints,
+        **InvertedIndexRetriever._parameter_constraints,
         "weights": [dict, None],
         "k1": [Interval(Real, 0, None, closed="left")],
         "b": [Interval(Real, 0, 1, closed="both"), dict],

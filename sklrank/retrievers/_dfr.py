@@ -6,13 +6,13 @@ import numpy as np
 
 from sklrank._kernels._search import HYPERGEOMETRIC, POISSON, POPPER, SATURATED
 from sklrank._validation import Interval, StrOptions
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._index import Weighting
-from sklrank.retrievers._lexical import LexicalRetriever
 
 _MODELS = ("PL2", "InL2", "DLH", "DPH")
 
 
-class DFRRetriever(LexicalRetriever):
+class DFRRetriever(InvertedIndexRetriever):
     r"""Rank documents by divergence from randomness.
 
     A term weighs the more, the less likely chance alone would put it into the document as often as it stands there.
@@ -102,7 +102,7 @@ class DFRRetriever(LexicalRetriever):
     _stage = "dfr"
 
     _parameter_constraints: dict = {
-        **LexicalRetriever._parameter_constraints,
+        **InvertedIndexRetriever._parameter_constraints,
         "model": [StrOptions(set(_MODELS))],
         "c": [Interval(Real, 0, None, closed="neither")],
     }

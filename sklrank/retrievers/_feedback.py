@@ -10,7 +10,8 @@ from sklrank._ragged import owners
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever
 from sklrank.data import Run
-from sklrank.retrievers._inverted import InvertedIndexRetriever, heaviest
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever, explain_terms, heaviest
+from sklrank.retrievers._language_model import LanguageModelRetriever
 
 
 class FeedbackRetriever(Retriever):
@@ -174,7 +175,7 @@ class FeedbackRetriever(Retriever):
         Explanation
             What each term of the expanded query contributes; the sum is the score.
         """
-        return self.retriever_._explanation(self._one_query(query), docid)
+        return explain_terms(self.retriever_, self._one_query(query), docid)
 
     def _one_query(self, query, filter=None):
         self._check_call(self.k)
@@ -301,7 +302,7 @@ class RM3Retriever(FeedbackRetriever):
     def _document_weights(self, owners, rows, scores):
         how, scores = self.document_weights, scores.astype(np.float64)
         if how == "auto":
-            how = "likelihood" if self.retriever_._log_likelihood else "score"
+            how = "likelihood" if isinstance(self.retriever_, LanguageModelRetriever) else "score"
         if how == "uniform":
             return np.ones(len(scores))
         if how == "likelihood":

@@ -6,11 +6,11 @@ import numpy as np
 
 from sklrank._kernels._search import LOGARITHMIC
 from sklrank._validation import Interval, StrOptions
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._index import Weighting
-from sklrank.retrievers._lexical import LexicalRetriever
 
 
-class LanguageModelRetriever(LexicalRetriever):
+class LanguageModelRetriever(InvertedIndexRetriever):
     r"""Rank documents by the likelihood of the query.
 
     Each document is a unigram language model, smoothed by that of the corpus, :math:`p(t | C)`. The score is the
@@ -79,10 +79,9 @@ class LanguageModelRetriever(LexicalRetriever):
     """
 
     _stage = "lm"
-    _log_likelihood = True
 
     _parameter_constraints: dict = {
-        **LexicalRetriever._parameter_constraints,
+        **InvertedIndexRetriever._parameter_constraints,
         "smoothing": [StrOptions({"dirichlet", "jelinek-mercer"})],
         "mu": [Interval(Real, 0, None, closed="neither")],
         "lambda_": [Interval(Real, 0, 1, closed="right")],

@@ -7,8 +7,8 @@ import numpy as np
 from sklrank._ragged import owners, places
 from sklrank._validation import Interval, check_fitted
 from sklrank.data import Run
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._feedback import FeedbackRetriever, _add_up, _scaled
-from sklrank.retrievers._inverted import InvertedIndexRetriever
 from sklrank.retrievers._vectors import QueryVectors, VectorRetriever
 
 

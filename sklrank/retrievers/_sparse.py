@@ -11,9 +11,9 @@ from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, 
 from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.retrievers._base_corpus import CorpusRetriever
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever, heaviest, names_of
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._index import Index, Segment, Weighting
-from sklrank.retrievers._inverted import InvertedIndexRetriever, heaviest
 from sklrank.retrievers._recall import lowest, mean_recall
 
 
@@ -219,15 +219,11 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         return mean_recall(again.indptr, again.scores, *lowest(whole.indptr, whole.scores))
 
     def _term_names(self, terms):
-        encoder = self.encoded_.encoder
-        if not hasattr(encoder, "get_feature_names_out"):
-            return [str(t) for t in terms.tolist()]
-        return encoder.get_feature_names_out()[terms].tolist()
+        return names_of(self.encoded_.encoder, terms)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.encoder is None
-        tags.input_tags.positive_only = True
         return tags
 
 

@@ -4,11 +4,11 @@ import numpy as np
 
 from sklrank._kernels._search import LINEAR, SUBLINEAR
 from sklrank._ragged import owners
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._index import Weighting
-from sklrank.retrievers._lexical import LexicalRetriever
 
 
-class TfidfRetriever(LexicalRetriever):
+class TfidfRetriever(InvertedIndexRetriever):
     """Rank documents by the cosine of tf-idf vectors.
 
     The weights are those of scikit-learn's `TfidfVectorizer`, and so are the scores those of its vectors.
@@ -62,7 +62,7 @@ class TfidfRetriever(LexicalRetriever):
     _stage = "tfidf"
 
     _parameter_constraints: dict = {
-        **LexicalRetriever._parameter_constraints,
+        **InvertedIndexRetriever._parameter_constraints,
         "sublinear_tf": ["boolean"],
         "smooth_idf": ["boolean"],
     }
