@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank._cli import main
 from sklrank._kernels._fusion_learned import agree
+from sklrank.base import Fuser
 from sklrank.fusers import (
     ProbabilisticFuser,
     RankFuser,
@@ -123,7 +124,7 @@ def test_an_explanation_prints_as_a_table():
 
 def test_candidates_are_explained_by_a_fuser():
     union = Run.union(RUNS)
-    with pytest.raises(ValueError, match="nobody has fused"):
+    with pytest.raises(ValueError, match="does not say how it was fused"):
         explain(union, "q1", "b")
     explanation = explain(union, "q1", "c", fuser=ScoreFuser("sum", norm="max", k=1))
     assert explanation.score == pytest.approx(4 / 9) and explanation.rank == 4
@@ -133,7 +134,7 @@ def test_what_cannot_be_explained_says_why():
     fused = fuse(RUNS, "sum", k=1)
     with pytest.raises(ValueError, match="no query 'q9'"):
         explain(fused, "q9", "a")
-    with pytest.raises(ValueError, match="'zz' is no candidate"):
+    with pytest.raises(ValueError, match="'zz' is not a candidate"):
         explain(fused, "q1", "zz")
     with pytest.raises(ValueError, match="was cut"):
         explain(fuse(RUNS, "sum", k=2), "q1", "b")
@@ -146,6 +147,25 @@ def test_a_fused_run_can_be_pickled_and_explained():
     fused = pickle.loads(pickle.dumps(fuse(RUNS, "sum")))
     assert explain(fused, "q1", "b").score == pytest.approx(1.2)
     assert explain(np.concatenate([fused[1:], fused[:1]]), "q1", "b").score == pytest.approx(1.2)
+
+
+class BestRankFuser(Fuser):
+    """A fuser of a user, which has `transform` alone."""
+
+    def transform(self, X):
+        ranks = np.array([X.column_ranks(name) for name in X.columns])
+        return X.reorder(-np.nanmin(ranks, axis=0), name="best_rank", source=self)
+
+
+def test_a_fuser_that_has_transform_alone_is_explained_and_diagnosed():
+    for explanation in (
+        explain(BestRankFuser().transform(Run.union(RUNS)), "q1", "d"),
+        explain(Run.union(RUNS), "q1", "d", fuser=BestRankFuser()),
+    ):
+        assert (explanation.rank, explanation.score, explanation.fuser) == (3, -2.0, "BestRankFuser()")
+        assert [system["rank"] for system in explanation.systems] == [None, 2]
+        assert all(system["contribution"] is None for system in explanation.systems)
+    assert diagnose(RUNS, QRELS, fuser=BestRankFuser()).summary["fuser"] == "BestRankFuser()"
 
 
 # --- diagnose

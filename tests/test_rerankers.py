@@ -564,6 +564,16 @@ def test_the_k_of_a_stage_does_not_count():
     assert_array_equal(short.column("mmr"), whole.column("mmr"))
 
 
+def test_a_cascade_gives_the_rankings_of_its_stages():
+    run, scores = ranked([[0, 1, 2, 3], [], [3, 2]]), [1.0, 2.0, 3.0, 4.0] + [0.0] * 4
+    cascade = CascadeReranker([("one", Table(scores), 3), ("two", Table([-s for s in scores]), 2)], k=1)
+    for params in ({}, {"time_budget": 60.0}):
+        first, last = cascade.set_params(**params).staged_transform(run)
+        assert rows_of(first) == [[2, 1, 0], [], [3, 2]] and first.name == "one"
+        assert rows_of(last) == rows_of(cascade.transform(run)) == [[1], [], [2]]
+        assert (last.name, last.k, last.columns) == ("cascade", 1, ("first", "one", "two"))
+
+
 def test_a_cascade_takes_a_union():
     union = Run.union({"a": ranked([[0, 1]]), "b": ranked([[2, 1]])})
     stages = [("one", Table([1, 2, 3] + [0] * 5), None), ("two", Table([1, 0, 0] + [0] * 5), 2)]

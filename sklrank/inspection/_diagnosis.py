@@ -5,17 +5,13 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklrank._kernels._fusion_learned import agree
 from sklrank._optional import optional_import
-from sklrank._ragged import lengths_to_indptr, owners, places
 from sklrank._validation import Interval, validate_params
-from sklrank.data import Qrels, Run
+from sklrank.data import Run
 from sklrank.data._frames import frame_like
 from sklrank.fusers import ReciprocalRankFuser
-from sklrank.fusers._weights import judge
-from sklrank.metrics import metric_from_name
+from sklrank.inspection._agreement import Systems, measure
 from sklrank.metrics._compare import _columns
-from sklrank.metrics._significance import paired_t
 
 _ALIKE = 0.9  # mean rank-biased overlap above which lists are as good as the same
 _SYSTEM = ("system", "length", "value", "recall", "unique", "share")
@@ -84,11 +80,10 @@ class Diagnosis:
     def verdict(self):
         """Whether fusing is likely to help, in a sentence."""
         s = self.summary
-        rbos = [pair["rbo"] for pair in self.pairs if not np.isnan(pair["rbo"])]
-        alike = f"the lists are nearly the same (rank-biased overlap at least {min(rbos):.2f})" if rbos else ""
-        alike = alike if rbos and min(rbos) >= _ALIKE else ""
+        least = min((pair["rbo"] for pair in self.pairs if not np.isnan(pair["rbo"])), default=0.0)
+        alike = f"the lists are nearly the same (rank-biased overlap at least {least:.2f})"
         if not self.judged:
-            if alike:
+            if least >= _ALIKE:
                 return f"Fusing is unlikely to change much: {alike}."
             return "The lists differ, so that fusing helps if the systems are about equally good; judgments would tell."
         interval = f" [{s['low']:+.4f}, {s['high']:+.4f}]" if np.isfinite(s["low"]) else ""
@@ -97,7 +92,7 @@ class Diagnosis:
             return f"Fusing helps: {figures}."
         if s["high"] < 0:
             return f"Fusing hurts: {figures}. Weights may mend it."
-        reason = f"; {alike}" if alike else ""
+        reason = f"; {alike}" if least >= _ALIKE else ""
         return f"Fusing is not shown to help or to hurt: {figures}{reason}."
 
     def to_frame(self, what="systems"):
@@ -113,10 +108,11 @@ class Diagnosis:
         DataFrame
             Of pandas where it is installed, else of polars.
         """
-        if what not in ("systems", "pairs"):
+        tables = {"systems": (self.systems, _SYSTEM), "pairs": (self.pairs, _PAIR)}
+        if what not in tables:
             raise ValueError(f"what={what!r}; it is 'systems' or 'pairs'")
-        rows = self.systems if what == "systems" else self.pairs
-        names = [name for name in (_SYSTEM if what == "systems" else _PAIR) if not rows or name in rows[0]]
+        rows, names = tables[what]
+        names = [name for name in names if not rows or name in rows[0]]
         return frame_like({name: [row[name] for row in rows] for name in names})
 
     def plot(self, ax=None, **kwargs):
@@ -136,27 +132,52 @@ class Diagnosis:
         return DiagnosisDisplay.from_diagnosis(self, ax=ax, **kwargs)
 
     def __str__(self):
-        s = self.summary
-        metric = [s["metric"], "recall", "unique"] if self.judged else []
-        rows = [["system", "length", *metric, f"share of fused top {s['k']}"]]
-        for one in self.systems:
-            row = [one["system"], f"{one['length']:.1f}"]
-            if self.judged:
-                row += [f"{one['value']:.4f}", f"{one['recall']:.4f}", str(one["unique"])]
-            rows.append([*row, f"{one['share']:.2f}"])
-        if self.judged:
-            for name, key in (("fused", "fused"), ("best system", "oracle_choice"), ("best order", "oracle_order")):
-                rows.append([name if key == "fused" else f"({name} of each query)", "", f"{s[key]:.4f}", "", "", ""])
-        parts = [_columns(rows)]
+        n = self.summary["n_queries"]
+        queries = "1 query" if n == 1 else f"{n} queries"
+        parts = [_columns(self._system_table()), f"{queries}, fused by {self.summary['fuser']}. {self.verdict}"]
         if self.pairs:
-            pairs = [["pair", f"overlap@{s['k']}", "common", "Kendall", "RBO"]]
-            for pair in self.pairs:
-                figures = (pair["overlap"], pair["kendall"], pair["rbo"])
-                overlap, kendall, rbo = (f"{figure:.2f}" for figure in figures)
-                pairs.append([f"{pair['system']}, {pair['other']}", overlap, f"{pair['common']:.1f}", kendall, rbo])
-            parts.append(_columns(pairs))
-        n = f"{s['n_queries']} {'query' if s['n_queries'] == 1 else 'queries'}"
-        return "\n\n".join([*parts, f"{n}, fused by {s['fuser']}. {self.verdict}"])
+            parts.insert(1, _columns(self._pair_table()))
+        return "\n\n".join(parts)
+
+    def _system_table(self):
+        s = self.summary
+        share = f"share of fused top {s['k']}"
+        if not self.judged:
+            rows = [[row["system"], f"{row['length']:.1f}", f"{row['share']:.2f}"] for row in self.systems]
+            return [["system", "length", share], *rows]
+        rows = [
+            [
+                row["system"],
+                f"{row['length']:.1f}",
+                f"{row['value']:.4f}",
+                f"{row['recall']:.4f}",
+                str(row["unique"]),
+                f"{row['share']:.2f}",
+            ]
+            for row in self.systems
+        ]
+        rows += [
+            [title, "", f"{s[key]:.4f}", "", "", ""]
+            for title, key in (
+                ("fused", "fused"),
+                ("(best system of each query)", "oracle_choice"),
+                ("(best order of each query)", "oracle_order"),
+            )
+        ]
+        return [["system", "length", s["metric"], "recall", "unique", share], *rows]
+
+    def _pair_table(self):
+        rows = [
+            [
+                f"{pair['system']}, {pair['other']}",
+                f"{pair['overlap']:.2f}",
+                f"{pair['common']:.1f}",
+                f"{pair['kendall']:.2f}",
+                f"{pair['rbo']:.2f}",
+            ]
+            for pair in self.pairs
+        ]
+        return [["pair", f"overlap@{self.summary['k']}", "common", "Kendall", "RBO"], *rows]
 
     __repr__ = __str__
 
@@ -341,130 +362,22 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     {('other',): 1, ('one', 'other'): 1, (): 1}
     """
     union = Run.union(runs) if isinstance(runs, dict) else runs
-    names = list(union.columns)
-    if not names:
+    if not union.columns:
         raise ValueError("the run has no score columns: give the runs as {name: run}, or candidates of a union")
     if len(union) == 0:
         raise ValueError("there are no queries to look at")
-    queries = owners(union.indptr)
-    ranks = np.array([np.nan_to_num(union.column_ranks(name)) for name in names]).astype(np.int64)
     fuser = ReciprocalRankFuser() if fuser is None else fuser
-    fused, title = fuser.transform(union), " ".join(repr(fuser).split())
-    found, top = ranks > 0, (ranks > 0) & (ranks <= k)
-
-    systems = [{"system": name, "length": float(count)} for name, count in zip(names, found.sum(axis=1) / len(union))]
-    summary = {"n_queries": len(union), "k": k, "fuser": title}
+    fused = fuser.transform(union)
+    systems = Systems(union, int(k))
+    lengths = systems.found.sum(axis=1) / len(union)
+    rows = [{"system": name, "length": float(length)} for name, length in zip(systems.names, lengths)]
+    summary = {"n_queries": len(union), "k": k, "fuser": " ".join(repr(fuser).split())}
     if qrels is None:
-        counted = top.any(axis=0)
-        found_by = _count_combinations(names, top[:, counted])
+        found_by = systems.combinations(systems.top[:, systems.top.any(axis=0)])
     else:
-        found_by = _measure(union, names, ranks, queries, fused, qrels, metric, systems, summary)
-    for system, share in zip(systems, _shares(union, fused, found, top, k)):
-        system["share"] = share
-    pairs = [_pair(union.indptr, names, ranks, a, b, k, p) for a, b in combinations(range(len(names)), 2)]
-    return Diagnosis(systems, pairs, found_by, summary)
-
-
-def _measure(union, names, ranks, queries, fused, qrels, metric, systems, summary):
-    """Fill in what takes judgments; by which systems relevant documents were found."""
-    qrels = qrels if isinstance(qrels, Qrels) else Qrels(qrels)
-    qrels = qrels.align(union.queries)
-    metric = metric_from_name(metric)
-    if metric.how != "mean":
-        raise ValueError(f"{metric.name} is no mean over queries, and a mean is what systems are compared by")
-    judged = judge(union, qrels)
-    level = metric.params.get("relevance_level", 1)
-    n_relevant = judged.n_relevant(level)
-    entries = np.repeat(union.indptr[:-1], np.diff(judged.hit_indptr)) + judged.hit_positions
-    relevant = np.zeros(len(queries), dtype=bool)
-    relevant[entries] = judged.hit_grades >= level
-    grades = np.zeros(len(queries))
-    grades[entries] = judged.hit_grades
-
-    def values(run):
-        return metric(qrels, run, average=None)
-
-    by_system = np.array([values(_list_of(union, queries, ranks[i])) for i in range(len(names))])
-    of_fused, of_order = values(fused), values(union.reorder(grades))
-    counted = ~np.isnan(of_fused)
-    by_system, of_fused, of_order = by_system[:, counted], of_fused[counted], of_order[counted]
-    if not counted.any():
-        raise ValueError("no query of the runs has a judgment")
-    found = ranks[:, relevant] > 0
-    alone = found.sum(axis=0) == 1
-    n_counted = np.maximum(n_relevant, 1)
-    for i, system in enumerate(systems):
-        hits = np.bincount(queries[relevant][found[i]], minlength=len(union))
-        recall = (hits / n_counted)[n_relevant > 0]
-        system["value"] = float(by_system[i].mean())
-        system["recall"] = float(recall.mean()) if len(recall) else 0.0
-        system["unique"] = int(np.count_nonzero(found[i] & alone))
-    best = int(np.argmax(by_system.mean(axis=1)))
-    difference = of_fused - by_system[best]
-    low, high = _interval(difference)
-    summary.update(
-        n_queries=int(counted.sum()),
-        metric=metric.name,
-        fused=float(of_fused.mean()),
-        best=names[best],
-        difference=float(difference.mean()),
-        low=low,
-        high=high,
-        oracle_choice=float(by_system.max(axis=0).mean()),
-        oracle_order=float(of_order.mean()),
-    )
-    found_by = _count_combinations(names, found)
-    found_by[()] = int(n_relevant.sum() - relevant.sum())
-    return found_by
-
-
-def _interval(differences):
-    """95 % interval of their mean; without bounds where there is but one."""
-    if len(differences) < 2:
-        return -np.inf, np.inf
-    _, intervals = paired_t(differences[None, :], 0.95)
-    return tuple(map(float, intervals[0]))
-
-
-def _list_of(union, queries, ranks):
-    """The list of one system, from the ranks of the candidates."""
-    entries = np.flatnonzero(ranks > 0)
-    entries = entries[np.lexsort((ranks[entries], queries[entries]))]
-    indptr = lengths_to_indptr(np.bincount(queries[entries], minlength=len(union)))
-    scores = -ranks[entries].astype(np.float64)
-    return Run.from_ragged(indptr, union.rows[entries], scores, queries=union.queries, corpus=union.documents)
-
-
-def _count_combinations(names, found):
-    """By which systems exactly documents were found, and how many; single systems first."""
-    codes, counts = np.unique((1 << np.arange(len(names))) @ found, return_counts=True)
-    members = [tuple(name for i, name in enumerate(names) if code >> i & 1) for code in codes.tolist()]
-    return dict(sorted(zip(members, counts.tolist()), key=lambda entry: len(entry[0])))
-
-
-def _shares(union, fused, found, top, k):
-    """Share of each system in the first k of the fused lists."""
-    first = places(fused.indptr) < k
-    # The fused list has the candidates of the union in another order; the two meet by query and row.
-    width = int(union.rows.max(initial=0)) + 1
-    keys = owners(union.indptr) * width + union.rows
-    wanted = (owners(fused.indptr) * width + fused.rows)[first]
-    order = np.argsort(keys, kind="stable")
-    entries = order[np.searchsorted(keys[order], wanted)]
-    credit = np.where(top[:, entries].any(axis=0), top[:, entries], found[:, entries])
-    credit = credit / np.maximum(credit.sum(axis=0), 1)
-    return (credit.sum(axis=1) / max(credit.sum(), 1e-300)).tolist()
-
-
-def _pair(indptr, names, ranks, a, b, k, p):
-    n_queries = len(indptr) - 1
-    common = np.empty(n_queries, dtype=np.int64)
-    overlap, kendall, rbo = np.empty((3, n_queries))
-    entered = np.zeros(int(max(ranks[a].max(initial=0), ranks[b].max(initial=0))) + 1, dtype=np.int64)
-    agree(indptr, ranks[a], ranks[b], int(k), float(p), entered, common, overlap, kendall, rbo)
-    means = (float(np.mean(v[~np.isnan(v)])) if (~np.isnan(v)).any() else np.nan for v in (overlap, kendall, rbo))
-    overlap, kendall, rbo = means
-    return {
-        "system": names[a], "other": names[b], "overlap": overlap, "common": float(common.mean()), "kendall": kendall,
-        "rbo": rbo,
-    }  # fmt: skip
+        measured, figures, found_by = measure(systems, fused, qrels, metric)
+        rows = [{**row, **more} for row, more in zip(rows, measured)]
+        summary.update(figures)
+    rows = [{**row, "share": share} for row, share in zip(rows, systems.shares(fused))]
+    pairs = [systems.agreement(a, b, p) for a, b in combinations(range(len(rows)), 2)]
+    return Diagnosis(rows, pairs, found_by, summary)

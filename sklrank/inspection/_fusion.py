@@ -14,7 +14,7 @@ _FIELDS = ("system", "rank", "score", "normalized", "contribution")
 
 @dataclass(frozen=True)
 class FusionExplanation:
-    """The fused score of a document, system by system.
+    """Fused score of a document, system by system.
 
     Attributes
     ----------
@@ -27,12 +27,11 @@ class FusionExplanation:
     rank : int
         Its rank in the fused list.
     fuser : str
-        How it was fused.
+        The fuser, as it prints.
     systems : list of dict
-        For each system: ``system``, ``rank`` and ``score`` in its own list, the ``normalized`` score where the method
-        looks at scores, and the ``contribution`` to the fused score. Where the system did not find the document, rank
-        and score are None, and the contribution is what the method gives to missing documents, None where that is
-        nothing.
+        For each system: ``system``, ``rank`` and ``score`` in its own list, the ``normalized`` score if the method
+        looks at scores, and the ``contribution`` to the fused score. If the system did not find the document, rank and
+        score are None, and the contribution is that of a missing document, None if there is none.
 
     Examples
     --------
@@ -55,12 +54,12 @@ class FusionExplanation:
     systems: list
 
     def to_frame(self):
-        """One row a system.
+        """Make a frame with one row for each system.
 
         Returns
         -------
         DataFrame
-            Of pandas where it is installed, else of polars.
+            Of pandas if it is installed, else of polars.
         """
         return frame_like({name: [system[name] for system in self.systems] for name in _FIELDS})
 
@@ -75,18 +74,18 @@ class FusionExplanation:
 
 
 def explain(run, qid, docid, *, fuser=None):
-    """Take the fused score of a document apart: what each system says of it, and what that adds.
+    """Take the fused score of a document apart: the rank and score in each system, and what these add.
 
     Parameters
     ----------
     run : Run
-        What a fuser or `fuse` returned, or candidates with a score column for each system.
+        Fused candidates, from a fuser or `fuse`, or candidates with a score column for each system.
     qid : str
         The query.
     docid : str
         The document.
     fuser : Fuser, default=None
-        How to fuse; ``None``: as `run` was fused.
+        The fuser; ``None``: the one that fused `run`.
 
     Returns
     -------
@@ -99,8 +98,8 @@ def explain(run, qid, docid, *, fuser=None):
 
     Notes
     -----
-    The contributions of methods that add up sum to the score. Those of others, such as medians and majorities, are not
-    told; rank and score of each system still are.
+    The contributions sum to the score if the method adds. Other methods, such as medians and majorities, and fusers
+    without a method ``contributions``, have none: the explanation then holds ranks and scores only.
 
     Examples
     --------
@@ -115,60 +114,68 @@ def explain(run, qid, docid, *, fuser=None):
       bm25    2     5      0.2         0.2
       dense   1     0.9    1           1
     """
-    fuser = run.source if fuser is None else fuser
-    if fuser is None:
-        raise ValueError("nobody has fused this run: say how, fuser=ReciprocalRankFuser()")
-    fuser, qid, docid = copy(fuser), str(qid), str(docid)
-    fuser.k = None  # the rank is that among all candidates
-    i, row = _find(run, qid, docid)
-    one = run[i : i + 1]
-    position = int(np.flatnonzero(one.rows == row)[0])
-    columns = getattr(fuser, "columns_", one.columns)
-    candidates = Run.from_ragged(
-        one.indptr,
-        one.rows,
-        None,
-        queries=one.queries,
-        corpus=one.documents,
-        columns={name: one.column(name) for name in columns},
-        column_ranks={name: one.column_ranks(name) for name in columns},
-    )
+    qid, docid = str(qid), str(docid)
+    is_given = fuser is not None
+    fuser = copy(fuser if is_given else run.source)
+    if not hasattr(fuser, "transform"):
+        raise ValueError("the run does not say how it was fused; expected fuser=, such as ReciprocalRankFuser()")
+    if hasattr(fuser, "k"):
+        fuser.k = None  # the rank is that among all candidates
+    ranking, position = _find(run, qid, docid)
+    candidates = _as_candidates(ranking, getattr(fuser, "columns_", ranking.columns))
     fused = fuser.transform(candidates)
-    place = np.flatnonzero(fused.rows == row)
+    place = np.flatnonzero(fused.rows == ranking.rows[position])
     if not len(place):
         raise ValueError(f"{docid!r} is left out: the systems that found it for {qid!r} have weight 0")
     score = float(fused.scores[place[0]])
-    if one.has_order and one.name == fuser._stage and not np.isclose(one.scores[position], score, rtol=1e-6, atol=1e-9):
+    if not is_given and not np.isclose(ranking.scores[position], score, rtol=1e-6, atol=1e-9):
         raise ValueError(
             f"the run was cut when it was fused, so that the norms of its lists are lost: {docid!r} had "
-            f"{one.scores[position]:g}, and would now have {score:g}. Explain the candidates, with fuser="
+            f"{ranking.scores[position]:g}, and would now have {score:g}. Explain the candidates, with fuser="
         )
-    normalized, added = fuser.contributions(candidates)
-    systems = []
-    for s, name in enumerate(columns):
-        values = (
-            one.column_ranks(name)[position],
-            one.column(name)[position],
-            normalized[s, position],
-            added[s, position],
-        )
-        rank, *values = (None if np.isnan(value) else float(value) for value in values)
-        systems.append(dict(zip(_FIELDS, (name, None if rank is None else int(rank), *values))))
+    systems = _systems(fuser, candidates, position)
     return FusionExplanation(qid, docid, score, int(place[0]) + 1, " ".join(repr(fuser).split()), systems)
 
 
 def _find(run, qid, docid):
-    """Position of a query in a run, and row of one of its documents."""
+    """The ranking of a query, and the position of one of its documents."""
     found = np.flatnonzero(run.qids == qid)
     if not len(found):
         raise ValueError(f"there is no query {qid!r} in the run; it has {show(run.qids)}")
-    i = int(found[0])
-    entries = slice(run.indptr[i], run.indptr[i + 1])
-    rows = run.rows[entries]
-    place = np.flatnonzero(run.documents.docids(rows) == docid)
-    if not len(place):
-        raise ValueError(f"{docid!r} is no candidate of query {qid!r}: none of the systems found it")
-    return i, int(rows[place[0]])
+    ranking = run[found[:1]]
+    positions = np.flatnonzero(ranking.flat_docids == docid)
+    if not len(positions):
+        raise ValueError(f"{docid!r} is not a candidate of query {qid!r}: none of the systems found it")
+    return ranking, int(positions[0])
+
+
+def _as_candidates(ranking, names):
+    """The same documents without an order, with these score columns."""
+    return Run.from_ragged(
+        ranking.indptr,
+        ranking.rows,
+        None,
+        queries=ranking.queries,
+        corpus=ranking.documents,
+        columns={name: ranking.column(name) for name in names},
+        column_ranks={name: ranking.column_ranks(name) for name in names},
+    )
+
+
+def _systems(fuser, candidates, position):
+    """What each system says of the candidate at `position`: the rows of `FusionExplanation.systems`."""
+    normalized, added = np.full((2, len(candidates.columns), len(candidates.rows)), np.nan)
+    if hasattr(fuser, "contributions"):
+        normalized, added = fuser.contributions(candidates)
+    rows = []
+    for name, *arrays in zip(candidates.columns, normalized, added):
+        arrays = candidates.column_ranks(name), candidates.column(name), *arrays
+        values = [None if np.isnan(array[position]) else float(array[position]) for array in arrays]
+        row = dict(zip(_FIELDS, (name, *values)))
+        if row["rank"] is not None:
+            row["rank"] = int(row["rank"])
+        rows.append(row)
+    return rows
 
 
 def _shown(value):
