@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from sklrank.encoders import wordpiece_tokenizer
@@ -23,6 +24,13 @@ def embeddings(n_features=N_FEATURES, seed=0):
     vectors = np.random.default_rng(seed).normal(size=(len(VOCABULARY), n_features)).astype(np.float32)
     vectors[:SPECIAL] *= 0.1
     return vectors
+
+
+def plain_session(model):
+    """A model, open without sklrank, that gives the same values on CPUs with and without VNNI."""
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def hidden_reference(ids, vectors, attended=None):

@@ -21,7 +21,7 @@ from sklrank.rerankers import CascadeReranker, CrossEncoder, CrossEncoderReranke
 from sklrank.rerankers import _cross_encoder as module
 from sklrank.rerankers._score_cache import ScoreCache
 from sklrank.retrievers import BM25Retriever, TfidfRetriever
-from tests.onnx_models import VOCABULARY, WORDS, embeddings, text_model, tokenizer, write_models
+from tests.onnx_models import VOCABULARY, WORDS, embeddings, plain_session, text_model, tokenizer, write_models
 
 MODEL = text_model("score")
 LABELS = text_model("pooled")  # eight numbers a pair
@@ -43,7 +43,7 @@ def candidates(corpus=CORPUS, queries=QUERIES):
 def by_hand(model, pairs, max_length=512, tokens=None):
     """What the first output of a model is for each pair alone."""
     tokens = tokens or tokenizer()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = plain_session(model)
     values = []
     for query, document in pairs:
         room = max_length - 3 - len(tokens.encode(query, add_special_tokens=False).ids)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx_models import VOCABULARY, embeddings, hidden_reference, text_model, tokenizer
+from onnx_models import VOCABULARY, embeddings, hidden_reference, plain_session, text_model, tokenizer
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -712,7 +712,7 @@ def real(data_dir, name, kind, **options):
 
 def test_minilm_equals_its_pipeline(data_dir, abstracts):
     texts = [*abstracts.corpus.text()[:2].tolist(), *abstracts.queries.texts[:5], "", "שלום 日本", "word " * 400]
-    session = onnxruntime.InferenceSession(str(data_dir / "models/all-minilm-l6-v2/model_int8.onnx"))
+    session = plain_session(str(data_dir / "models/all-minilm-l6-v2/model_int8.onnx"))
     plain = Tokenizer.from_file(str(data_dir / "models/all-minilm-l6-v2/tokenizer.json"))
     plain.no_padding()
     plain.enable_truncation(256)

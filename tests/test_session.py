@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
+import llvmlite.binding
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,8 +18,8 @@ import pytest
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto
-from onnx_models import VOCABULARY, embeddings, text_model, tokenizer, write_models
+from onnx import TensorProto, numpy_helper
+from onnx_models import VOCABULARY, embeddings, plain_session, text_model, tokenizer, write_models
 
 from sklrank import _session
 from sklrank._session import HubFile, Repository, TextModel, _tokenizer, picklable, quantize, wordpiece_tokenizer
@@ -722,6 +723,49 @@ def test_quantized_models_report_their_drift(tmp_path):
     assert after.open.depends_on_batch and after.budget(["logits"])[1] == 1
     alone = [hidden(after, [text])[0] for text in TEXTS]
     assert all((a == b).all() for a, b in zip(hidden(after, TEXTS), alone))  # to the last bit: no text sees another
+
+
+def test_int8_weights_take_half_of_the_range_so_that_no_cpu_overflows(tmp_path):
+    report = quantize(text_model("logits"), tmp_path / "int8.onnx", tokenizer=tokenizer(), sample=["heat", "flow"])
+    assert report.cosine > 0.9999
+    weights = [numpy_helper.to_array(tensor) for tensor in onnx.load(report.path).graph.initializer]
+    eighths = [weight for weight in weights if weight.dtype == np.int8 and weight.ndim == 2]
+    assert eighths and max(np.abs(weight.astype(int)).max() for weight in eighths) <= 64
+
+
+@pytest.mark.parametrize("features, saturates", [
+    ({"sse2": True, "avx2": True}, True), ({"sse2": True, "avx512f": True, "avx512vnni": False}, True),
+    ({"sse2": True, "avx512vnni": True}, False), ({"sse2": True, "avxvnni": True}, False), ({"neon": True}, False),
+    (RuntimeError, False),
+])  # fmt: skip
+def test_int8_models_are_exact_on_cpus_without_vnni(monkeypatch, tmp_path, features, saturates):
+    def host():
+        if features is RuntimeError:
+            raise RuntimeError
+        return features
+
+    monkeypatch.setattr(llvmlite.binding, "get_host_cpu_features", host)
+    monkeypatch.setattr(devices, "_WARNED", set())
+    monkeypatch.setattr(devices, "int8_saturates", devices.int8_saturates.__wrapped__)
+    report = quantize(text_model("logits"), tmp_path / "m.onnx", tokenizer=tokenizer())
+    opened, _ = devices.open_session(report.path, "cpu")
+    options = opened.get_session_options()
+    assert saturates == _has_entry(options, "session.x64quantprecision")
+    given = onnxruntime.InferenceSession(report.path, providers=["CPUExecutionProvider"])
+    if saturates:
+        with pytest.warns(RuntimeWarning, match="no VNNI"):
+            TextModel(given, tokenizer())
+    TextModel(given, tokenizer())
+    exact = TextModel(plain_session(report.path), tokenizer())
+    found = hidden(TextModel(report.path, tokenizer()), TEXTS)
+    assert all(np.array_equal(*pair) for pair in zip(hidden(exact, TEXTS), found))
+
+
+def _has_entry(options, name):
+    try:
+        return options.get_session_config_entry(name) == "1"
+    except RuntimeError:
+        return False
 
 
 def test_quantize_takes_pairs_and_refuses_nonsense(tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import io
 import re
 import sys
@@ -15,6 +16,7 @@ CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _INSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'sklrank[onnx-gpu]'"
+_EXACT_INT8 = "session.x64quantprecision"
 _WARNED = set()
 
 
@@ -81,7 +83,47 @@ def _start(ort, source, providers):
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # threads are for batches, not for operators
     options.enable_mem_pattern = False  # a plan for each shape of a batch, of which there are many
     options.log_severity_level = 4  # what goes wrong is raised
+    if int8_saturates():
+        options.add_session_config_entry(_EXACT_INT8, "1")
     return ort.InferenceSession(source, options, providers=providers)
+
+
+@functools.cache
+def int8_saturates():
+    """Whether sums of 8-bit products overflow on this CPU, so that int8 models would give other values than elsewhere.
+
+    On x86 without VNNI, ONNX Runtime adds two products of 8-bit activations and weights in 16 bits. A session option
+    avoids that; with VNNI it changes nothing but the speed, for it leaves these instructions unused.
+
+    Returns
+    -------
+    bool
+    """
+    from llvmlite.binding import get_host_cpu_features
+
+    try:
+        features = get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know, which happens on other architectures only
+        return False
+    return "sse2" in features and not (features.get("avx512vnni") or features.get("avxvnni"))
+
+
+def warn_if_int8_saturates(session):
+    """Warn, once, if an open session of an int8 model gives other values on this CPU than on others.
+
+    Parameters
+    ----------
+    session : InferenceSession
+    """
+    try:
+        is_exact = session.get_session_options().get_session_config_entry(_EXACT_INT8) == "1"
+    except (AttributeError, RuntimeError):  # a session of another kind, or one without the entry
+        is_exact = False
+    if int8_saturates() and not is_exact:
+        _warn_once(
+            "this CPU has no VNNI, so that the open session of an int8 model gives other values than on CPUs that have "
+            f"it: options.add_session_config_entry({_EXACT_INT8!r}, '1') makes them equal, and so does the model's path"
+        )
 
 
 def _start_listed(ort, source, providers):

@@ -10,7 +10,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from sklrank._session._batches import Batch, chunks, in_threads, plan, prefetched
-from sklrank._session._device import check_device, device_of, open_session
+from sklrank._session._device import check_device, device_of, open_session, warn_if_int8_saturates
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
 
@@ -61,6 +61,8 @@ class OpenSession:
         else:
             self.session, self.device = _opened(source, device, providers)
         self.depends_on_batch = source.depends_on_batch()
+        if source.session is not None and self.depends_on_batch:
+            warn_if_int8_saturates(self.session)
         self.inputs = {node.name: (node.type, node.shape) for node in self.session.get_inputs()}
         self.outputs = {node.name: (node.type, node.shape) for node in self.session.get_outputs()}
 
