@@ -29,6 +29,3 @@ class TakenArrays(Mapping):
 
     def __len__(self):
         return len(self._arrays)
-
-    def __reduce__(self):
-        return dict, (dict(self),)

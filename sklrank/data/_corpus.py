@@ -1,9 +1,9 @@
 """Corpus: the documents."""
 
 import threading
-import uuid
 import weakref
 from collections import OrderedDict
+from copy import deepcopy
 from multiprocessing import parent_process
 from pickle import PicklingError
 
@@ -18,12 +18,12 @@ from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._passages import split_texts
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_column, as_table, table_dict, table_html, table_lists
+from sklrank.data._table import VECTOR, as_column, as_table, plain_columns, table_dict, table_html, table_lists
 from sklrank.data._tokens import TokenVectors
 
 _ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
 
-# Unpickling returns the corpus of a token that is in the process already, so that a worker has one, not one a task.
+# Unpickling returns the corpus of that content that is in the process already, so that a worker has one for all tasks.
 _LIVING = weakref.WeakValueDictionary()
 # Raw lists and frames that were given as corpora, by content: a grid search that clones them indexes them once.
 _BY_CONTENT = OrderedDict()
@@ -185,23 +185,22 @@ class Corpus(DocumentIds):
     array([1])
     """
 
-    _parent = None  # the corpus that this one holds passages of
-
     def __init__(self, documents, *, ids=None, cache_folder=None):
         columns, ids = as_table(documents, ids, "document", _ID_NAMES)
         self._set(columns, ids, cache_folder)
-        self._enter(uuid.uuid4().hex)
 
-    def _set(self, columns, ids, cache_folder):
+    @classmethod
+    def _of(cls, columns, ids, cache_folder, parent=None):
+        new = object.__new__(cls)
+        new._set(columns, ids, cache_folder, parent)
+        return new
+
+    def _set(self, columns, ids, cache_folder, parent=None, fingerprint=None):
         super().__init__(ids)
         self._columns = columns
+        self._parent = parent
         self._cache = Cache(cache_folder)
-        self._fingerprint = None
-
-    def _enter(self, token):
-        """Take a place among the corpora of this process."""
-        self._token = token
-        _LIVING[token] = self
+        self._fingerprint = fingerprint
 
     @classmethod
     def of(cls, documents):
@@ -228,15 +227,22 @@ class Corpus(DocumentIds):
         return tuple(self._columns)
 
     @property
-    def token(self):
-        """What tells this corpus from all others, in every process."""
-        return self._token
+    def fingerprint(self):
+        """Hash of ids and columns, and of the corpus that passages come from.
+
+        It is equal for equal content, in every process, and made when it is first asked for.
+        """
+        if self._fingerprint is None:
+            parts = [plain_columns(self._columns), self._ids]
+            if self._parent is not None:
+                parts.append(self._parent.fingerprint)
+            self._fingerprint = joblib.hash(parts, coerce_mmap=True)
+        return self._fingerprint
 
     @property
-    def fingerprint(self):
-        """Hash of ids and columns: equal for equal content, in every process."""
-        if self._fingerprint is None:
-            self._fingerprint = joblib.hash([self._columns, self._ids])
+    def token(self):
+        """Fingerprint, under which other objects that arrive in this process find the corpus."""
+        _LIVING.setdefault(self.fingerprint, self)
         return self._fingerprint
 
     def __getitem__(self, name):
@@ -315,11 +321,7 @@ class Corpus(DocumentIds):
             n = column.shape[0] if hasattr(column, "shape") else len(column)
             if n != len(self):
                 raise ValueError(f"column {name!r} has {n} values for {len(self)} documents")
-        new = object.__new__(type(self))
-        new._set({**self._columns, **added}, self._ids, self._cache.folder)
-        new._parent = self._parent
-        new._enter(uuid.uuid4().hex)
-        return new
+        return self._of({**self._columns, **added}, self._ids, self._cache.folder, self._parent)
 
     def split(self, max_tokens, *, stride=None, tokenizer=None, field="text"):
         """Passages of the documents, each with the id of its document as ``"parent_id"``.
@@ -359,14 +361,13 @@ class Corpus(DocumentIds):
         parents, texts = split_texts(self.text(field), max_tokens, stride, tokenizer)
         own = self._ids.take(parents).tolist()
         numbers = np.arange(len(parents)) - np.searchsorted(parents, parents)
-        columns = {name: texts if name == field else column[parents] for name, column in self._columns.items()}
+        # Objects are copied: a hash tells one that two corpora share from two that are equal.
+        columns = {
+            name: texts if name == field else _own_objects(column)[parents] for name, column in self._columns.items()
+        }
         columns["parent_id"] = as_column(own, "document", "parent_id")
-        new = object.__new__(type(self))
         ids = [f"{docid}#{n}" for docid, n in zip(own, numbers.tolist())]
-        new._set(columns, Ids.of(ids, len(ids), "passage"), self._cache.folder)
-        new._parent = self
-        new._enter(uuid.uuid4().hex)
-        return new
+        return self._of(columns, Ids.of(ids, len(ids), "passage"), self._cache.folder, parent=self)
 
     @property
     def parent(self):
@@ -413,9 +414,20 @@ class Corpus(DocumentIds):
     def __deepcopy__(self, memo):
         return self
 
+    def __getstate__(self):
+        return {
+            "fingerprint": self.token,
+            "columns": plain_columns(self._columns),
+            "ids": self._ids,
+            "cache_folder": None if self._cache.folder is None else str(self._cache.folder),
+            "parent": self._parent,
+        }
+
+    def __setstate__(self, state):
+        self._set(**state)
+
     def __reduce__(self):
-        arguments = (self._token, self._columns, self._ids, self._cache.folder, *TRAVELLERS)
-        return (_restore, arguments) if self._parent is None else (_restore, arguments, {"_parent": self._parent})
+        return _restore, (self.__getstate__(), *TRAVELLERS)
 
     def to_dict(self):
         """Id → text where text is all there is, else id → dict of columns.
@@ -449,14 +461,15 @@ class Corpus(DocumentIds):
         return f"<Corpus: {len(self)} documents, columns {printable(', '.join(self._columns)) or 'none'}>"
 
 
-def _restore(token, columns, ids, folder, *travellers):
-    """The corpus of `token` that lives in this process, else a new one of that token."""
+def _restore(state, *travellers):
+    """Return the corpus of that content that lives in this process, else a new one."""
+    token = state["fingerprint"]
     with _LOCK:
         corpus = _LIVING.get(token)
         if corpus is None:
             corpus = object.__new__(Corpus)
-            corpus._set(columns, ids, folder)
-            corpus._enter(token)
+            corpus.__setstate__(state)
+            _LIVING[token] = corpus
         return corpus if parent_process() is None else _hold(_AT_WORK, token, corpus)
 
 
@@ -472,6 +485,11 @@ def _hold(held, key, corpus):
 def living_corpus(token):
     """The corpus of `token`, where this process has it, else None."""
     return _LIVING.get(token)
+
+
+def _own_objects(column):
+    """The column; of one of objects a copy."""
+    return deepcopy(column) if isinstance(column, np.ndarray) and column.dtype == object else column
 
 
 def _join(columns):

@@ -22,6 +22,13 @@ def show(values):
     return ", ".join(map(repr, values[:_SHOWN])) + more
 
 
+def object_array(values):
+    """A list as a one-dimensional object array."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 def as_id_list(ids, what):
     """`ids` as a list of str; int ids are written out, anything else is an error."""
     if isinstance(ids, str):
@@ -153,8 +160,11 @@ class Ids:
 
     __hash__ = None
 
-    def __reduce__(self):
-        return Ids, (self.strings, self.n)
+    def __getstate__(self):
+        return {"strings": self.strings, "n": self.n}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
 
     def __repr__(self):
         head = ", ".join(repr(self[i]) for i in range(min(self.n, _SHOWN)))

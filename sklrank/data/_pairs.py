@@ -8,7 +8,7 @@ from scipy import sparse
 
 from sklrank._ragged import intervals, joined, lengths_to_indptr, owners, spans
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
-from sklrank.data._ids import Ids, check_unique, show
+from sklrank.data._ids import Ids, check_unique, object_array, show
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 from sklrank.data._table import as_csr
@@ -279,7 +279,8 @@ class Pairs:
 
     # --- pickling: the token of the corpus and the ids in use, not the corpus
     def __getstate__(self):
-        state = dict(self.__dict__)
+        self._number_documents()  # so that the state does not depend on what was asked before
+        state = dict(vars(self))
         if isinstance(self._documents, Corpus):
             used, positions = np.unique(self._rows, return_inverse=True)
             ids = StringArray.from_strings(self._documents.docids(used).tolist(), what="document id")
@@ -288,7 +289,7 @@ class Pairs:
         return state
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        vars(self).update(state)
         if isinstance(self._documents, tuple):
             token, n, used, ids = self._documents
             corpus = living_corpus(token)
@@ -379,13 +380,6 @@ def _is_number(value):
     except (TypeError, ValueError, OverflowError):
         return False
     return np.ndim(value) == 0
-
-
-def object_array(values):
-    """A list as a one-dimensional object array."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
 
 
 def align_queries(own, wanted, what):

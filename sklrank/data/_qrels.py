@@ -7,7 +7,7 @@ from sklrank._ragged import intervals
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
-from sklrank.data._ids import Ids, as_id_list, show
+from sklrank.data._ids import Ids, as_id_list, object_array, show
 from sklrank.data._pairs import (
     Pairs,
     align_queries,
@@ -17,7 +17,6 @@ from sklrank.data._pairs import (
     check_duplicates,
     group_by_query,
     keyed_by_str,
-    object_array,
     pair_of,
 )
 from sklrank.data._queries import Queries

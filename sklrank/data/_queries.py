@@ -6,9 +6,9 @@ from scipy import sparse
 from sklrank._ragged import joined
 from sklrank.data._display import printable
 from sklrank.data._frames import frame_like
-from sklrank.data._ids import Ids, check_unique
+from sklrank.data._ids import Ids, check_unique, object_array
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_table, table_dict, table_html, table_lists
+from sklrank.data._table import VECTOR, as_table, plain_columns, table_dict, table_html, table_lists
 
 _ID_NAMES = ("qid", "_id", "query_id", "id")
 
@@ -166,9 +166,7 @@ class Queries:
         """
         if self._ids is not None:
             return self._ids
-        ids = np.empty(self._n, dtype=object)
-        ids[:] = list(map(str, range(self._n)))
-        return ids
+        return object_array(list(map(str, range(self._n))))
 
     @property
     def texts(self):
@@ -209,6 +207,15 @@ class Queries:
         columns = {name: self[name][key] for name in self._columns}
         n = len(range(*key.indices(self._n))) if isinstance(key, slice) else len(key)
         return Queries._make(columns, n, None if self._ids is None else self._ids[key])
+
+    def __getstate__(self):
+        columns = plain_columns({name: self[name] for name in self._columns})
+        return {"columns": columns, "n": self._n, "ids": None if self._ids is None else self._ids.tolist()}
+
+    def __setstate__(self, state):
+        ids = state["ids"]
+        self._columns, self._n, self._texts = state["columns"], state["n"], None
+        self._ids = None if ids is None else object_array(ids)
 
     def __iter__(self):
         return iter(self.texts)

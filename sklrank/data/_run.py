@@ -13,7 +13,7 @@ from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._display import printable, snippet
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
-from sklrank.data._ids import Ids, as_id_list, show
+from sklrank.data._ids import Ids, as_id_list, object_array, show
 from sklrank.data._order import rank
 from sklrank.data._pairs import (
     Pairs,
@@ -24,7 +24,6 @@ from sklrank.data._pairs import (
     check_duplicates,
     group_by_query,
     keyed_by_str,
-    object_array,
     pair_of,
     positions_by_id,
 )
@@ -178,7 +177,8 @@ class Run(Pairs):
         return new
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_made_ranks": {}}
+        columns = {"_columns": dict(self._columns), "_column_ranks": dict(self._column_ranks), "_made_ranks": {}}
+        return {**super().__getstate__(), **columns}
 
     def _adopt(self, queries):
         """Take `queries` for those of the run, in their order."""

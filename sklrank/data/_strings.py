@@ -141,8 +141,11 @@ class StringArray:
     def __repr__(self):
         return f"<StringArray: {len(self)} strings, {len(self.buffer)} bytes>"
 
-    def __reduce__(self):
-        return StringArray, (self.buffer, self.offsets)
+    def __getstate__(self):
+        return {"buffer": self.buffer, "offsets": self.offsets}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
 
 
 def _encode(strings, start, what):

@@ -166,6 +166,16 @@ def _frozen(array):
     return array
 
 
+def plain_columns(columns):
+    """The columns without what scipy notes on a matrix when it is used: equal content is equal state."""
+    return {
+        name: type(column)((column.data, column.indices, column.indptr), shape=column.shape, copy=False)
+        if sparse.issparse(column)
+        else column
+        for name, column in columns.items()
+    }
+
+
 def table_lists(columns):
     """Name → list of Python values, for each column; a vector is a list of numbers."""
     return {
