@@ -122,6 +122,12 @@ def test_an_explanation_prints_as_a_table():
     assert frame["system"].tolist() == ["bm25", "dense"] and frame["normalized"].tolist() == [0.2, 1.0]
 
 
+def test_ids_do_not_steer_the_terminal():
+    runs = {"a\x1b[2J": Run({"q\x07": ["d\x1b[31m", "e"]}), "b": Run({"q\x07": ["e"]})}
+    for shown in (explain(fuse(runs), "q\x07", "d\x1b[31m"), diagnose(runs)):
+        assert "\\x1b[2J" in str(shown) and not set("\x1b\x07") & set(str(shown))
+
+
 def test_candidates_are_explained_by_a_fuser():
     union = Run.union(RUNS)
     with pytest.raises(ValueError, match="does not say how it was fused"):

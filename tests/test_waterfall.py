@@ -304,6 +304,11 @@ def test_nothing_is_relevant():
     result.plot()
 
 
+def test_ids_do_not_steer_the_terminal():
+    retriever = BM25Retriever(Corpus({"d\x1b[2J": "heat"})).fit(["heat"])
+    assert "d\\x1b[2J" in str(waterfall(retriever, {"q": "cold"}, {"q": {"d\x1b[2J": 1}}))
+
+
 def test_what_gives_no_run_is_refused():
     with pytest.raises(ValueError, match="no step of the pipeline gives a Run"):
         waterfall(HashingVectorizer(), ["heat"], [{"d1": 1}])

@@ -42,3 +42,21 @@ def snippet(text, width):
     """
     text = printable(" ".join(text.split()))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def table_lines(rows):
+    """Lay out cells in columns.
+
+    Parameters
+    ----------
+    rows : list of list of str
+        The cells. Characters that would act on a terminal are written out.
+
+    Returns
+    -------
+    list of str
+        One line for each row.
+    """
+    rows = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

@@ -10,7 +10,7 @@ from sklrank._kernels._fusion import unite
 from sklrank._ragged import first_entries, intervals, lengths_to_indptr, places
 from sklrank.data._columns import TakenArrays
 from sklrank.data._corpus import Corpus, DocumentIds
-from sklrank.data._display import printable, snippet
+from sklrank.data._display import printable, snippet, table_lines
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, object_array, show
@@ -743,8 +743,7 @@ class Run(Pairs):
         lines = []
         for query, entries, n in self._snippets(5, 5, 60):
             lines.append(query if n else f"{query}\n  nothing found")
-            widths = [max(map(len, column)) for column in zip(*entries)]
-            lines += ["  " + "  ".join(v.ljust(w) for v, w in zip(entry, widths)).rstrip() for entry in entries]
+            lines += [f"  {line}" for line in table_lines(entries)]
             if n > len(entries):
                 lines.append(f"  … {n - len(entries)} more")
         if len(self) > 5:

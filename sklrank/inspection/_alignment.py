@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklrank.data._display import printable, table_lines
 from sklrank.data._frames import frame_like
 
 _FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
@@ -121,13 +122,12 @@ class Alignment:
         ]
 
     def __str__(self):
-        lines = [[name.replace("_", " ") for name in _FIELDS], *self._table()]
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        body = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-        return "\n".join([f"document {self.docid}, score {self.score:.6g}", *body])
+        lines = table_lines([[name.replace("_", " ") for name in _FIELDS], *self._table()])
+        return "\n  ".join([f"document {printable(self.docid)}, score {self.score:.6g}", *lines])
 
     def __repr__(self):
-        return f"<Alignment: document {self.docid}, {len(self.query_tokens)} query tokens, score {self.score:.4g}>"
+        docid, n = printable(self.docid), len(self.query_tokens)
+        return f"<Alignment: document {docid}, {n} query tokens, score {self.score:.4g}>"
 
     def _repr_html_(self):
         names = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _FIELDS)

@@ -8,10 +8,10 @@ import numpy as np
 from sklrank._optional import optional_import
 from sklrank._validation import Interval, validate_params
 from sklrank.data import Run
+from sklrank.data._display import table_lines
 from sklrank.data._frames import frame_like
 from sklrank.fusers import ReciprocalRankFuser
 from sklrank.inspection._agreement import Systems, measure
-from sklrank.metrics._compare import _columns
 
 _ALIKE = 0.9  # mean rank-biased overlap above which lists are as good as the same
 _SYSTEM = ("system", "length", "value", "recall", "unique", "share")
@@ -134,9 +134,12 @@ class Diagnosis:
     def __str__(self):
         n = self.summary["n_queries"]
         queries = "1 query" if n == 1 else f"{n} queries"
-        parts = [_columns(self._system_table()), f"{queries}, fused by {self.summary['fuser']}. {self.verdict}"]
+        parts = [
+            "\n".join(table_lines(self._system_table())),
+            f"{queries}, fused by {self.summary['fuser']}. {self.verdict}",
+        ]
         if self.pairs:
-            parts.insert(1, _columns(self._pair_table()))
+            parts.insert(1, "\n".join(table_lines(self._pair_table())))
         return "\n\n".join(parts)
 
     def _system_table(self):

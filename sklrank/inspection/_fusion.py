@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklrank.data import Run
+from sklrank.data._display import printable, table_lines
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import show
 
@@ -67,10 +68,8 @@ class FusionExplanation:
         scored = any(system["normalized"] is not None for system in self.systems)
         fields = [name for name in _FIELDS if scored or name != "normalized"]
         rows = [fields, *([_shown(system[name]) for name in fields] for system in self.systems)]
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        head = f"{self.score:.6g}  {self.docid}, rank {self.rank} for {self.qid}, by {self.fuser}"
-        return "\n  ".join([head, *lines])
+        title = f"{self.score:.6g}  {self.docid}, rank {self.rank} for {self.qid}, by {self.fuser}"
+        return "\n  ".join([printable(title), *table_lines(rows)])
 
 
 def explain(run, qid, docid, *, fuser=None):

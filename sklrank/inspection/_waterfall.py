@@ -9,6 +9,7 @@ import numpy as np
 from sklrank._optional import optional_import
 from sklrank._validation import HasMethods, Interval, validate_params
 from sklrank.data import Qrels
+from sklrank.data._display import table_lines
 from sklrank.data._frames import frame_like
 from sklrank.inspection._losses import KINDS, fates
 from sklrank.inspection._steps import Relevant, follow
@@ -222,9 +223,7 @@ class Waterfall:
         if lost:
             table = [("query", "document", "lost by", "why")]
             table += [(d["qid"], d["docid"], d["lost_by"], d["reason"]) for d in lost[:_SHOWN]]
-            widths = [max(map(len, column)) for column in zip(*table)]
-            lines.append("")
-            lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in table]
+            lines += ["", *table_lines(table)]
             if len(lost) > _SHOWN:
                 lines.append(f"… {len(lost) - _SHOWN} more")
         return "\n".join(lines)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklrank._validation import Interval, StrOptions, validate_params
+from sklrank.data._display import table_lines
 from sklrank.data._frames import frame_like
 from sklrank.metrics._judged import align
 from sklrank.metrics._names import metric_from_name
@@ -235,7 +236,7 @@ class Comparison:
         for i, name in enumerate(self.names):
             cells = [f"{self.means[m][name]:.4f} {self._beaten(m, name)}".rstrip() for m in self.metrics]
             table.append([_letter(i), name, *cells])
-        return "\n".join([_columns(table), "", _columns(self._details(4)), "", self._legend()])
+        return "\n".join([*table_lines(table), "", *table_lines(self._details(4)), "", self._legend()])
 
     __repr__ = __str__
 
@@ -248,12 +249,6 @@ def _tex(text):
     for character in "&%$#_{}":
         text = text.replace(character, "\\" + character)
     return text
-
-
-def _columns(rows):
-    """Rows of cells as lines of text, the first row a header."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
 @validate_params(
