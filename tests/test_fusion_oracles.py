@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 
 from sklrank import Run
 from sklrank.fusers import RankFuser, ReciprocalRankFuser, ScoreFuser
@@ -53,6 +54,25 @@ def test_scores_equal_ranx(asked):
     missing = "zero" if norm in ("zmuv", "none", "max") and method in ("sum", "mnz") else "auto"
     fuser = FUSERS[method].set_params(norm=norm, missing=missing)
     check(fused(fuser), RANX["scores"][asked], leave_out=["q3"] if norm == "max" else [])
+
+
+@pytest.mark.parametrize("norm", ["none", "max"])
+def test_ranx_counts_absent_documents_0_in_lists_with_negative_scores(norm):
+    expected = RANX["scores"][f"{norm} sum"]
+    runs = {name: run for name, run in zip("abc", RANX["runs"]) if norm == "none" or max(run["q3"].values()) > 0}
+    ours, zero = (ScoreFuser(norm=norm, missing=missing) for missing in ("auto", "zero"))
+    check(fused(zero), expected, leave_out=["q3"] if norm == "max" else [])
+    # Lists of scores above 0 give an absent document 0 in both; only q3 has scores below.
+    check(fused(ours), expected, leave_out=["q3"])
+    lists = [run["q3"] for run in runs.values()]
+    union = Run.union({name: Run({"q3": run["q3"]}, score_dtype="float64") for name, run in runs.items()})
+    scale = [max(scores.values()) if norm == "max" else 1.0 for scores in lists]
+    for fuser, absent in ((zero, [0.0] * len(lists)), (ours, [min(scores.values()) for scores in lists])):
+        wanted = {
+            docid: sum(scores.get(docid, least) / unit for scores, least, unit in zip(lists, absent, scale))
+            for docid in set().union(*lists)
+        }
+        check(clone(fuser).transform(union).to_dict(), {"q3": wanted})
 
 
 def test_ranx_counts_all_lists_under_borda():

@@ -87,9 +87,14 @@ class ScoreFuser(WeightedFuser):
         Weight of each score column, at least 0; 0 leaves a column out, with the documents that it alone has. "learn"
         takes those that are best on the training queries. ``None``: 1 each.
     missing : {"auto", "min", "zero", "ignore"} or float, default="auto"
-        What a list that lacks a document gives it: the lowest normalized score of the list, but no more than 0; 0;
-        nothing; or this normalized score. "auto" is "ignore" for the methods "anz", "max", "min" and "median", which
-        look at the lists that have the document, what the norm says for "borda", and otherwise "min".
+        Normalized score of the documents that a list lacks:
+
+        - "min": the lowest of the list, or 0 if that is less; with ``norm="borda"`` the score that this norm names;
+        - "zero": 0;
+        - "ignore": none, so that the list says nothing of these documents;
+        - a number: that number;
+        - "auto": "ignore" for the methods "anz", "max", "min" and "median", which look at the lists that have the
+          document, unless the norm is "borda"; else "min".
     clip : (float or None, float or None), default=None
         Bounds of normalized scores.
     gamma : float, default=0.5
@@ -116,8 +121,8 @@ class ScoreFuser(WeightedFuser):
 
     Notes
     -----
-    *Constant lists*, and lists of one document, tell apart only what was found and what was not. Where the norm would
-    divide by nothing, their scores become 1; with "sum" they share the 1, and with "dbsf" they lie in the middle, .5.
+    *Constant lists*, and lists of one document, tell apart only what was found and what was not. If the norm would
+    divide by 0, their scores become 1; with "sum" they share the 1, and with "dbsf" they lie in the middle, .5.
 
     *Infinite scores* count as the finite score of the list that is nearest to them.
 
@@ -125,11 +130,15 @@ class ScoreFuser(WeightedFuser):
     list, and better than half of what it found.
 
     Equal to ranx's ``sum``, ``wsum`` (here "sum" with weights), ``mnz``, ``gmnz``, ``wmnz``, ``mixed`` ("gmnz" with
-    weights and ``gamma=0.5``), ``anz``, ``max``, ``min`` and ``med``, but for these: constant lists, which are 0 there
-    under "min-max", "sum" and "zmuv"; lists without a positive score under "max", which ranx multiplies with a billion;
-    absent documents under "zmuv", which are 0 there (``missing="zero"``); and the number of lists in "mnz" and its kin
-    under "borda", where ranx counts all lists. For ``min-max-inverted`` make the run of distances,
-    ``Run(…, higher_is_better=False)``.
+    weights and ``gamma=0.5``), ``anz``, ``max``, ``min`` and ``med``, with these exceptions:
+
+    - constant lists are 0 in ranx under "min-max", "sum" and "zmuv";
+    - ranx multiplies lists without a positive score by a billion under "max";
+    - ranx counts an absent document 0 under "zmuv", and, if the list has a negative score, under "none" and "max":
+      ``missing="zero"`` does the same;
+    - the number of lists in "mnz", "gmnz" and "wmnz" is that of all lists in ranx under "borda".
+
+    For ``min-max-inverted`` make the run of distances, ``Run(…, higher_is_better=False)``.
 
     Equal to Qdrant's ``dbsf`` with ``norm="dbsf", missing="zero"``; to Weaviate's ``relativeScoreFusion`` with
     ``method="weighted"``. OpenSearch's "geometric_mean" and "harmonic_mean" ignore what is missing.

@@ -8,7 +8,7 @@ import numpy as np
 from sklrank._optional import optional_import
 from sklrank._validation import Interval, validate_params
 from sklrank.data import Run
-from sklrank.data._display import table_lines
+from sklrank.data._display import printable, table_lines
 from sklrank.data._frames import frame_like
 from sklrank.fusers import ReciprocalRankFuser
 from sklrank.inspection._agreement import Systems, measure
@@ -134,13 +134,10 @@ class Diagnosis:
     def __str__(self):
         n = self.summary["n_queries"]
         queries = "1 query" if n == 1 else f"{n} queries"
-        parts = [
-            "\n".join(table_lines(self._system_table())),
-            f"{queries}, fused by {self.summary['fuser']}. {self.verdict}",
-        ]
+        lines = [*table_lines(self._system_table()), ""]
         if self.pairs:
-            parts.insert(1, "\n".join(table_lines(self._pair_table())))
-        return "\n\n".join(parts)
+            lines += [*table_lines(self._pair_table()), ""]
+        return "\n".join([*lines, printable(f"{queries}, fused by {self.summary['fuser']}. {self.verdict}")])
 
     def _system_table(self):
         s = self.summary
