@@ -15,8 +15,8 @@ _FUNCTIONS = {"log1p": np.log1p}
 class ColumnScorer(BaseEstimator):
     """Add a column of the corpus, such as clicks or a date, to candidates as a score column.
 
-    A fuser behind it weighs the column against the scores of the retrievers. Where the candidates have an order, its
-    score is kept as a column too, under the name of whoever made it.
+    A fuser behind it weighs the column against the scores of the retrievers. If the candidates have an order, their
+    score is kept as a column too, under the name of their run.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class ColumnScorer(BaseEstimator):
     name : str, default=None
         Name of the score column; ``None``: that of the column.
     higher_is_better : bool, default=True
-        False turns the values round, for prices and ages.
+        Whether higher values are better; False negates them, for prices and ages.
 
     See Also
     --------
@@ -37,8 +37,8 @@ class ColumnScorer(BaseEstimator):
 
     Notes
     -----
-    Nothing is learned. The values are made once and kept on the corpus. Ranked by the column alone, equal values go by
-    row.
+    Nothing is learned. The values are made once and cached on the corpus. Ranked by the column alone, equal values go
+    by row.
 
     Parameters that need a new `fit`: none. All take effect at once.
 
@@ -173,22 +173,34 @@ def _as_numbers(column, name):
     """A column of numbers, bools or dates as float64; missing values are NaN."""
     values = None
     if isinstance(column, np.ndarray) and column.ndim == 1:
-        if column.dtype == object:
-            kinds = {type(value) for value in column.tolist() if value is not None}
-            if kinds and all(issubclass(kind, (date, np.datetime64)) for kind in kinds):
-                column = column.astype("datetime64[us]")
-            elif any(issubclass(kind, str) for kind in kinds):
-                column = np.empty(0, dtype="U1")
-        if column.dtype.kind == "M":
-            seconds = (column - np.datetime64(0, "us")) / np.timedelta64(1, "s")
-            return np.where(np.isnat(column), np.nan, seconds)
-        if column.dtype.kind in "biufO":
-            try:
-                values = column.astype(np.float64)
-            except (TypeError, ValueError):
-                values = None
+        values = _as_seconds(column) if _holds_dates(column) else _as_floats(column)
     if values is None:
         raise TypeError(f"column {name!r} of the corpus does not hold numbers, bools or dates; it cannot be a score")
     if np.isinf(values).any():
         raise ValueError(f"column {name!r} of the corpus holds infinite values; a score is finite, or NaN for missing")
     return values
+
+
+def _types(column):
+    """Types of the values of an array of objects, without None."""
+    return {type(value) for value in column.tolist() if value is not None} if column.dtype == object else set()
+
+
+def _holds_dates(column):
+    types = _types(column)
+    return column.dtype.kind == "M" or bool(types) and all(issubclass(kind, (date, np.datetime64)) for kind in types)
+
+
+def _as_seconds(column):
+    column = column.astype("datetime64[us]") if column.dtype == object else column
+    return np.where(np.isnat(column), np.nan, (column - np.datetime64(0, "us")) / np.timedelta64(1, "s"))
+
+
+def _as_floats(column):
+    """Numbers as float64; None if there are other values."""
+    if column.dtype.kind not in "biufO" or any(issubclass(kind, str) for kind in _types(column)):
+        return None
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
