@@ -27,6 +27,7 @@ __all__ = [
     "check_sparse",
     "check_term_weights",
     "is_matrix_like",
+    "scorer_class",
     "scorer_table",
     "scoring_options",
     "set_scorer_table",
@@ -191,7 +192,15 @@ def check_term_weights(estimator, X, *, reset=True):
     return X
 
 
-# --- scikit-learn's scorers by name, which have no public way in
+# --- scikit-learn's scorers, which have no public way in
+
+
+def scorer_class():
+    """Return scikit-learn's class of scorers: only its instances share predictions if there are several."""
+    from sklearn.metrics._scorer import _Scorer
+
+    return _Scorer
+
 
 
 def scorer_table():

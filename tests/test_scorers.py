@@ -5,11 +5,13 @@ import subprocess
 import sys
 import warnings
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (makes HalvingGridSearchCV importable)
 from sklearn.metrics import check_scoring
@@ -29,9 +31,10 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 
-from sklrank import Corpus, Qrels, Queries
+from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.metrics import (
+    compare,
     evaluate,
     get_scorer,
     get_scorer_names,
@@ -103,8 +106,8 @@ def test_every_listed_scorer_gives_what_evaluate_gives(collection, name):
 
 def test_scorers_are_scikit_learns_own():
     assert isinstance(get_scorer("ndcg@10"), _BaseScorer)
-    assert repr(get_scorer("ndcg@10")) == "make_scorer(ndcg@10, response_method='predict')"
-    assert repr(make_rank_scorer("ndcg", k=10)) == "make_scorer(ndcg(k=10), response_method='predict')"
+    assert repr(get_scorer("ndcg@10")) == "make_scorer(ndcg@10, response_method=('predict', 'transform'))"
+    assert repr(make_rank_scorer("ndcg", k=10)) == "make_scorer(ndcg(k=10), response_method=('predict', 'transform'))"
 
 
 def test_a_scorer_comes_back_as_it_is():
@@ -557,3 +560,151 @@ def test_nested_searches_in_workers_know_the_names(collection, registered):
     for name in ("test_ndcg@10", "test_map(rel=2)@37"):
         assert not np.isnan(nested[name]).any()
         assert (nested[name] == alone[name]).all()
+
+
+# --- estimators that rank by transform
+class Backwards(BaseEstimator):
+    """A reranker that turns rankings round."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def transform(self, X):
+        return X.reorder(-X.scores)
+
+    def predict(self, X):
+        return self.transform(X)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("kind", ["one", "list", "dict"])
+def test_a_search_scores_passthrough_by_transform(collection, registered, by_name, routing, kind):
+    corpus, queries, judgments = collection
+    pipeline = make_pipeline(BM25Retriever(corpus), Backwards())
+    alone = cross_val_score(BM25Retriever(corpus), queries, judgments, cv=3, scoring=get_scorer("ndcg@10")).mean()
+    names = ["ndcg@10", "map"]
+    scoring = names if by_name else [get_scorer(name) for name in names]
+    scoring = {"one": scoring[0], "list": names, "dict": dict(zip(names, scoring))}[kind]  # a list is one of names
+    grid = {"backwards": ["passthrough", Backwards()]}
+    with sklearn.config_context(enable_metadata_routing=routing):
+        refit = True if kind == "one" else "ndcg@10"
+        search = GridSearchCV(pipeline, grid, scoring=scoring, refit=refit, cv=3).fit(queries, judgments)
+    means = search.cv_results_["mean_test_score" if kind == "one" else "mean_test_ndcg@10"]
+    assert means[0] == pytest.approx(alone) and means[0] > means[1]
+    assert search.best_params_ == {"backwards": "passthrough"}
+    if kind == "one":
+        assert search.score(queries, judgments) > 0
+
+
+def test_several_metrics_transform_each_fold_once(collection):
+    corpus, queries, judgments = collection
+    CountingTransform.calls = 0
+    pipeline = make_pipeline(CountingTransform(corpus), "passthrough")
+    scoring = {name: get_scorer(name) for name in ("ndcg@10", "map", "mrr")}
+    scores = cross_validate(pipeline, queries, judgments, cv=3, scoring=scoring, error_score="raise")
+    assert CountingTransform.calls == 3 and not np.isnan(scores["test_map"]).any()
+
+
+class CountingTransform(BM25Retriever):
+    calls = 0
+
+    def transform(self, X, filter=None):
+        CountingTransform.calls += 1
+        return super().transform(X, filter=filter)
+
+
+def test_what_neither_predicts_nor_transforms_is_an_error(collection):
+    _, queries, judgments = collection
+    with pytest.raises(AttributeError, match="predict"):
+        get_scorer("map")(object(), queries, judgments)
+
+
+# --- functions of a user, in scorers, evaluate and compare
+def first_grade(y_true, y_pred, *, scale=1.0):
+    """Grade of the first document, one number per query."""
+    return [scale * judged.get(docs[0], 0) if docs else 0.0 for judged, docs in zip(y_true, y_pred.docids)]
+
+
+def mean_first_grade(y_true, y_pred, *, scale=1.0):
+    return float(np.mean(first_grade(y_true, y_pred, scale=scale)))
+
+
+def counted_first_grade(y_true, y_pred):
+    """NaN for queries without a relevant document."""
+    return np.array([g if any(j.values()) else np.nan for g, j in zip(first_grade(y_true, y_pred), y_true)])
+
+
+USERS_RUN = {"q2": {"b": 2.0, "a": 1.0}, "q1": {"a": 2.0, "b": 1.0}, "q3": {"x": 1.0}}
+USERS_QRELS = {"q1": {"a": 3, "b": 0}, "q2": {"a": 1, "b": 2}, "q3": {"x": 0}, "q4": {"y": 1}}
+
+
+@pytest.mark.parametrize("as_qrels", [dict, Qrels])
+@pytest.mark.parametrize("as_run", [dict, Run, lambda run: {q: list(d) for q, d in run.items()}])
+def test_a_function_of_the_user_is_evaluated(as_qrels, as_run):
+    qrels, run = as_qrels(USERS_QRELS), as_run(USERS_RUN)
+    scaled = partial(first_grade, scale=2.0)
+    found = evaluate(qrels, run, [first_grade, mean_first_grade, counted_first_grade, scaled, "mrr"])
+    assert found["first_grade"] == found["mean_first_grade"] == 5 / 4
+    assert found["counted_first_grade"] == 5 / 3
+    assert found["first_grade(scale=2.0)"] == 5 / 2
+    assert found.per_query["first_grade"].tolist() == [3, 2, 0, 0]
+    assert "mean_first_grade" not in found.per_query
+    assert found["mrr"] == evaluate(qrels, run, "mrr")["mrr"]
+    assert list(found.to_frame().columns) == [
+        "qid", "first_grade", "counted_first_grade", "first_grade(scale=2.0)", "mrr"
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="'first_grade' has no bounds"):
+        evaluate(qrels, run, first_grade, bounds=True)
+
+
+def test_functions_of_this_module_are_metrics_of_evaluate_and_compare():
+    found = evaluate(USERS_QRELS, USERS_RUN, [ndcg_score, partial(ndcg_score, k=1, empty="drop"), "ndcg"])
+    assert found["ndcg_score"] == found["ndcg"]
+    assert found["ndcg_score(k=1, empty='drop')"] == ndcg_score(USERS_QRELS, USERS_RUN, k=1, empty="drop")
+    np.testing.assert_array_equal(found.per_query["ndcg_score"], found.per_query["ndcg"])
+    runs = {"a": USERS_RUN, "b": {**USERS_RUN, "q1": {"b": 1.0}}}
+    with pytest.warns(UserWarning, match="lacks 1 of 4"):
+        comparison = compare(USERS_QRELS, runs, [ndcg_score, "ndcg"])
+    assert comparison.means["ndcg_score"] == comparison.means["ndcg"]
+
+
+def test_runs_are_compared_by_a_function_of_the_user():
+    qrels = {f"q{i}": {"a": 1 + i % 3, "b": 1} for i in range(12)}
+    runs = {"good": {q: ["a", "b"] for q in qrels}, "bad": {q: ["b", "a"] for q in qrels}}
+    comparison = compare(qrels, runs, [first_grade, "ndcg"])
+    assert comparison.means["first_grade"] == {"good": 2.0, "bad": 1.0}
+    assert comparison.tests[0]["wins"] + comparison.tests[0]["losses"] == 8
+    with pytest.raises(ValueError, match="mean_first_grade gave one number for the whole run, but one per query"):
+        compare(qrels, runs, mean_first_grade)
+
+
+def test_a_function_that_gives_numbers_per_query_is_a_scorer(collection):
+    corpus, queries, judgments = collection
+    retriever = BM25Retriever(corpus).fit(queries)
+    expected = np.mean([j.get(d[0], 0) for j, d in zip(judgments, retriever.predict(queries).docids)])
+    for function in (first_grade, mean_first_grade):
+        assert make_rank_scorer(function)(retriever, queries, judgments) == pytest.approx(expected)
+        assert make_rank_scorer(function, scale=2.0)(retriever, queries, Qrels(judgments)) == pytest.approx(
+            2 * expected
+        )
+    assert pickle.loads(pickle.dumps(make_rank_scorer(first_grade, scale=2.0)))(
+        retriever, queries, judgments
+    ) == pytest.approx(2 * expected)
+
+
+def test_functions_that_give_something_else_are_errors():
+    for result, got in (([1.0, 2.0], "an array of shape"), ("high", "'high'"), (None, "None")):
+        with pytest.raises(ValueError, match=rf"odd: expected one number, or one per query \(4,\), got {got}"):
+
+            def odd(y_true, y_pred, result=result):
+                return result
+
+            evaluate(USERS_QRELS, USERS_RUN, odd)
+    with pytest.raises(ValueError, match="two metrics are named '<lambda>'"):
+        evaluate(USERS_QRELS, USERS_RUN, [lambda y_true, y_pred: 0.0, lambda y_true, y_pred: 1.0])
+    with pytest.raises(TypeError, match="'ndcg@10'"):
+        evaluate(USERS_QRELS, USERS_RUN, [10])

@@ -24,13 +24,8 @@ from sklrank.metrics._graded import (
 )
 from sklrank.metrics._names import metric_from_name
 from sklrank.metrics._plot import ComparisonDisplay, PerQueryDisplay
-from sklrank.metrics._scorer import (
-    get_scorer,
-    get_scorer_names,
-    make_rank_scorer,
-    register_scorers,
-    unregister_scorers,
-)
+from sklrank.metrics._registration import register_scorers, unregister_scorers
+from sklrank.metrics._scorer import get_scorer, get_scorer_names, make_rank_scorer
 from sklrank.metrics._sets import (
     set_average_precision_score,
     set_f1_score,

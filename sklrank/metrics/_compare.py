@@ -9,8 +9,8 @@ from sklearn.utils import check_random_state
 from sklrank._validation import Interval, StrOptions, validate_params
 from sklrank.data._display import table_lines
 from sklrank.data._frames import frame_like
+from sklrank.metrics._functions import as_metrics
 from sklrank.metrics._judged import align
-from sklrank.metrics._names import metric_from_name
 from sklrank.metrics._significance import (
     bootstrap,
     correct,
@@ -351,7 +351,7 @@ def compare(
     runs = _named(runs)
     if baseline is not None and baseline not in runs:
         raise ValueError(f"baseline={baseline!r} is none of the runs: {', '.join(map(repr, runs))}")
-    chosen = [metric_from_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
+    chosen = as_metrics(metrics)
     for metric in chosen:
         if metric.how != "mean":
             raise ValueError(f"{metric.name!r} is not a mean over queries, so its differences have no test here")
@@ -399,15 +399,14 @@ def _warn_of_missing(names, aligned):
 
 def _matrix(metric, aligned):
     """Value of each run for each query that counts, and these queries."""
-    rows = []
-    for judged in aligned:
-        found, counted = metric.values(judged)
-        rows.append(found[counted])
-    if len(rows[0]) < 2:
-        raise ValueError(f"{metric.name!r}: {len(rows[0])} judged queries; a comparison needs two or more")
+    values, counts = zip(*(metric.values(judged) for judged in aligned))
+    counted = np.logical_and.reduce(counts)
+    rows = np.array(values)[:, counted]
+    if rows.shape[1] < 2:
+        raise ValueError(f"{metric.name!r}: {rows.shape[1]} judged queries; a comparison needs two or more")
     qids = aligned[0].qids
     qids = np.array([str(i) for i in range(len(counted))], dtype=object) if qids is None else qids
-    return np.array(rows), qids[counted]
+    return rows, qids[counted]
 
 
 def _test(metric, names, values, pairs, test, correction, confidence, n_resamples, rng):

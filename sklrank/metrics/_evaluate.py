@@ -5,8 +5,8 @@ import numpy as np
 from sklrank.data._frames import frame_like
 from sklrank.metrics._average import aggregate
 from sklrank.metrics._bounds import limits
+from sklrank.metrics._functions import as_metrics
 from sklrank.metrics._judged import align
-from sklrank.metrics._names import metric_from_name
 
 
 class Evaluation(dict):
@@ -15,7 +15,8 @@ class Evaluation(dict):
     Attributes
     ----------
     per_query : dict of str to ndarray of shape (n_queries,)
-        One value for each query of the judgments, in their order; NaN where it does not count.
+        One value for each query of the judgments, in their order; NaN where it does not count. A function that gives
+        one number for the whole run has none.
     qids : ndarray of object, shape (n_queries,)
         Ids of these queries; their positions as str where they have none.
     in_run : ndarray of bool, shape (n_queries,)
@@ -76,8 +77,9 @@ def evaluate(qrels, run, metrics, bounds=False):
         Judgments.
     run : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
         Rankings. With ids on both sides they align by id, else by position and equal length.
-    metrics : str or list of str
-        Names of metrics, such as ``"ndcg@10"``; see the user guide for all of them.
+    metrics : str, callable, or list of these
+        Names of metrics, such as ``"ndcg@10"``, or functions ``(y_true, y_pred)``, which are named by their names; see
+        the user guide for all names, and `make_rank_scorer` for what a function of yours gets and gives.
     bounds : bool, default=False
         Whether to give each metric's least and greatest value over all judgments of the unjudged documents that the
         run **retrieved**. Unjudged documents that it did not retrieve count as not relevant; see Notes.
@@ -118,12 +120,12 @@ def evaluate(qrels, run, metrics, bounds=False):
     >>> evaluate(qrels, run, "recall@2", bounds=True)
     {'recall@2': 1.0 in [0.75, 1.0]}
     """
-    chosen = [metric_from_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
     judged = align(qrels, run)
     values, per_query, ends, per_query_ends = {}, {}, {}, {}
-    for metric in chosen:
-        per_query[metric.name], counted = metric.values(judged)
-        values[metric.name] = aggregate(per_query[metric.name], counted, metric.how)
+    for metric in as_metrics(metrics):
+        values[metric.name], of_queries, counted = metric.evaluate(judged)
+        if of_queries is not None:
+            per_query[metric.name] = of_queries
         if bounds:
             per_query_ends[metric.name] = limits(metric, judged)
             ends[metric.name] = tuple(aggregate(end, counted, metric.how) for end in per_query_ends[metric.name])

@@ -90,11 +90,11 @@ class Judged:
 
     @cached_property
     def pair(self):
-        """The judgments as `Qrels`, and the run of the same queries in the same order."""
+        """The judgments as a list of dicts, one per query, and the `Run` of the same queries in the same order."""
         y_true, y_pred = self.source
         qrels = y_true if isinstance(y_true, Qrels) else Qrels(y_true)
         run = y_pred if isinstance(y_pred, Run) else Run(y_pred)
-        return qrels, run.align(qrels.queries)
+        return qrels.judgments, run.align(qrels.queries) if qrels.has_ids and run.has_ids else run
 
     def count(self, chosen):
         """Return the number of judgments of each query for which `chosen`, a mask over all of them, holds."""

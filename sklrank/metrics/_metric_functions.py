@@ -67,6 +67,7 @@ def metric(name, **described):
         constraints = {
             p.name: constraints_of(p.name, p.default) for p in parameters.values() if p.kind is p.KEYWORD_ONLY
         }
+        score.measure = name
         return validate_params(constraints, prefer_skip_nested_validation=True)(score)
 
     return decorate

@@ -52,6 +52,8 @@ class Metric:
         self.params = params
         self.empty = empty
 
+    takes_weights = True  # of queries
+
     @property
     def measure(self):
         """The measure behind it."""
@@ -66,11 +68,6 @@ class Metric:
     def k(self):
         """The cutoff, or None."""
         return self.params.get("k")
-
-    @property
-    def takes_weights(self):
-        """Whether queries may have weights."""
-        return True
 
     def values(self, judged):
         """Return one value per query, and which queries enter a mean; see `settle`."""

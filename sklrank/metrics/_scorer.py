@@ -4,12 +4,11 @@ import re
 import threading
 import uuid
 import warnings
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature
 
-from sklrank._validation import scorer_table, scoring_options, set_scorer_table
-from sklrank.data._corpus import TRAVELLERS
+from sklrank.metrics._functions import as_metric
 from sklrank.metrics._judged import check_same_queries
-from sklrank.metrics._names import Metric, metric_from_name
+from sklrank.metrics._names import Metric
 from sklrank.metrics._registry import MEASURES
 
 _CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 1000)
@@ -24,50 +23,41 @@ _LOCK = threading.Lock()
 
 
 class RankScore:
-    """What a scorer calls: a metric with its parameters, which looks whether the rankings are deep enough.
+    """The score function of a scorer: a metric that looks whether the rankings are deep enough.
 
     Parameters
     ----------
-    metric : callable
-        Takes judgments and a run.
-    params : dict
-        Further arguments of the metric.
-    cutoff : int or None
-        How deep the metric looks into a ranking.
-    name : str
-        What the scorer prints.
+    metric : Metric or FunctionMetric
     """
 
-    def __init__(self, metric, params, cutoff, name):
+    def __init__(self, metric):
         self.metric = metric
-        self.params = params
-        self.cutoff = cutoff
-        self.__name__ = name
+        self.__name__ = metric.name
         # scikit-learn asks the signature whether there may be weights, and what metadata it can route here.
         known = [Parameter(side, Parameter.POSITIONAL_OR_KEYWORD) for side in ("y_true", "y_pred")]
-        if "sample_weight" in signature(metric).parameters:
+        if metric.takes_weights:
             known.append(Parameter("sample_weight", Parameter.KEYWORD_ONLY, default=None))
         self.__signature__ = Signature(known)
         self._token = uuid.uuid4().hex
 
     def __deepcopy__(self, memo):
-        return RankScore(self.metric, self.params, self.cutoff, self.__name__)
+        return RankScore(self.metric)
 
     def __call__(self, y_true, y_pred, **weights):
         """Score the rankings `y_pred`."""
         check_same_queries(y_true, y_pred)
-        k = getattr(y_pred, "k", None)
-        if self.cutoff is not None and k is not None and k < self.cutoff and k < y_pred.shape[1]:
-            self._warn(k)
-        return float(self.metric(y_true, y_pred, **self.params, **weights))
+        k, cutoff = getattr(y_pred, "k", None), self.metric.k
+        if cutoff is not None and k is not None and k < cutoff and k < y_pred.shape[1]:
+            self._warn(k, cutoff)
+        return float(self.metric(y_true, y_pred, **weights))
 
-    def _warn(self, k):
+    def _warn(self, k, cutoff):
         """Warn once a search and process: scikit-learn copies the scorer for each search, and not for each fold."""
-        seen = (self._token, self.cutoff, k)
+        seen = (self._token, cutoff, k)
         if seen not in _WARNED:
             warnings.warn(
-                f"{self.__name__} looks at the first {self.cutoff} documents, and the rankings stop after k={k}: what "
-                f"would come below counts as not found. Retrieve with k={self.cutoff}, or score with a cutoff of {k}.",
+                f"{self.__name__} looks at the first {cutoff} documents, and the rankings stop after k={k}: what "
+                f"would come below counts as not found. Retrieve with k={cutoff}, or score with a cutoff of {k}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -83,7 +73,10 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
     Parameters
     ----------
     metric : str or callable
-        Name of a metric, such as ``"ndcg@10"``; or a function of judgments and a run, such as `ndcg_score`.
+        Name of a metric, such as ``"ndcg@10"``, or a function ``(y_true, y_pred)``: one of this module, such as
+        `ndcg_score`, or your own. Your own gets the judgments as a list with one dict of document id to grade per
+        query, and the `Run` of the same queries in the same order; it gives one number, or one per query, with NaN for
+        a query that does not count.
     greater_is_better : bool, default=True
         False for what should be small; the scorer then gives its negative.
     **kwargs : dict
@@ -93,8 +86,9 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
     -------
     scorer : callable
         Scikit-learn's own kind of scorer, called as ``scorer(estimator, X, y)``, where `y` may have any shape that
-        scikit-learn can split: `Qrels`, or a list, array or Series of dicts. It takes `sample_weight`, the weights of
-        the queries, where the metric does, and can be pickled where the metric can.
+        scikit-learn can split: `Qrels`, or a list, array or Series of dicts. It ranks by `predict`, or by `transform`
+        if the estimator has no `predict`, such as a pipeline that ends in ``"passthrough"``. It takes `sample_weight`,
+        the weights of the queries, if the metric does, and can be pickled if the metric can.
 
     Raises
     ------
@@ -124,32 +118,10 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
     >>> scorer(retriever, ["what flows", "who rests"], [{"0": 1}, {"0": 1}])
     0.5
     """
-    from sklearn.metrics import make_scorer  # takes as long to import as all of sklrank
+    from sklrank.metrics._rank_scorer import RankScorer  # takes as long to import as all of sklrank
 
-    if isinstance(metric, (str, Metric)):
-        metric = metric_from_name(metric).with_params(**kwargs)
-        score = RankScore(metric, {}, metric.k, metric.name)
-    elif callable(metric):
-        parameters = signature(metric).parameters
-        _check_parameters(metric, parameters, kwargs)
-        default = parameters["k"].default if "k" in parameters else None
-        cutoff = kwargs.get("k", None if default is Parameter.empty else default)
-        score = RankScore(metric, kwargs, cutoff, getattr(metric, "__name__", repr(metric)))
-    else:
-        raise TypeError(f"metric is a name, such as 'ndcg@10', or a function; got {metric!r}")
-    return make_scorer(score, greater_is_better=greater_is_better)
-
-
-def _check_parameters(metric, parameters, given):
-    """Refuse arguments that the function does not take besides judgments and a run."""
-    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-    known = [name for name, parameter in list(parameters.items())[2:] if parameter.kind in kinds]
-    for name in given:
-        if name not in known:
-            function = getattr(metric, "__name__", repr(metric))
-            raise TypeError(f"{function} has no parameter {name!r}; it has {', '.join(known) or 'none'}")
+    score = RankScore(as_metric(metric, **kwargs))
+    return RankScorer(score, 1 if greater_is_better else -1, {}, ("predict", "transform"))
 
 
 class RecallAgainstExact:
@@ -244,138 +216,3 @@ def get_scorer_names():
     ['mrr', 'mrr@1', 'mrr@10', 'mrr@100']
     """
     return sorted([*_NAMED, *(f"{name}@{k}" for name in _CUT for k in _CUTOFFS)])
-
-
-def register_scorers():
-    """Let scikit-learn know the names of rank metrics.
-
-    After the call, plain strings do wherever scikit-learn takes `scoring`: ``GridSearchCV(..., scoring="ndcg@10")``,
-    ``cross_validate(..., scoring=["map", "recall@100"])``. All names that `get_scorer` takes are known; the list of
-    `sklearn.metrics.get_scorer_names` shows those of our `get_scorer_names`. From now on our estimators and corpora
-    register the names where they are unpickled too, such as in the worker processes of a nested search.
-
-    To call it again does no harm.
-
-    Raises
-    ------
-    RuntimeError
-        If this version of scikit-learn keeps its scorers in a way that sklrank does not know. Nothing is changed then,
-        and ``scoring=get_scorer("ndcg@10")`` works still.
-
-    See Also
-    --------
-    get_scorer : A scorer by name, without registration.
-    unregister_scorers : Undo it.
-
-    Notes
-    -----
-    Scikit-learn has no public way to add a scorer: its table of scorers and the sets of names that its functions
-    compare `scoring` with are replaced by larger ones. Names that it has itself, such as ``"f1"``, ``"recall"`` and
-    ``"average_precision"``, keep their meaning there. What is imported after the call and has a `scoring` parameter of
-    its own takes the listed names; after another call it takes all.
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import cross_val_score
-    >>> from sklrank.datasets import load_scifact
-    >>> from sklrank.metrics import register_scorers, unregister_scorers
-    >>> from sklrank.retrievers import BM25Retriever
-    >>> data = load_scifact()
-    >>> register_scorers()
-    >>> cross_val_score(BM25Retriever(data.corpus), data.queries, data.qrels, scoring="success@1", cv=2).shape
-    (2,)
-    >>> unregister_scorers()
-    """
-    with _LOCK:
-        options = scoring_options()
-        table = scorer_table()
-        if not isinstance(table, _Table):
-            table = _Table(table)
-            set_scorer_table(table)
-        for option in options:
-            if not isinstance(option.options, _Names):
-                known = option.options  # with ours where its module was imported after a call before this one
-                option.options = _Names(known if known.isdisjoint(table.added) else known - table.added)
-        TRAVELLERS[:] = [_Registration()]
-
-
-def unregister_scorers():
-    """Undo `register_scorers`: scikit-learn no longer knows the names of rank metrics.
-
-    See Also
-    --------
-    register_scorers : What this undoes.
-
-    Examples
-    --------
-    >>> from sklearn.metrics import get_scorer_names
-    >>> from sklrank.metrics import register_scorers, unregister_scorers
-    >>> register_scorers()
-    >>> "ndcg@10" in get_scorer_names()
-    True
-    >>> unregister_scorers()
-    >>> "ndcg@10" in get_scorer_names()
-    False
-    """
-    with _LOCK:
-        TRAVELLERS.clear()
-        table = scorer_table()
-        if not isinstance(table, _Table):
-            return
-        set_scorer_table(table.before)
-        for option in scoring_options():
-            if isinstance(option.options, _Names):
-                option.options = option.options.before
-            else:  # of a module that was imported in the meantime
-                option.options = option.options - table.added
-
-
-def _is_metric(name):
-    try:
-        get_scorer(name)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-class _Table(dict):
-    """Scikit-learn's table of scorers, with ours, the unlisted ones too."""
-
-    def __init__(self, before):
-        super().__init__(before)
-        self.before = before
-        self.added = set(get_scorer_names()) - set(before)
-        self.update((name, make_rank_scorer(name)) for name in self.added)
-
-    def __missing__(self, name):
-        if not _is_metric(name):
-            raise KeyError(name)
-        return get_scorer(name)
-
-
-class _Names(set):
-    """The names that `scoring` may have, with ours, the unlisted ones too."""
-
-    def __init__(self, before):
-        super().__init__(before)
-        self.before = before
-        self.update(get_scorer_names())
-
-    def __contains__(self, name):
-        return super().__contains__(name) or _is_metric(name)
-
-
-class _Registration:
-    """A passenger of pickles that registers the scorers where it arrives."""
-
-    def __reduce__(self):
-        return _register_on_arrival, ()
-
-
-def _register_on_arrival():
-    if TRAVELLERS:
-        return
-    try:
-        register_scorers()
-    except RuntimeError as error:  # what was pickled is of use without the names
-        warnings.warn(str(error), UserWarning, stacklevel=2)

@@ -1,0 +1,160 @@
+"""Functions as metrics: a user's own, and those of this package with parameters of their own."""
+
+from functools import partial
+from inspect import Parameter, signature
+
+import numpy as np
+
+from sklrank.metrics._average import aggregate
+from sklrank.metrics._judged import align
+from sklrank.metrics._names import Metric, metric_from_name
+from sklrank.metrics._registry import Measure
+
+
+class FunctionMetric:
+    """A function of judgments and a run as a metric.
+
+    Parameters
+    ----------
+    function : callable
+        Takes `y_true`, a list with one dict of document id to grade per query, and `y_pred`, the `Run` of the same
+        queries in the same order. Gives one number per query, NaN for a query that does not count, or one for all.
+        A parameter `average` is passed as None if numbers per query are wanted.
+    params : dict
+        Further arguments of the function.
+
+    Attributes
+    ----------
+    name : str
+        Name of the function, with what a `functools.partial` fixes.
+    k : int or None
+        The cutoff; None if there is none.
+    """
+
+    how = "mean"
+
+    def __init__(self, function, params):
+        self.function = function
+        self.params = params
+        self.measure = Measure(function)
+        self._parameters = signature(function).parameters
+        self._check_parameters()
+
+    @property
+    def name(self):
+        """Name of the function."""
+        return _name_of(self.function)
+
+    @property
+    def k(self):
+        """The cutoff, or None."""
+        default = self._parameters["k"].default if "k" in self._parameters else None
+        return self.params.get("k", None if default is Parameter.empty else default)
+
+    @property
+    def takes_weights(self):
+        """Whether the function takes the weights of the queries."""
+        return "sample_weight" in self._parameters
+
+    def __call__(self, y_true, y_pred, **weights):
+        """Evaluate rankings."""
+        return self.evaluate(align(y_true, y_pred), **weights)[0]
+
+    def evaluate(self, judged, **weights):
+        """Return the value of the run, those of the queries, and which queries count; None if there are none."""
+        result = self._call(judged, **weights)
+        if result.ndim == 0:
+            values = self._call(judged, average=None) if "average" in self._parameters else None
+            return float(result), values, None if values is None else self._counted(judged, values)
+        counted = self._counted(judged, result)
+        return aggregate(result, counted), result, counted
+
+    def values(self, judged):
+        """Return one value per query, and which queries enter a mean."""
+        values = self._call(judged, **({"average": None} if "average" in self._parameters else {}))
+        if values.ndim == 0:
+            raise ValueError(
+                f"{self.name} gave one number for the whole run, but one per query is needed here: return an array of "
+                f"shape (n_queries,), or take a parameter average, which is None for numbers per query"
+            )
+        return values, self._counted(judged, values)
+
+    def _counted(self, judged, values):
+        return judged.has_judgments & ~np.isnan(values)
+
+    def _call(self, judged, **options):
+        y_true, y_pred = judged.source if hasattr(_unwrap(self.function), "measure") else judged.pair
+        result = self.function(y_true, y_pred, **self.params, **options)
+        try:
+            values = np.asarray(result, dtype=np.float64)
+        except (TypeError, ValueError):
+            values = None
+        if values is None or values.shape not in ((), (len(judged),)):
+            got = repr(result) if values is None else f"an array of shape {values.shape}"
+            raise ValueError(f"{self.name}: expected one number, or one per query ({len(judged)},), got {got}")
+        return values
+
+    def _check_parameters(self):
+        """Refuse arguments that the function does not take besides judgments and a run."""
+        if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in self._parameters.values()):
+            return
+        kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        known = [name for name, parameter in list(self._parameters.items())[2:] if parameter.kind in kinds]
+        for name in self.params:
+            if name not in known:
+                raise TypeError(f"{self.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}")
+
+    def __eq__(self, other):
+        if not isinstance(other, FunctionMetric):
+            return NotImplemented
+        return (self.function, self.params) == (other.function, other.params)
+
+    def __hash__(self):
+        return hash(self.function)
+
+    def __getstate__(self):
+        return self.function, self.params
+
+    def __setstate__(self, state):
+        self.__init__(*state)
+
+
+def _unwrap(function):
+    return function.func if isinstance(function, partial) else function
+
+
+def _name_of(function):
+    if isinstance(function, partial):
+        fixed = [*map(repr, function.args), *(f"{name}={value!r}" for name, value in function.keywords.items())]
+        return f"{_name_of(function.func)}({', '.join(fixed)})"
+    return getattr(function, "__name__", None) or repr(function)
+
+
+def as_metric(metric, **params):
+    """Return the metric that a name or a function stands for.
+
+    Parameters
+    ----------
+    metric : str, Metric or callable
+        Name of a metric, such as ``"ndcg@10"``, or a function; see `FunctionMetric`.
+    **params : dict
+        Its parameters.
+
+    Returns
+    -------
+    Metric or FunctionMetric
+    """
+    if isinstance(metric, (str, Metric)):
+        return metric_from_name(metric).with_params(**params)
+    if not callable(metric):
+        raise TypeError(f"metric is a name, such as 'ndcg@10', or a function; got {metric!r}")
+    return metric if isinstance(metric, FunctionMetric) else FunctionMetric(metric, params)
+
+
+def as_metrics(metrics):
+    """Return the metrics that one name or function, or a list of them, stands for, each once."""
+    chosen = {}
+    for metric in map(as_metric, [metrics] if isinstance(metrics, str) or callable(metrics) else metrics):
+        if chosen.setdefault(metric.name, metric) != metric:
+            raise ValueError(f"two metrics are named {metric.name!r}: give the functions names that differ, with def")
+    return list(chosen.values())
