@@ -86,7 +86,7 @@ class FunctionMetric:
         y_true, y_pred = judged.source if hasattr(_unwrap(self.function), "measure") else judged.pair
         result = self.function(y_true, y_pred, **self.params, **options)
         try:
-            values = np.asarray(result, dtype=np.float64)
+            values = None if result is None else np.asarray(result, dtype=np.float64)
         except (TypeError, ValueError):
             values = None
         if values is None or values.shape not in ((), (len(judged),)):
