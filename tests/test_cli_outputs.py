@@ -12,7 +12,7 @@ import pytest
 
 from sklrank import Run
 from sklrank._cli import _warmup, main
-from sklrank._display import printable
+from sklrank.data._display import printable_lines
 
 ROOT = Path(__file__).parents[1]
 ESCAPE = "\x1b]0;owned\x07"  # sets the title of a terminal's window
@@ -108,10 +108,10 @@ def test_the_report_of_tune_and_its_run_do_not_share_standard_output(files, caps
 
 @pytest.mark.parametrize("text", STEERING, ids=ascii)
 def test_what_steers_a_terminal_is_written_as_an_escape(text):
-    shown = printable(f"a{text}b\n\tç 検索 👩‍🔬")
+    shown = printable_lines(f"a{text}b\n\tç 検索 👩‍🔬")
     assert shown.startswith("a\\u") and shown.endswith("b\n\tç 検索 👩‍🔬")
     assert shown.replace("\n", "").replace("\t", "").replace("👩‍🔬", "").isprintable()
-    assert json.loads(f'"{printable(text)}"') == text
+    assert json.loads(f'"{printable_lines(text)}"') == text
 
 
 def hostile(files, text):

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from sklrank._cli import _demo, _evaluate, _fuse, _search, _tune, _warmup
 from sklrank._cli._output import note, say
-from sklrank._display import printable
 
 _COMMANDS = {
     "demo": _demo, "evaluate": _evaluate, "fuse": _fuse, "search": _search, "tune": _tune, "warmup": _warmup,
@@ -99,6 +98,8 @@ def _make_parser():
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
+        from sklrank.data._display import printable
+
         super().error(printable(message))
 
 

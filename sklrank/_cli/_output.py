@@ -6,14 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sklrank._display import printable
-
 
 def say(text, file=None):
     """Print to standard output, or to another stream."""
+    from sklrank.data._display import printable_lines
+
     file = file or sys.stdout
     encoding = getattr(file, "encoding", None) or "utf-8"
-    print(printable(str(text)).encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
+    print(printable_lines(str(text)).encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
 
 
 def note(command, text):

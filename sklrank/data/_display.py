@@ -28,6 +28,27 @@ def printable(text):
     return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
+def printable_lines(text):
+    r"""Write out the same characters except newlines and tabs, in the form that JSON also reads (``\u001b``).
+
+    Parameters
+    ----------
+    text : str
+        Text of several lines, or JSON, which stays JSON of the same meaning.
+
+    Returns
+    -------
+    str
+    """
+    return _CONTROLS.sub(_escape_in_lines, text)
+
+
+def _escape_in_lines(match):
+    if match[0] in "\n\t":
+        return match[0]
+    return f"\\u{ord(match[0]):04x}"
+
+
 def snippet(text, width):
     """Shorten a text to one line of at most `width` characters.
 

@@ -5,9 +5,11 @@ from numbers import Integral
 import numpy as np
 
 from sklrank._ragged import intervals
+from sklrank.data._display import snippet
 from sklrank.data._strings import StringArray
 
 _SHOWN = 3  # offenders that an error message shows
+_WIDTH = 100  # characters of each
 
 
 def plural(what):
@@ -19,7 +21,7 @@ def show(values):
     """The first offenders, for an error message."""
     values = list(values)
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return ", ".join(map(repr, values[:_SHOWN])) + more
+    return ", ".join(snippet(repr(value), _WIDTH) for value in values[:_SHOWN]) + more
 
 
 def object_array(values):

@@ -181,7 +181,7 @@ class Qrels(Pairs):
         ValueError
             If a line is not of that form; the message names file, line and reason.
         """
-        qids, iterations, docids, grades = read_trec(path, "qid iteration docid grade", "grade")
+        qids, iterations, docids, grades = read_trec(path, "qid iteration docid grade", "grade", finite=True)
         try:
             return cls._from_columns(qids, docids, grades, iterations if subtopics else None, corpus)
         except ValueError as error:

@@ -361,7 +361,8 @@ class Run(Pairs):
             If a line is not of that form, or a document stands twice; the message names file, line and reason.
         """
         _check_options(ties, score_dtype)
-        qids, _, docids, _, scores, tags = read_trec(path, "qid Q0 docid rank score tag", "score", ("Q0", "rank"), True)
+        form = "qid Q0 docid rank score tag"
+        qids, _, docids, _, scores, tags = read_trec(path, form, "score", ("Q0", "rank"), more=True)
         name = tags[0] if name is None and tags else name
         try:
             return cls._from_columns(qids, docids, scores, corpus, name, ties, True, score_dtype)

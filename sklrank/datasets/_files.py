@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from sklrank.data._display import snippet
 from sklrank.data._files import bad_line, numbered_lines
 
-_SHOWN = 80  # characters of a value in a message
+_WIDTH = 100  # characters of a value in a message
 
 
 def find(folder, names):
@@ -26,10 +27,7 @@ def find(folder, names):
 
 def shown(value):
     """Write a value for a message, on one line of bounded length."""
-    text = repr(value)
-    if len(text) > _SHOWN:
-        return f"{text[:_SHOWN]}…"
-    return text
+    return snippet(repr(value), _WIDTH)
 
 
 def check_new(path, number, key, first):

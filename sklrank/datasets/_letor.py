@@ -98,7 +98,7 @@ def read_letor(path, *, n_features=None):
     except (ValueError, OverflowError) as error:
         if error is rows.error:
             raise
-        raise bad_line(path, rows.numbers[-1], f"{_FORM}: {error}") from error
+        raise bad_line(path, rows.numbers[-1], f"{_FORM}: {str(error)[:200]}") from error
     if not len(y):
         raise ValueError(f"{path}: holds no rows")
     if not np.isfinite(y).all():
