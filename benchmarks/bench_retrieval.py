@@ -231,9 +231,9 @@ def measure_single(ours, texts, n_documents, text_kind):
     from numba.core.registry import CPUDispatcher
     from threadpoolctl import threadpool_limits
 
-    from sklrank.retrievers import _index
+    from sklrank.retrievers import _impacts
 
-    kernels = {name: value for name, value in vars(_index).items() if isinstance(value, CPUDispatcher)}
+    kernels = {name: value for name, value in vars(_impacts).items() if isinstance(value, CPUDispatcher)}
     inside = [0.0]
 
     def timed(kernel):
@@ -249,7 +249,7 @@ def measure_single(ours, texts, n_documents, text_kind):
     for k in (10, 100):
         ours.search(queries, k)  # sets k; the impacts of their terms are there, as in a service after a while
         above, whole = [], []
-        vars(_index).update({name: timed(kernel) for name, kernel in kernels.items()})
+        vars(_impacts).update({name: timed(kernel) for name, kernel in kernels.items()})
         try:
             with watched(
                 (Parallel, "__call__"), (ThreadPoolExecutor, "submit"), (threadpool_limits, "__init__")
@@ -261,7 +261,7 @@ def measure_single(ours, texts, n_documents, text_kind):
                     whole.append(time.process_time() - start)
                     above.append(whole[-1] - inside[0])
         finally:
-            vars(_index).update(kernels)
+            vars(_impacts).update(kernels)
         require(not calls, f"a single query entered {dict(calls)}")
         above, whole = np.median(above) * 1e6, np.median(whole) * 1e6
         yield Row(

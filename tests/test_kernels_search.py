@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklrank._kernels import _postings, _search
+from sklrank._kernels import _impacts, _postings, _search
 
 
 class Index:
@@ -34,8 +34,8 @@ class Index:
         filled, largest, reaches = np.empty_like(impacts), np.zeros_like(maxima), np.zeros_like(maxima)
         ones = np.ones(len(parts)), np.ones(end - begin)
         every = np.arange(len(parts), dtype=np.uint32)
-        how = _search.LINEAR, 0.0, 0.0
-        assert _search.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, reaches)
+        how = _impacts.LINEAR, 0.0, 0.0
+        assert _impacts.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, reaches)
         _search.fill_codes(every, term_indptr, docs, filled, largest, code_of, codes)
         assert filled.tolist() == impacts.tolist()
         assert largest.tolist() == maxima.tolist()
@@ -185,14 +185,14 @@ def test_skip_table_brackets_every_document(lists, n_documents):
 
 def impact(form, c, s, n, first, second):
     return {
-        _search.SATURATED: lambda: s * (c / (c + n) + first),
-        _search.SHIFTED: lambda: s * (c / n + first) / (c / n + first + second),
-        _search.LOGARITHMIC: lambda: math.log1p(s * c / n),
-        _search.LINEAR: lambda: s * c / n,
-        _search.SUBLINEAR: lambda: s * (1 + math.log(c)) / n,
-        _search.POISSON: lambda: poisson(c * n, s),
-        _search.HYPERGEOMETRIC: lambda: (divergence(c, s, n) + (n - c) * math.log2(1 - relative(c, n))) / (c + 0.5),
-        _search.POPPER: lambda: (1 - relative(c, n)) ** 2 * divergence(c, s, n) / (c + 1),
+        _impacts.SATURATED: lambda: s * (c / (c + n) + first),
+        _impacts.SHIFTED: lambda: s * (c / n + first) / (c / n + first + second),
+        _impacts.LOGARITHMIC: lambda: math.log1p(s * c / n),
+        _impacts.LINEAR: lambda: s * c / n,
+        _impacts.SUBLINEAR: lambda: s * (1 + math.log(c)) / n,
+        _impacts.POISSON: lambda: poisson(c * n, s),
+        _impacts.HYPERGEOMETRIC: lambda: (divergence(c, s, n) + (n - c) * math.log2(1 - relative(c, n))) / (c + 0.5),
+        _impacts.POPPER: lambda: (1 - relative(c, n)) ** 2 * divergence(c, s, n) / (c + 1),
     }[form]()
 
 
@@ -216,7 +216,7 @@ def test_impacts_are_filled_for_the_terms_asked_only(form):
     scales, norms = np.array([1.5, 0.5, 3.0]), np.array([0.7, 3.5, 1.3])
     impacts, maxima, reaches = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
     arrays = term_indptr, docs, counts, scales, norms, form, 0.5, 1.2, impacts, maxima, reaches
-    assert _search.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays)
+    assert _impacts.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays)
     assert np.isnan(impacts[term_indptr[1] : term_indptr[2]]).all() and maxima[1] == 0
     for t in (0, 2):
         part = slice(term_indptr[t], term_indptr[t + 1])
@@ -293,7 +293,7 @@ def test_negative_weights_and_impacts_are_added_up(lists, data):
 def test_impacts_that_are_not_finite_are_told(value):
     arrays = np.array([0]), np.array([0, 1]), np.array([0], np.uint32), np.array([value]), np.ones(1), np.ones(1)
     out = np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
-    assert not _search.fill_impacts(*arrays, _search.LINEAR, 0.0, 0.0, *out)
+    assert not _impacts.fill_impacts(*arrays, _impacts.LINEAR, 0.0, 0.0, *out)
 
 
 SHARES = [0.0005, 0.002, 0.01, 0.03, 0.1, 0.3, 0.6, 0.95, 1.0]

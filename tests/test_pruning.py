@@ -21,9 +21,9 @@ from sklrank.retrievers import (
     RocchioRetriever,
     SparseRetriever,
     TfidfRetriever,
+    _impacts,
 )
-from sklrank.retrievers import _index as index_module
-from sklrank.retrievers._index import Weighting
+from sklrank.retrievers._impacts import Weighting
 
 N_DOCUMENTS = 40_000
 N_TERMS = 3_000
@@ -38,7 +38,7 @@ def zipf(rng, size):
 @pytest.fixture(scope="module")
 def collection():
     """A corpus of titles and texts, its counts by field, and queries as texts and as counts of terms."""
-    assert N_DOCUMENTS > index_module._SMALL_CORPUS
+    assert N_DOCUMENTS > _impacts.SMALL_CORPUS
     rng = np.random.default_rng(0)
     words = np.array([f"w{i}" for i in range(N_TERMS)])
     fields = {}
@@ -242,7 +242,7 @@ def test_rankings_of_a_large_corpus_are_those_of_the_definition(retriever, colle
             assert (expected[found] <= scores.min(initial=np.inf) + 1e-5).all()
             assert rows.tolist() == [row for _, row in sorted(zip(-scores, rows))]
         with monkeypatch.context() as patch:
-            patch.setattr(index_module, "_FEW_POSTINGS", 1 << 62)  # no query has more
+            patch.setattr(_impacts, "_FEW_POSTINGS", 1 << 62)  # no query has more
             assert_same(fitted.predict(queries), run)
 
 

@@ -13,11 +13,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from sklrank import Corpus, Qrels, Queries
-from sklrank._kernels._search import LINEAR
+from sklrank._kernels._impacts import LINEAR
 from sklrank.data import TokenVectors
 from sklrank.metrics import get_scorer
 from sklrank.retrievers import RM3Retriever, SparseRetriever
-from sklrank.retrievers._index import Impacts, Index, Segment, Weighting
+from sklrank.retrievers._impacts import Impacts, Weighting
+from sklrank.retrievers._index import Index, Segment
 
 TEXTS = ["heat flows", "cold rests", "", "thermal conduction", "heat conduction in metal", "heat flows"]
 

@@ -11,13 +11,14 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
 from sklrank._kernels._candidates import rank_candidates, settle_ties
-from sklrank._ragged import lengths_to_indptr
+from sklrank._ragged import lengths_to_indptr, owners, places
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
 from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_usearch import UsearchIndex
-from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers._filters import rank_filtered
 from sklrank.retrievers._quantization import FloatCodes, _frozen, search
+from sklrank.retrievers._rankings import scatter
 from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._vectors import VectorRetriever
 
@@ -281,32 +282,38 @@ class AnnRetriever(VectorRetriever):
     def _search(self, X, k, filter=None):
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
-        rows, scores, counts = self._rank(vectors, k, self._chosen_filter(filter, queries), self._nearest)
-        return self._run(*_ragged(rows, scores, counts), queries, k)
+        ranked = self._rank(vectors, k, self._chosen_filter(filter, queries), self._nearest)
+        return self._run(*ranked, queries, k)
 
     def _rank(self, vectors, k, filter, find):
-        """Rows and scores of what `find` finds for each query, and how many; what stands behind is not set."""
-        k = min(k, len(self.corpus_))
-        rows, scores, counts = ranking_arrays(len(vectors), k)
-        for start, stop, masks, mask_of in resolve_filter(filter, len(vectors), self.corpus_):
-            for mask, asked in _by_mask(masks, mask_of, start, stop):
-                if len(vectors[asked]) and (mask is None or mask.any()):
-                    rows[asked], scores[asked], counts[asked] = find(vectors[asked], k, mask)
-        return rows, scores, counts
+        """What `find` finds for each query: indptr, rows and scores."""
+
+        def nearest(start, stop, masks, mask_of):
+            asked, parts = [], []
+            for mask, positions in _by_mask(masks, mask_of, stop - start):
+                admitted = len(self.vectors_) if mask is None else np.count_nonzero(mask)
+                if len(positions) and admitted:
+                    asked.append(positions)
+                    parts.append(find(vectors[start + positions], min(k, admitted), mask))
+            return scatter(asked, parts, stop - start)
+
+        return rank_filtered(nearest, filter, len(vectors), self.corpus_)
 
     def _nearest(self, queries, k, mask, exactly=False):
-        """The nearest documents to each query that the index proposes; all of them, where these are few."""
+        """The nearest documents to each query that the index proposes; all of them, if these are few."""
         n = len(self.vectors_)
         admitted = n if mask is None else np.count_nonzero(mask)
-        wanted = min(k, admitted)
-        breadth = max(wanted, self.expansion_search)
+        breadth = max(k, self.expansion_search)
         if admitted * admitted <= _LOOKS * n * breadth:
             return self._scan(queries, k, mask)
         rows, scores, counts = self._walk(queries, k, breadth, mask, n / admitted, exactly)
-        short = np.flatnonzero(counts < wanted)
+        short = np.flatnonzero(counts < k)
         if len(short):
-            rows[short], scores[short], counts[short] = self._scan(queries[short], k, mask)
-        return rows, scores, counts
+            indptr, *found = self._scan(queries[short], k, mask)
+            counts[short] = np.diff(indptr)
+            at = short[owners(indptr)], places(indptr)
+            rows[at], scores[at] = found
+        return _ragged(rows, scores, counts)
 
     def _walk(self, queries, k, breadth, mask, thinned, exactly):
         """The best candidates of the index, of which one in `thinned` passes the mask."""
@@ -365,12 +372,7 @@ class AnnRetriever(VectorRetriever):
         """The nearest documents to each query, exactly."""
         masks = np.empty((0, len(self.vectors_)), dtype=np.uint8) if mask is None else mask[None, :]
         mask_of = np.zeros(0 if mask is None else len(queries), dtype=np.int64)
-        bounds, *found = search(self._codes(), self.vectors_, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
-        rows, scores, counts = ranking_arrays(len(queries), k)
-        counts[:] = np.diff(bounds)
-        inside = np.arange(k) < counts[:, None]
-        rows[inside], scores[inside] = found
-        return rows, scores, counts
+        return search(self._codes(), self.vectors_, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
 
     # --- how much is missed
     def recall_against_exact(self, X, k=None, filter=None):
@@ -402,12 +404,12 @@ class AnnRetriever(VectorRetriever):
         # A grid search asks for the same queries under each setting.
         key = ("nearest", self._vectors_key, self.metric, k, joblib.hash((vectors, filter)))
         floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
-        bounds, _, scores = _ragged(*self._rank(vectors, k, filter, partial(self._nearest, exactly=True)))
+        bounds, _, scores = self._rank(vectors, k, filter, partial(self._nearest, exactly=True))
         return mean_recall(bounds, scores, floors, sizes)
 
     def _floors(self, vectors, k, filter):
         """Score of the last of the truly nearest documents, and how many there are."""
-        bounds, _, scores = _ragged(*self._rank(vectors, k, filter, self._scan))
+        bounds, _, scores = self._rank(vectors, k, filter, self._scan)
         return lowest(bounds, scores)
 
     def tune(self, X, target=0.95, *, k=None, filter=None):
@@ -454,15 +456,13 @@ class AnnRetriever(VectorRetriever):
         return self
 
 
-def _by_mask(masks, mask_of, start, stop):
-    """Queries ``start … stop`` by the mask that they share: pairs of a mask or None, and their positions."""
+def _by_mask(masks, mask_of, n_queries):
+    """Queries by the mask that they share: pairs of a mask or None, and the positions of the queries."""
     if len(masks) == 0 or len(mask_of) == 0:
-        yield None, slice(start, stop)
-    elif len(masks) == 1 and not mask_of.any():
-        yield masks[0], slice(start, stop)
+        yield None, np.arange(n_queries)
     else:
         for m in np.unique(mask_of):
-            yield None if m < 0 else masks[m], start + np.flatnonzero(mask_of == m)
+            yield None if m < 0 else masks[m], np.flatnonzero(mask_of == m)
 
 
 def _least(first, last, reaches):

@@ -10,6 +10,7 @@ from sklrank._kernels._search import decode
 from sklrank._ragged import lengths_to_indptr
 from sklrank._validation import to_numpy
 from sklrank.retrievers._quantization import _frozen
+from sklrank.retrievers._rankings import concatenate
 
 _CELLS = 1 << 24  # scores computed at a time
 _LOWEST = np.finfo(np.float32).min
@@ -43,9 +44,9 @@ def search_elsewhere(xp, device, codes, vectors, queries, metric, k, masks, mask
     vectors, queries = _frozen(vectors), _frozen(queries)
     documents = place("vectors", vectors)
     halves = None if codes.halves is None else place("halves", codes.halves)
-    keys, counts = np.empty((len(queries), k), dtype=np.int64), np.zeros(len(queries), dtype=np.int64)
+    parts = []
     step = max(1, min(1024, _CELLS // max(k, 1 << 14)))
-    for first in range(0, len(queries), step):
+    for first in range(0, max(len(queries), 1), step):
         own = slice(first, min(first + step, len(queries)))
         _, slacks = codes.prepare(queries[own], _product_rounding(xp))
         operand = xp.asarray(queries[own].copy(), device=device)  # PyTorch warns of what is read-only
@@ -67,8 +68,9 @@ def search_elsewhere(xp, device, codes, vectors, queries, metric, k, masks, mask
             hits = xp.nonzero(scores >= xp.asarray(thetas[:, None], device=device))
             found = [to_numpy(positions, xp).astype(np.int64) for positions in hits]
             _settle(found[0], found[1] + start, queries[own], vectors, metric, settled)
-        *_, keys[own], counts[own], _ = settled
-    return lengths_to_indptr(counts), *decode(keys, counts)
+        *_, best, counts, _ = settled
+        parts.append((lengths_to_indptr(counts), *decode(best, counts)))
+    return concatenate(parts)
 
 
 def _settle(owners, rows, queries, vectors, metric, settled):

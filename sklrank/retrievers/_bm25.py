@@ -4,10 +4,10 @@ from numbers import Real
 
 import numpy as np
 
-from sklrank._kernels._search import SATURATED, SHIFTED
+from sklrank._kernels._impacts import SATURATED, SHIFTED
 from sklrank._validation import Interval, StrOptions
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._index import Weighting
+from sklrank.retrievers._impacts import Weighting
 
 _METHODS = ("robertson", "lucene", "atire", "bm25l", "bm25+")
 _DELTAS = {"bm25l": 0.5, "bm25+": 1.0}

@@ -7,15 +7,16 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 
+from sklrank._kernels._impacts import SATURATED
 from sklrank._kernels._postings import invert_matrix
-from sklrank._kernels._search import SATURATED
 from sklrank._validation import Interval, check_term_weights
 from sklrank.base import estimator_key
 from sklrank.data import StringArray
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._bm25 import bm25_idf
-from sklrank.retrievers._index import Index, Segment, Weighting
+from sklrank.retrievers._impacts import Weighting
+from sklrank.retrievers._index import Index, Segment
 
 
 class BM25FRetriever(InvertedIndexRetriever):

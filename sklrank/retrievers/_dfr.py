@@ -4,10 +4,10 @@ from numbers import Real
 
 import numpy as np
 
-from sklrank._kernels._search import HYPERGEOMETRIC, POISSON, POPPER, SATURATED
+from sklrank._kernels._impacts import HYPERGEOMETRIC, POISSON, POPPER, SATURATED
 from sklrank._validation import Interval, StrOptions
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._index import Weighting
+from sklrank.retrievers._impacts import Weighting
 
 _MODELS = ("PL2", "InL2", "DLH", "DPH")
 

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sklrank._ragged import joined
+from sklrank.retrievers._rankings import concatenate
 
 _CELLS = 1 << 27  # bytes of masks that stand in memory at a time, where each query has its own
 
@@ -73,11 +73,7 @@ def rank_filtered(search, given, n_queries, corpus):
     indptr, rows, scores : ndarray of int64, int64, float32
         Ragged rankings of all queries.
     """
-    parts = [search(*batch) for batch in resolve_filter(given, n_queries, corpus)]
-    if len(parts) == 1:
-        return parts[0]
-    indptrs, rows, scores = zip(*parts)
-    return joined(indptrs), np.concatenate(rows), np.concatenate(scores)
+    return concatenate([search(*batch) for batch in resolve_filter(given, n_queries, corpus)])
 
 
 def _per_query(given, n_queries, n_documents):

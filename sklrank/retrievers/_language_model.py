@@ -4,10 +4,10 @@ from numbers import Real
 
 import numpy as np
 
-from sklrank._kernels._search import LOGARITHMIC
+from sklrank._kernels._impacts import LOGARITHMIC
 from sklrank._validation import Interval, StrOptions
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._index import Weighting
+from sklrank.retrievers._impacts import Weighting
 
 
 class LanguageModelRetriever(InvertedIndexRetriever):

@@ -8,6 +8,7 @@ from sklrank._kernels._quantized import agree_binary, dot_half, dot_int8, widen
 from sklrank._kernels._search import decode
 from sklrank._ragged import lengths_to_indptr
 from sklrank._threads import one_blas_thread, over_ranges
+from sklrank.retrievers._rankings import concatenate
 
 _ROUNDING = 2.0**-24  # of float32, relative
 _LARGEST = 1e38  # that a sum in float32 may safely reach
@@ -284,16 +285,16 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
         allowed = np.flatnonzero(masks[mask_of[0]])
         if len(allowed) * _NARROW <= n_documents:
             rows, mask_of = allowed, mask_of[:0]
-    keys = np.empty((n_queries, k), dtype=np.int64)
-    counts = np.zeros(n_queries, dtype=np.int64)
     panel = max(1, min(1024, _PANEL // n_candidates))
 
+    parts = {}
+
     def work(start, stop):
-        for first in range(start, stop, panel):
+        for first in range(start, stop, panel) or (start,):
             last = min(first + panel, stop)
             own = mask_of[first:last]
             best, found = _search_panel(codes, vectors, queries[first:last], metric, k, n_candidates, rows, masks, own)
-            keys[first:last], counts[first:last] = best, found
+            parts[first] = lengths_to_indptr(found), *decode(best, found)
 
     # Each thread reads all vectors, so each gets one range.
     per_thread = max(16, n_queries // effective_n_jobs(n_jobs)) if n_queries >= 32 else 16
@@ -302,7 +303,7 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     else:
         with one_blas_thread:
             over_ranges(work, n_queries, n_jobs, per_thread=per_thread)
-    return lengths_to_indptr(counts), *decode(keys, counts)
+    return concatenate([parts[first] for first in sorted(parts)])
 
 
 def _search_panel(codes, vectors, queries, metric, k, n_candidates, rows, masks, mask_of):

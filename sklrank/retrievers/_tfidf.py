@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sklrank._kernels._search import LINEAR, SUBLINEAR
+from sklrank._kernels._impacts import LINEAR, SUBLINEAR
 from sklrank._ragged import owners
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._index import Weighting
+from sklrank.retrievers._impacts import Weighting
 
 
 class TfidfRetriever(InvertedIndexRetriever):
