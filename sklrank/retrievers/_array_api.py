@@ -46,7 +46,7 @@ def search_elsewhere(xp, device, codes, vectors, queries, metric, k, masks, mask
     halves = None if codes.halves is None else place("halves", codes.halves)
     parts = []
     step = max(1, min(1024, _CELLS // max(k, 1 << 14)))
-    for first in range(0, max(len(queries), 1), step):
+    for first in range(0, len(queries), step):
         own = slice(first, min(first + step, len(queries)))
         _, slacks = codes.prepare(queries[own], _product_rounding(xp))
         operand = xp.asarray(queries[own].copy(), device=device)  # PyTorch warns of what is read-only

@@ -156,7 +156,7 @@ class Impacts:
         parts = {}
 
         def work(start, stop):
-            for first in range(start, stop, step) or (start,):
+            for first in range(start, stop, step):
                 last = min(first + step, stop)
                 begin, end = indptr[first], indptr[last]
                 queries = indptr[first : last + 1] - begin, terms[begin:end], weights[begin:end]

@@ -290,7 +290,7 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     parts = {}
 
     def work(start, stop):
-        for first in range(start, stop, panel) or (start,):
+        for first in range(start, stop, panel):
             last = min(first + panel, stop)
             own = mask_of[first:last]
             best, found = _search_panel(codes, vectors, queries[first:last], metric, k, n_candidates, rows, masks, own)

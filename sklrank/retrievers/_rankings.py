@@ -11,12 +11,14 @@ def concatenate(parts):
     Parameters
     ----------
     parts : list of tuple
-        At least one; indptr, rows and scores of the queries of each batch.
+        indptr, rows and scores of the queries of each batch.
 
     Returns
     -------
     indptr, rows, scores : ndarray of int64, int64, float32
     """
+    if not parts:
+        return _none_of(0)
     if len(parts) == 1:
         return parts[0]
     indptr, rows, scores = zip(*parts)
@@ -39,7 +41,7 @@ def scatter(positions, parts, n_queries):
     indptr, rows, scores : ndarray of int64, int64, float32
     """
     if not parts:
-        return np.zeros(n_queries + 1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        return _none_of(n_queries)
     positions, (indptr, rows, scores) = np.concatenate(positions), concatenate(parts)
     if len(positions) == n_queries and len(parts) == 1:
         return indptr, rows, scores
@@ -47,3 +49,8 @@ def scatter(positions, parts, n_queries):
     starts[positions], lengths[positions] = indptr[:-1], np.diff(indptr)
     entries, indptr = spans(starts, lengths)
     return indptr, rows[entries], scores[entries]
+
+
+def _none_of(n_queries):
+    """Rankings of queries that find nothing."""
+    return np.zeros(n_queries + 1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
