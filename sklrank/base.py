@@ -8,16 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
 from numbers import Integral
-from weakref import WeakKeyDictionary
 
-import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import TransformerTags, get_tags
 
 from sklrank._fitted import FittedMixin
-from sklrank.data import Corpus, Qrels, Run
+from sklrank.data import Qrels, Run
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.data._frames import is_series
 from sklrank.metrics import ndcg_score
@@ -29,12 +26,8 @@ __all__ = [
     "Reranker",
     "Retriever",
     "check_run",
-    "estimator_key",
-    "ranking_key",
     "refuse_judgments",
 ]
-
-_FROZEN = WeakKeyDictionary()  # frozen estimator → the attributes that its key was made of, and the key
 
 
 class RankingMixin(FittedMixin):
@@ -145,7 +138,8 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
     * a parameter `k`, the number of documents to return for each query: `search` and `sklrank.inspection.waterfall`
       then ask for more documents than `k`, of a copy;
     * the attribute `corpus_`, the documents, on which a `RetrieverUnion` keeps rankings;
-    * ``filter_of(queries)``, if parameters restrict what is found.
+    * ``filter_of(queries)``, if parameters restrict what is found;
+    * ``ranking_key()``, if rankings may be kept.
 
     The name of the run names the score column that later stages keep.
 
@@ -177,8 +171,6 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
     >>> retriever.predict(["flow", "cold flows"]).docids
     [['d1'], ['d2']]
     """
-
-    _may_be_kept = False  # whether a ranking depends on nothing but the parameters, the corpus and the query
 
     __metadata_request__transform = {"filter": True}
     __metadata_request__predict = {"filter": True}
@@ -224,6 +216,32 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
         if hasattr(self, "k"):
             retriever.k = int(k)
         return retriever.transform([text], **({} if filter is None else {"filter": filter})).head(k)
+
+    def ranking_key(self):
+        """Return the key under which rankings may be kept and reused; None if they may not be.
+
+        Two fitted retrievers over one corpus that have equal keys must rank every query alike, whatever they were
+        fitted on, and whenever they are asked. A key of parameters alone is right if nothing is learned from the
+        queries or the judgments, and nothing outside the estimator decides what is found.
+
+        Returns
+        -------
+        key : hashable or None
+            By default None, which is always right: each query is searched anew.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> from sklrank.retrievers import BM25Retriever, CallableRetriever
+        >>> corpus = Corpus(["heat", "cold"])
+        >>> BM25Retriever(corpus, k1=0.9).ranking_key() == BM25Retriever(corpus, k1=0.9).fit(None).ranking_key()
+        True
+        >>> BM25Retriever(corpus, k1=0.9).ranking_key() == BM25Retriever(corpus, k1=1.2).ranking_key()
+        False
+        >>> print(CallableRetriever(lambda queries, k: [{} for _ in queries], corpus).ranking_key())
+        None
+        """
+        return None
 
     def filter_of(self, queries):
         """Return the filter that holds for queries if `transform` is not given one.
@@ -390,86 +408,6 @@ def _judges_nothing(estimator, y):
     """Whether `y` is plain numbers, which an estimator without a corpus ignores in `fit` as well."""
     has_no_corpus = getattr(estimator, "corpus", estimator) is None
     return has_no_corpus and isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuf"
-
-
-def estimator_key(estimator):
-    """What tells an unfitted estimator from others: equal for equal parameters, hashable.
-
-    Parameters
-    ----------
-    estimator : estimator or None
-
-    Returns
-    -------
-    hashable
-    """
-    if estimator is None:
-        return None
-    if isinstance(estimator, type):
-        raise TypeError(f"needed is an instance, {estimator.__name__}(...), and this is the class {estimator.__name__}")
-    if isinstance(estimator, FrozenEstimator) and hasattr(estimator.estimator, "get_params"):
-        return _frozen_key(estimator)
-    if hasattr(estimator, "_without_means"):
-        estimator = estimator._without_means()
-    try:
-        # The hash has the names of functions only, and in a notebook a name gets a new body.
-        functions = [value for value in estimator.get_params().values() if hasattr(value, "__code__")]
-        defaults = [(function.__defaults__, function.__kwdefaults__) for function in functions]
-        return (joblib.hash((estimator, defaults)), *(function.__code__ for function in functions))
-    except Exception:  # a lambda among the parameters does not pickle; then it stands for itself
-        return (type(estimator), *((name, _part_key(v)) for name, v in estimator.get_params(deep=False).items()))
-
-
-def _frozen_key(frozen):
-    """The key of what was fitted already; made anew only where an attribute of it, or of its parts, is another one.
-
-    A fitted vectorizer holds a vocabulary, whose hash takes longer than a query does.
-    """
-    inner = frozen.estimator
-    parts = [inner, *(value for value in inner.get_params().values() if hasattr(value, "get_params"))]
-    attributes = [value for part in parts for value in getattr(part, "__dict__", {}).values()]
-    held, key = _FROZEN.get(frozen, ((), None))
-    if len(held) != len(attributes) or any(a is not b for a, b in zip(held, attributes)):
-        key = ("frozen", estimator_key(inner))
-        _FROZEN[frozen] = attributes, key
-    return key
-
-
-def _part_key(value):
-    """What stands in the key of an estimator for a parameter."""
-    if hasattr(value, "get_params") and not isinstance(value, type):
-        return estimator_key(value)
-    if isinstance(value, (list, tuple)):  # such as the steps of a pipeline
-        return tuple(map(_part_key, value))
-    return value if callable(value) else joblib.hash(value)
-
-
-def ranking_key(retriever):
-    """What the rankings of a retriever over one corpus depend on: the parameters, but for `corpus` and `n_jobs`.
-
-    Parameters
-    ----------
-    retriever : Retriever
-
-    Returns
-    -------
-    hashable
-    """
-    parameters = retriever.get_params(deep=False).items()
-    return (type(retriever), *((name, _value_key(v)) for name, v in parameters if name not in ("corpus", "n_jobs")))
-
-
-def _value_key(value):
-    if isinstance(value, Retriever):
-        corpus = value.get_params(deep=False).get("corpus")
-        return (ranking_key(value), _value_key(corpus))
-    if isinstance(value, Corpus):
-        return value.token
-    if hasattr(value, "get_params"):
-        return estimator_key(value)
-    if callable(value) or type(value).__hash__ is object.__hash__:  # a function, a client: it stands for itself
-        return value
-    return value if isinstance(value, (str, int, float, bool, type(None))) else joblib.hash(value)
 
 
 def _holds_judgments(y):

@@ -14,12 +14,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklrank import Corpus, Qrels, Queries, Run
+from sklrank._caching import Once, Recent
 from sklrank._session import TextModel
 from sklrank.datasets import read_beir
 from sklrank.fusers import ScoreFuser
 from sklrank.rerankers import CascadeReranker, CrossEncoder, CrossEncoderReranker
 from sklrank.rerankers import _cross_encoder as module
-from sklrank.rerankers._score_cache import ScoreCache
 from sklrank.retrievers import BM25Retriever, TfidfRetriever
 from tests.onnx_models import VOCABULARY, WORDS, embeddings, plain_session, text_model, tokenizer, write_models
 
@@ -70,9 +70,8 @@ def pairs_run(monkeypatch):
         return original(self, first, second, *args, **kwargs)
 
     monkeypatch.setattr(TextModel, "pair_batches", spy)
-    monkeypatch.setattr(module, "_CACHES", type(module._CACHES)())  # nothing is known from other tests
-    monkeypatch.setattr(module, "_OPEN", type(module._OPEN)())
-    monkeypatch.setattr(module, "_HELD", type(module._HELD)())
+    for name in ("_SCORES", "_OPEN"):  # nothing is known from other tests
+        monkeypatch.setattr(module, name, Recent(getattr(module, name).n))
     return seen
 
 
@@ -442,7 +441,7 @@ def test_equal_pairs_are_scored_once_and_none_at_all_the_next_time(pairs_run):
 def test_the_scores_that_are_kept_are_bounded(pairs_run):
     model = CrossEncoder(MODEL, tokenizer=TOKENIZER, cache=2)
     model.score_batch([("heat", text) for text in ("flow", "cold", "wing")])
-    assert len(model._scores._scores) == 2
+    assert len(model._scores) == 2
     model.score("heat", "wing")
     assert len(asked(pairs_run)) == 3
     model.score("heat", "flow")  # went first
@@ -452,19 +451,19 @@ def test_the_scores_that_are_kept_are_bounded(pairs_run):
 
 
 def test_threads_share_what_they_score():
-    cache, calls, gate = ScoreCache(), [], threading.Barrier(8)
+    cache, calls, gate = Once(), [], threading.Barrier(8)
 
     def make(positions):
         calls.extend(positions)
-        return np.array(positions, dtype=float)
+        return list(map(float, positions))
 
     def work(_):
         gate.wait()
-        return cache.get([f"k{i}" for i in range(500)], make, 1000)
+        return cache.get([f"k{i}" for i in range(500)], make, limit=1000)
 
     with ThreadPoolExecutor(8) as pool:
         for got in pool.map(work, range(8)):
-            assert got.tolist() == list(range(500))
+            assert got == list(range(500))
     assert sorted(calls) == list(range(500))
 
 
@@ -477,10 +476,10 @@ def test_eight_threads_at_once_give_the_same_ranking(pairs_run):
 
 
 def test_a_failure_leaves_nothing_behind():
-    cache = ScoreCache()
+    cache = Once()
     with pytest.raises(ZeroDivisionError):
-        cache.get(["a"], lambda positions: 1 / 0, 10)
-    assert cache.get(["a", "a"], lambda positions: np.array([2.0]), 10).tolist() == [2.0, 2.0]
+        cache.get(["a"], lambda positions: 1 / 0, limit=10)
+    assert cache.get(["a", "a"], lambda positions: [2.0], limit=10) == [2.0, 2.0]
 
 
 def test_clones_share_the_open_model(pairs_run):

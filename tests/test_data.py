@@ -28,8 +28,8 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing, shuffle
 
 from sklrank import Corpus, Qrels, Queries, Run
+from sklrank._caching import Cache
 from sklrank.data import StringArray
-from sklrank.data._cache import Cache
 
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 ids = st.text(st.characters(exclude_categories=["Cs", "Z", "C"]), min_size=1, max_size=4).filter(

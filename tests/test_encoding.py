@@ -12,8 +12,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklrank import Corpus, Qrels, Queries, base
-from sklrank.base import estimator_key
+from sklrank import Corpus, Qrels, Queries
+from sklrank._caching import keys
+from sklrank._caching.keys import estimator_key
 from sklrank.data import TokenVectors
 from sklrank.retrievers import (
     AnnRetriever,
@@ -115,8 +116,8 @@ def test_frozen_encoders_and_encoders_of_queries():
 
 def test_the_key_of_what_is_frozen_is_made_once_and_anew_after_a_fit(monkeypatch):
     texts, hashed = list(DOCUMENTS.values()), []
-    original = base.joblib.hash
-    monkeypatch.setattr(base.joblib, "hash", lambda value: hashed.append(value) or original(value))
+    original = keys.content_key
+    monkeypatch.setattr(keys, "content_key", lambda value: hashed.append(value) or original(value))
     inner = make_pipeline(TfidfVectorizer(), TruncatedSVD(2)).fit(texts)
     frozen = FrozenEstimator(inner)
     key = estimator_key(frozen)

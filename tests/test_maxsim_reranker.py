@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 import sklrank.rerankers._maxsim as module
 from sklrank import Corpus, Queries, Run
 from sklrank import _session as sessions
+from sklrank._caching import Recent
 from sklrank._maxsim import TokenIndex, of_like_length
 from sklrank._session import DeviceTokens
 from sklrank._session._maxsim import maxsim_graph
@@ -315,7 +316,7 @@ def device(monkeypatch):
 
     monkeypatch.setattr(sessions._model, "open_session", opened)
     monkeypatch.setattr(DeviceTokens, "_placed", placed)
-    monkeypatch.setattr(sessions._model, "_HELD", type(sessions._model._HELD)())
+    monkeypatch.setattr(sessions._model, "_OPEN", Recent(sessions._model._OPEN.n))
     return seen
 
 

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from tokenizers import Tokenizer
 
 from sklrank import Corpus, Qrels, Queries
-from sklrank.base import estimator_key
+from sklrank._caching.keys import estimator_key
 from sklrank.data import StringArray
 from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, quantize, wordpiece_tokenizer
 from sklrank.metrics import ndcg_score

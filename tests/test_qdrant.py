@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklrank import Corpus, Qrels, Queries
+from sklrank._caching import Recent
 from sklrank.data import TokenVectors
 from sklrank.metrics import get_scorer
 from sklrank.retrievers import BM25Retriever, QdrantRetriever, RetrieverUnion
@@ -599,7 +600,7 @@ def test_pickles_connect_again(filled, monkeypatch):
     data = pickle.dumps(retriever)
     assert same(pickle.loads(data).predict(np.zeros((1, 2))), retriever.predict(np.zeros((1, 2))))
     assert pickle.loads(data).client_ is filled  # it is alive in this process
-    monkeypatch.setattr("sklrank.retrievers._qdrant_store._CLIENTS", {})  # as in another process
+    monkeypatch.setattr("sklrank.retrievers._qdrant_store._CLIENTS", Recent(0))  # as in another process
     again = pickle.loads(data)
     if filled.init_options["location"]:
         with pytest.raises(ValueError, match="no collection 'plain' in the embedded mode; it has none"):
@@ -624,7 +625,7 @@ def test_what_was_in_memory_is_uploaded_again_elsewhere():
     corpus = Corpus(VECTORS)
     retriever = QdrantRetriever(corpus, metric="dot", k=5).fit([])
     run, data = retriever.predict(QUERY_VECTORS), pickle.dumps(retriever)
-    corpus._cache.clear()
+    corpus.clear_cache()
     again = pickle.loads(data)
     assert again.client_ is not retriever.client_
     assert same(again.predict(QUERY_VECTORS), run)

@@ -24,7 +24,6 @@ from sklrank.data import TokenVectors
 from sklrank.fusers import ColumnScorer, ReciprocalRankFuser, ScoreFuser
 from sklrank.metrics import ndcg_score
 from sklrank.rerankers import CallableReranker, CascadeReranker, Cutoff, DenseReranker, MMRReranker
-from sklrank.rerankers import _candidates as module
 from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.retrievers import BM25Retriever, DenseRetriever, RetrieverUnion, TfidfRetriever
 
@@ -314,14 +313,17 @@ def test_vectors_that_a_retriever_made_are_used():
     assert Counting.texts == 2
 
 
-def test_vectors_that_are_kept_are_bounded(monkeypatch):
-    monkeypatch.setattr(module, "_BYTES", 3 * 23 * 4)
-    corpus, reranker = fresh(), DenseReranker(Counting(size=23))
-    expected = DenseReranker(Counting(as_sparse=True, size=23)).transform(everything(corpus))
-    for _ in range(2):
-        assert rows_of(reranker.transform(everything(corpus))) == rows_of(expected)
-    kept = [value._known for value in corpus._cache._entries.values() if isinstance(value, module._Encoder)]
-    assert sorted(map(len, kept))[0] == 3  # of the dense ones
+def test_vectors_that_are_kept_are_within_the_limit_of_the_corpus():
+    size = 4 * 2300  # bytes of a vector
+    expected = DenseReranker(Counting(as_sparse=True, size=2300)).transform(everything(fresh()))
+    few, all_of_them = (Corpus(TEXTS, ids=fresh().ids, cache_limit=limit) for limit in (3 * size + 2000, 1 << 30))
+    for corpus, n_encoded in ((few, 2 + len(TEXTS) - 3), (all_of_them, 2)):
+        reranker = DenseReranker(Counting(size=2300))
+        for _ in range(2):
+            Counting.texts = 0
+            assert rows_of(reranker.transform(everything(corpus))) == rows_of(expected)
+        assert Counting.texts == n_encoded  # two queries, and the documents that were dropped
+        assert corpus.cache_usage()["candidates"] <= corpus.cache_limit
 
 
 def test_encoders_that_learn_learn_from_the_corpus():

@@ -25,7 +25,7 @@ from sklrank import _session
 from sklrank._session import HubFile, Repository, TextModel, _tokenizer, picklable, quantize, wordpiece_tokenizer
 from sklrank._session import _device as devices
 from sklrank._session._batches import chunks, in_threads, plan, prefetched
-from sklrank._session._model import _HELD, _OPEN, OpenSession, run_bound
+from sklrank._session._model import _OPEN, OpenSession, run_bound
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
 
@@ -208,7 +208,7 @@ def test_sessions_are_shared_and_let_go():
     n_open = len(_OPEN)
     for seed in range(5):
         TextModel(text_model(vectors=embeddings(seed=seed)), tokenizer())
-    assert len(_HELD) == 2 and len(_OPEN) <= n_open + 2
+    assert _OPEN.n_held == 2 and len(_OPEN) <= n_open + 2
 
 
 def test_a_file_that_changed_is_another_model(tmp_path):

@@ -4,7 +4,7 @@ from sklrank._session._hub import HubFile, Repository
 from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
 from sklrank._session._quantize import Quantization, quantize
-from sklrank._session._source import ContentMixin, Source, digest, fetched, is_session, picklable, stamp
+from sklrank._session._source import ContentMixin, Source, fetched, is_session, picklable
 from sklrank._session._tokenizer import Rows, Template, tokenizer_beside, wordpiece_tokenizer
 
 __all__ = [
@@ -17,12 +17,10 @@ __all__ = [
     "Source",
     "Template",
     "TextModel",
-    "digest",
     "fetched",
     "is_session",
     "picklable",
     "quantize",
-    "stamp",
     "tokenizer_beside",
     "wordpiece_tokenizer",
 ]

@@ -1,14 +1,12 @@
 """Open models over texts: ways in and out checked, sessions shared, batches run."""
 
 import os
-import threading
 import warnings
-import weakref
-from collections import OrderedDict
 
 import numpy as np
 from joblib import effective_n_jobs
 
+from sklrank._caching import Recent
 from sklrank._session._batches import Batch, chunks, in_threads, plan, prefetched
 from sklrank._session._device import check_device, device_of, open_session, warn_if_int8_saturates
 from sklrank._session._source import Source
@@ -30,9 +28,7 @@ _CHARACTERS = 1 << 16  # that are tokenized at a time, one chunk ahead of the mo
 _OUTPUT_BYTES = 1 << 26  # of a batch, on the CPU
 _N_HELD = 2  # sessions kept open though nobody holds them, between two tasks of a search
 
-_OPEN = weakref.WeakValueDictionary()
-_HELD = OrderedDict()
-_LOCK = threading.Lock()
+_OPEN = Recent(_N_HELD)
 
 
 class OpenSession:
@@ -81,16 +77,7 @@ class OpenSession:
         OpenSession
         """
         key = (os.getpid(), source.key, device, repr(providers))  # a forked child cannot use its parent's
-        with _LOCK:
-            opened = _OPEN.get(key)
-            if opened is None:
-                opened = _OPEN[key] = cls(source, device, providers)
-            if source.session is None:
-                _HELD[key] = opened
-                _HELD.move_to_end(key)
-                while len(_HELD) > _N_HELD:
-                    _HELD.popitem(last=False)
-        return opened
+        return _OPEN.get(key, lambda: cls(source, device, providers), hold=source.session is None)
 
     def signature(self):
         """Inputs and outputs in words."""

@@ -1,11 +1,11 @@
 """Where a model comes from: a path, bytes, a file of a hub, or an open session."""
 
-import functools
-import hashlib
 import mmap
 import os
 from pathlib import Path
 from pickle import PicklingError
+
+from sklrank._caching.keys import bytes_key, content_of_file, path_key
 
 _DYNAMIC = b"DynamicQuantize"  # begins the names of all operators whose scales come from the batch at hand
 
@@ -34,7 +34,7 @@ class Source:
             self.key = ("session", id(model))
         elif isinstance(model, (bytes, bytearray, memoryview)):
             self.value = model if isinstance(model, bytes) else bytes(model)
-            self.key = ("bytes", digest(self.value))
+            self.key = ("bytes", bytes_key(self.value))
         elif isinstance(model, (str, os.PathLike)):
             path = Path(fetched(model))
             if not path.is_file():
@@ -47,8 +47,7 @@ class Source:
                     "that came from another machine, set_params(model=...) says where the file is on this one"
                 )
             self.value = str(path.absolute())
-            stat = path.stat()
-            self.key = ("path", os.path.realpath(path), stat.st_mtime_ns, stat.st_size)
+            self.key = ("path", *path_key(path))
         else:
             raise TypeError(
                 "model is the path or the bytes of an ONNX file, or an open InferenceSession; got "
@@ -70,19 +69,7 @@ class Source:
         """Hash of the content, in every process the same; of files with external data also of their sizes and times."""
         if self.value is None:
             raise ValueError("of this open session neither path nor bytes are known: give the model's path instead")
-        content = hashlib.blake2b(digest_size=16)
-        if isinstance(self.value, bytes):
-            content.update(self.value)
-        else:
-            path = Path(self.value)
-            with path.open("rb") as file:
-                while block := file.read(1 << 22):
-                    content.update(block)
-            for other in sorted(path.parent.glob("*")):
-                if other != path and (other.name.startswith(path.name) or other.suffix in (".data", ".weight")):
-                    stat = other.stat()
-                    content.update(f"{other.name} {stat.st_size} {stat.st_mtime_ns}".encode())
-        return content.hexdigest()
+        return bytes_key(self.value) if isinstance(self.value, bytes) else content_of_file(self.value)
 
     def depends_on_batch(self):
         """Whether the outcome for a text depends on what stands beside it: activations quantized on the fly."""
@@ -102,12 +89,6 @@ class Content(bytes):
 
     def __deepcopy__(self, memo):
         return self
-
-
-@functools.lru_cache(maxsize=2)
-def digest(content):
-    """Hash of the bytes of a model, made once of the same object."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 class ContentMixin:
@@ -148,11 +129,3 @@ def picklable(value):
     if isinstance(value, str):
         return str(Path(value).absolute())
     return Path(value).absolute() if isinstance(value, os.PathLike) else value
-
-
-def stamp(path):
-    """What changes when a file is replaced; None of what is no file."""
-    if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
-        return None
-    stat = os.stat(path)
-    return stat.st_mtime_ns, stat.st_size

@@ -1,18 +1,17 @@
 """Corpus: the documents."""
 
-import threading
-import weakref
-from collections import OrderedDict
+import warnings
 from copy import deepcopy
 from multiprocessing import parent_process
-from pickle import PicklingError
+from numbers import Integral
 
 import joblib
 import numpy as np
 
 import sklrank
+from sklrank._caching import DEFAULT_LIMIT, Cache, Folder, Recent
+from sklrank._caching.keys import file_name
 from sklrank._kernels._strings import number_distinct
-from sklrank.data._cache import Cache
 from sklrank.data._display import printable
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
@@ -24,14 +23,11 @@ from sklrank.data._tokens import TokenVectors
 _ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
 
 # Unpickling returns the corpus of that content that is in the process already, so that a worker has one for all tasks.
-_LIVING = weakref.WeakValueDictionary()
+# Between two tasks, nothing else holds the corpora of a worker.
+_LIVING = Recent(4)
 # Raw lists and frames that were given as corpora, by content: a grid search that clones them indexes them once.
-_BY_CONTENT = OrderedDict()
-# Corpora that came to this process as a worker: between two tasks nobody else holds them.
-_AT_WORK = OrderedDict()
-_N_HELD = 4  # of each of the two
+_BY_CONTENT = Recent(4)
 _MANY_IDS = 1 << 14  # from which a kernel numbers them
-_LOCK = threading.Lock()
 # What pickles of corpora and estimators take along: objects that act where they are unpickled.
 TRAVELLERS = []
 
@@ -159,7 +155,11 @@ class Corpus(DocumentIds):
     ids : sequence of str, default=None
         Ids of the documents where `documents` has none. ``None``: their positions, "0", "1", …
     cache_folder : path, default=None
-        Folder that keeps what is slow to derive between processes, memory-mapped. ``None``: memory only.
+        Folder that keeps what is slow to derive between processes, memory-mapped. Files are pickles: share the folder
+        only with those whose code you would run. ``None``: memory only.
+    cache_limit : int, default=4294967296
+        Bytes that everything derived from the corpus may hold in memory: indexes and their impacts, vectors, rankings.
+        Beyond, what was used longest ago is dropped.
 
     Attributes
     ----------
@@ -185,22 +185,25 @@ class Corpus(DocumentIds):
     array([1])
     """
 
-    def __init__(self, documents, *, ids=None, cache_folder=None):
+    def __init__(self, documents, *, ids=None, cache_folder=None, cache_limit=DEFAULT_LIMIT):
+        if not isinstance(cache_limit, Integral) or cache_limit < 0:
+            raise ValueError(f"cache_limit is a number of bytes, an int of at least 0; got {cache_limit!r}")
         columns, ids = as_table(documents, ids, "document", _ID_NAMES)
-        self._set(columns, ids, cache_folder)
+        self._set(columns, ids, cache_folder, int(cache_limit))
 
-    @classmethod
-    def _of(cls, columns, ids, cache_folder, parent=None):
-        new = object.__new__(cls)
-        new._set(columns, ids, cache_folder, parent)
+    def _like(self, columns, ids, parent):
+        """Return a corpus of other documents that keeps what is derived from it as this one does."""
+        new = object.__new__(type(self))
+        new._set(columns, ids, self._cache.folder and self._cache.folder.path, self._cache.limit, parent)
         return new
 
-    def _set(self, columns, ids, cache_folder, parent=None, fingerprint=None):
+    def _set(self, columns, ids, cache_folder, cache_limit, parent=None, fingerprint=None):
         super().__init__(ids)
         self._columns = columns
         self._parent = parent
-        self._cache = Cache(cache_folder)
+        self._cache = Cache(cache_limit, None if cache_folder is None else Folder(cache_folder))
         self._fingerprint = fingerprint
+        self._warned = False
 
     @classmethod
     def of(cls, documents):
@@ -216,10 +219,7 @@ class Corpus(DocumentIds):
         """
         if isinstance(documents, cls):
             return documents
-        key = joblib.hash(documents)
-        with _LOCK:
-            corpus = _BY_CONTENT.get(key)
-            return _hold(_BY_CONTENT, key, cls(documents) if corpus is None else corpus)
+        return _BY_CONTENT.get(joblib.hash(documents), lambda: cls(documents))
 
     @property
     def columns(self):
@@ -242,7 +242,7 @@ class Corpus(DocumentIds):
     @property
     def token(self):
         """Fingerprint, under which other objects that arrive in this process find the corpus."""
-        _LIVING.setdefault(self.fingerprint, self)
+        _LIVING.get(self.fingerprint, lambda: self, hold=False)
         return self._fingerprint
 
     def __getitem__(self, name):
@@ -321,7 +321,7 @@ class Corpus(DocumentIds):
             n = column.shape[0] if hasattr(column, "shape") else len(column)
             if n != len(self):
                 raise ValueError(f"column {name!r} has {n} values for {len(self)} documents")
-        return self._of({**self._columns, **added}, self._ids, self._cache.folder, self._parent)
+        return self._like({**self._columns, **added}, self._ids, self._parent)
 
     def split(self, max_tokens, *, stride=None, tokenizer=None, field="text"):
         """Passages of the documents, each with the id of its document as ``"parent_id"``.
@@ -367,7 +367,7 @@ class Corpus(DocumentIds):
         }
         columns["parent_id"] = as_column(own, "document", "parent_id")
         ids = [f"{docid}#{n}" for docid, n in zip(own, numbers.tolist())]
-        return self._of(columns, Ids.of(ids, len(ids), "passage"), self._cache.folder, parent=self)
+        return self._like(columns, Ids.of(ids, len(ids), "passage"), self)
 
     @property
     def parent(self):
@@ -379,8 +379,8 @@ class Corpus(DocumentIds):
         """Whether the corpus was made from a matrix, so that its documents are vectors."""
         return VECTOR in self._columns
 
-    def cached(self, key, make, *, persist=False):
-        """The value derived under `key`, made by ``make()`` the first time.
+    def cached(self, key, make, *, of=None, persist=False):
+        """Return the value derived under `key`, made by ``make()`` the first time.
 
         Parameters
         ----------
@@ -388,6 +388,9 @@ class Corpus(DocumentIds):
             What determines the value beside the corpus: a name, and parameters.
         make : callable
             Makes the value; called once, whichever threads ask.
+        of : object, default=None
+            What the value is derived from, if that is another one that the corpus keeps. The two are used, and at
+            last dropped, together.
         persist : bool, default=False
             Whether a corpus with a `cache_folder` also keeps the value there.
 
@@ -395,15 +398,110 @@ class Corpus(DocumentIds):
         -------
         object
         """
-        file = self._file_of(key) if persist and self._cache.folder else None
-        return self._cache.get(key, make, file)
+        return self._cache.get(key, make, of=of, file=self._file_of(key) if persist else None)
+
+    def cached_each(self, key, keys, make, *, size_of):
+        """Return many small values derived under `key`, of which each is made once.
+
+        Parameters
+        ----------
+        key : hashable
+            What determines the values beside the corpus: a name, and parameters.
+        keys : list of hashable
+            What each of them is of, such as a document or a query.
+        make : callable
+            Takes positions in `keys`, a list of int; returns their values.
+        size_of : callable
+            Bytes of a value.
+
+        Returns
+        -------
+        list
+        """
+        return self._cache.get_each(key, keys, make, size_of=size_of)
+
+    def cached_parts(self, key):
+        """Return the parts of the value of `key` that an interrupted run left in the `cache_folder`.
+
+        Parameters
+        ----------
+        key : hashable
+            That of `cached`, which removes the parts when the value is finished.
+
+        Returns
+        -------
+        parts : object
+            ``parts.get(name, make)`` is a part of the value: the one that is there, else made by ``make()``.
+        """
+        return self._cache.parts(self._file_of(key))
+
+    def has_cached(self, key):
+        """Return whether the value of `key` is at hand, in memory or in the `cache_folder`.
+
+        Parameters
+        ----------
+        key : hashable
+            That of `cached`.
+
+        Returns
+        -------
+        bool
+        """
+        file = None if key in self._cache else self._file_of(key)
+        return key in self._cache or (file is not None and file in self._cache.folder)
+
+    @property
+    def cache_limit(self):
+        """Bytes that everything derived from the corpus may hold in memory."""
+        return self._cache.limit
+
+    def cache_usage(self):
+        """Return the bytes of what is kept in memory, by what it is.
+
+        Returns
+        -------
+        dict of str to int
+            Memory that several values share counts for the one that was used longest ago.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> from sklrank.retrievers import BM25Retriever
+        >>> corpus = Corpus(["heat flows", "cold rests"])
+        >>> run = BM25Retriever(corpus).fit(None).predict(["heat"])
+        >>> sorted(corpus.cache_usage())
+        ['impacts', 'index']
+        """
+        return self._cache.usage()
+
+    def clear_cache(self):
+        """Drop what is kept in memory; files in the `cache_folder` stay.
+
+        Estimators that are fitted keep what they hold.
+
+        Returns
+        -------
+        self
+        """
+        self._cache.clear()
+        return self
 
     def _file_of(self, key):
-        """Name of the file of a value; None where the key holds a function, which may be another one tomorrow."""
-        try:
-            return f"{self.fingerprint}-{joblib.hash((sklrank.__version__, key))}.joblib"
-        except (AttributeError, TypeError, PicklingError):
+        """Name of the file of a value; None if there is no folder, or the key holds what no other process knows."""
+        if self._cache.folder is None:
             return None
+        name = file_name(sklrank.__version__, key)
+        if name is not None:
+            return f"{self.fingerprint}-{name}.joblib"
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"what is derived under {key!r:.200} is kept in this process only, not in cache_folder=: it depends "
+                "on a function or another object that no other process can tell from others",
+                UserWarning,
+                stacklevel=4,
+            )
+        return None
 
     def __sklearn_clone__(self):
         return self
@@ -419,7 +517,8 @@ class Corpus(DocumentIds):
             "fingerprint": self.token,
             "columns": plain_columns(self._columns),
             "ids": self._ids,
-            "cache_folder": None if self._cache.folder is None else str(self._cache.folder),
+            "cache_folder": None if self._cache.folder is None else str(self._cache.folder.path),
+            "cache_limit": self._cache.limit,
             "parent": self._parent,
         }
 
@@ -463,28 +562,18 @@ class Corpus(DocumentIds):
 
 def _restore(state, *travellers):
     """Return the corpus of that content that lives in this process, else a new one."""
-    token = state["fingerprint"]
-    with _LOCK:
-        corpus = _LIVING.get(token)
-        if corpus is None:
-            corpus = object.__new__(Corpus)
-            corpus.__setstate__(state)
-            _LIVING[token] = corpus
-        return corpus if parent_process() is None else _hold(_AT_WORK, token, corpus)
 
+    def make():
+        corpus = object.__new__(Corpus)
+        corpus.__setstate__(state)
+        return corpus
 
-def _hold(held, key, corpus):
-    """Keep `corpus`, as the latest of a few, alive."""
-    held[key] = corpus
-    held.move_to_end(key)
-    while len(held) > _N_HELD:
-        held.popitem(last=False)
-    return corpus
+    return _LIVING.get(state["fingerprint"], make, hold=parent_process() is not None)
 
 
 def living_corpus(token):
-    """The corpus of `token`, where this process has it, else None."""
-    return _LIVING.get(token)
+    """Return the corpus of `token`, if this process has it, else None."""
+    return _LIVING.get(token, hold=False)
 
 
 def _own_objects(column):

@@ -2,12 +2,12 @@
 
 import copy
 import re
-from functools import lru_cache
 from itertools import islice
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
+from sklrank._caching import memoized
 from sklrank.encoders._stemming import SnowballStemmer
 from sklrank.encoders._stop_words import STOP_WORDS
 from sklrank.encoders._tokenization import analyze_forms, scan_forms
@@ -73,7 +73,7 @@ class Analysis:
                 self.n_characters = _RUNS.get(self.pattern.pattern)
         elif self.stem is not None:
             words = rules.set_params(ngram_range=(1, 1)).build_analyzer()
-            stem = lru_cache(_MEMO_SIZE)(self.stem)
+            stem = memoized(self.stem, _MEMO_SIZE)
             rules = CountVectorizer(
                 preprocessor=_same,
                 tokenizer=lambda text: [stem(word) for word in words(text)],

@@ -10,8 +10,9 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
+from sklrank._caching.keys import bytes_key, path_stamp
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import ContentMixin, Repository, Source, TextModel, digest, picklable, stamp, tokenizer_beside
+from sklrank._session import ContentMixin, Repository, Source, TextModel, picklable, tokenizer_beside
 from sklrank._validation import HasMethods, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
@@ -182,7 +183,7 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def _without_means(self):
         """An encoder that makes the same of texts, whatever this one runs on: what its key is made of."""
-        model = digest(self.model).encode() if isinstance(self.model, bytes) else self.model
+        model = bytes_key(self.model).encode() if isinstance(self.model, bytes) else self.model
         return clone(self).set_params(**_MEANS, model=model)
 
     def _store(self):
@@ -262,7 +263,7 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
             state.pop(name, None)
         model, tokenizer = map(picklable, (self.model, self.tokenizer))
         # A file that was replaced makes another encoder, whose hash is another one, too.
-        stamps = stamp(model), stamp(tokenizer_beside(model) if tokenizer is None else tokenizer)
+        stamps = path_stamp(model), path_stamp(tokenizer_beside(model) if tokenizer is None else tokenizer)
         return {**state, "model": model, "tokenizer": tokenizer, "_stamps": stamps}
 
     def __setstate__(self, state):

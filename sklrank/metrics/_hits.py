@@ -7,17 +7,17 @@ their indptr, positions and judgments. ``pairs[q]`` is the ranking of judged que
 from collections import defaultdict
 from functools import cached_property
 from itertools import chain
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from sklrank._caching import Attached
 from sklrank._kernels._metrics import join, locate
 from sklrank._ragged import lengths_to_indptr, owners
 from sklrank.data import Qrels, Run
 from sklrank.data._ids import show
 from sklrank.data._queries import Queries
 
-_MAPS = WeakKeyDictionary()  # documents of a run → documents of qrels → rows of the latter among the former
+_MAPS = Attached()  # documents of a run → documents of qrels → rows of the latter among the former
 
 
 class Judgments:
@@ -266,16 +266,15 @@ def _break_ties(tied, query, hit_scores, docids, rankings, ranked, scores, posit
 
 def _document_map(documents, others):
     """Row among `documents` of each of `others`, -1 where there is none; kept as long as both live."""
-    maps = _MAPS.setdefault(documents, WeakKeyDictionary())
-    rows = maps.get(others)
-    if rows is None:
+
+    def make():
         if documents.ids.given or others.ids.given:
-            rows = documents.rows(others.ids.tolist(), unknown="ignore")
-        else:  # both go by position
-            rows = np.arange(len(others))
-            rows[len(documents) :] = -1
-        maps[others] = rows
-    return rows
+            return documents.rows(others.ids.tolist(), unknown="ignore")
+        rows = np.arange(len(others))  # both go by position
+        rows[len(documents) :] = -1
+        return rows
+
+    return _MAPS.get((documents, others), make)
 
 
 def _collapse(qrels):

@@ -197,14 +197,7 @@ class CallableReranker(SharesFunction, ScoringReranker):
             content.update(f"{len(document)} {document}".encode())
         key = (self.returns, query, content.digest())
         answers = answers_of(self.f) if self.cache else Answers(self.f)
-        (future,), mine = answers.claim([key], max(self.cache, 1))
-        if mine:
-            try:
-                future.set_result(self._call(query, documents))
-            except BaseException as error:
-                answers.give_up([key], [future], error)
-                raise
-        return future.result()
+        return answers.get([key], lambda _: [self._call(query, documents)], limit=self.cache)[0]
 
     def _call(self, query, documents):
         def call():

@@ -1,11 +1,7 @@
 """CrossEncoder: an open model that reads query and document together."""
 
-import functools
-import hashlib
 import os
 import threading
-import weakref
-from collections import OrderedDict
 from inspect import signature
 from numbers import Integral
 from os import PathLike
@@ -13,13 +9,14 @@ from os import PathLike
 import numpy as np
 from scipy.special import expit, softmax
 
+from sklrank._caching import Once, Recent
+from sklrank._caching.keys import bytes_key, path_key, text_keys
 from sklrank._session import Repository, TextModel, fetched, picklable
 from sklrank._session._quantize import MOST_LABELS
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
 from sklrank.data import Corpus, Queries, Run, StringArray
 from sklrank.rerankers._base_scoring import place
-from sklrank.rerankers._score_cache import ScoreCache
 
 CONSTRAINTS = {
     "model": [str, PathLike, bytes, bytearray, HasMethods(["run", "get_inputs"])],
@@ -42,11 +39,9 @@ _WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache", "n_jobs
 _N_HELD = 2  # models kept open though nobody holds them, between two tasks of a search
 _N_CACHES = 4  # models whose scores are kept
 
-_OPEN = weakref.WeakValueDictionary()
-_HELD = OrderedDict()
-_CACHES = OrderedDict()
+_OPEN = Recent(_N_HELD)
+_SCORES = Recent(_N_CACHES)
 _LOCK = threading.Lock()
-_CACHES_LOCK = threading.Lock()
 
 
 class CrossEncoder:
@@ -227,15 +222,7 @@ class CrossEncoder:
         source = Source(settings["model"])
         others = tuple((name, repr(settings[name])) for name in sorted(DEFAULTS) if name != "tokenizer")
         key = (os.getpid(), source.key, _tokenizer_key(settings["tokenizer"]), others)
-        with _LOCK:
-            opened = _OPEN.get(key)
-            if opened is None:
-                opened = _OPEN[key] = cls(**settings)  # holds what the ids in the key are of
-            _HELD[key] = opened
-            _HELD.move_to_end(key)
-            while len(_HELD) > _N_HELD:
-                _HELD.popitem(last=False)
-        return opened
+        return _OPEN.get(key, lambda: cls(**settings))  # which holds what the ids in the key are of
 
     def _start(self):
         of = self._settings
@@ -311,15 +298,10 @@ class CrossEncoder:
     def _cache_of(self, model):
         tokenizer = model.tokenizer.fingerprint
         if tokenizer is None or model.source.session is not None or not self._settings["cache"]:
-            return ScoreCache()
+            return Once()
         settings = tuple((name, value) for name, value in self._settings.items() if name not in _WITHOUT_EFFECT)
         key = (model.source.key, tokenizer, model.device, settings)
-        with _CACHES_LOCK:
-            cache = _CACHES.setdefault(key, ScoreCache())
-            _CACHES.move_to_end(key)
-            while len(_CACHES) > _N_CACHES:
-                _CACHES.popitem(last=False)
-        return cache
+        return _SCORES.get(key, Once)
 
     def score(self, query, document):
         """How well a document fits a query.
@@ -384,7 +366,9 @@ class CrossEncoder:
 
     def _score_pairs(self, queries, documents, first, second, report=None):
         """Scores of the pairs ``(queries[first[i]], documents[second[i]])``."""
-        asked, read = _digests(queries, "query"), _digests(documents, "document")
+        for texts, what in ((queries, "query"), (documents, "document")):
+            StringArray.from_strings(texts, what=what)  # raises for what is no text
+        asked, read = text_keys(queries), text_keys(documents)
         first, second = first.tolist(), second.tolist()
 
         def make(chosen):
@@ -397,10 +381,10 @@ class CrossEncoder:
                     f"the model gave NaN for {len(bad)} of {len(pairs)} pairs, such as {pairs[bad[0]]!r:.120}: NaN "
                     "ranks nowhere. A model in float16 may overflow: take the one in float32"
                 )
-            return scores
+            return scores.tolist()
 
         keys = [(asked[i], read[j]) for i, j in zip(first, second)]
-        return self._opened()._scores.get(keys, make, self._settings["cache"])
+        return np.array(self._opened()._scores.get(keys, make, limit=self._settings["cache"]), dtype=np.float64)
 
     def _run(self, queries, documents, report):
         """Scores of pairs, by the model."""
@@ -411,9 +395,10 @@ class CrossEncoder:
         beside = {query: room - min(len(ids), room // 2) for query, ids in zip(asked, tokenizer.encode(asked))}
         distinct = list(dict.fromkeys(documents))
         spans = dict(zip(distinct, tokenizer.spans(distinct)))
-        of_length = functools.cache(lambda document, n: self._split(document, spans[document], n))
         most = self._settings["max_passage"]
-        parts = [of_length(document, min(most, beside[query])) for query, document in zip(queries, documents)]
+        pairs = [(document, min(most, beside[query])) for query, document in zip(queries, documents)]
+        split = {(document, n): self._split(document, spans[document], n) for document, n in set(pairs)}
+        parts = [split[pair] for pair in pairs]
         counts = list(map(len, parts))
         starts = np.cumsum([0, *counts[:-1]])
         told = None if report is None else lambda done: report(done * len(documents) // sum(counts))
@@ -501,17 +486,9 @@ def _likeliest(fits):
 def _tokenizer_key(tokenizer):
     """What tells a tokenizer from others within a process, as long as whoever opened it lives."""
     if isinstance(tokenizer, bytes):
-        return hashlib.blake2b(tokenizer, digest_size=16).digest()
+        return bytes_key(tokenizer)
     tokenizer = fetched(tokenizer)
-    if isinstance(tokenizer, (str, PathLike)) and os.path.isfile(tokenizer):
-        stat = os.stat(tokenizer)
-        return os.path.realpath(tokenizer), stat.st_mtime_ns, stat.st_size
-    return tokenizer if tokenizer is None else id(tokenizer)
-
-
-def _digests(texts, what):
-    StringArray.from_strings(texts, what=what)  # raises for what is no text
-    return [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
+    return path_key(tokenizer) or (tokenizer if tokenizer is None else id(tokenizer))
 
 
 def _softmax(logits):

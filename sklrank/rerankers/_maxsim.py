@@ -6,11 +6,12 @@ from numbers import Integral
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from sklrank._caching.keys import estimator_key
 from sklrank._maxsim import TokenIndex, check_tokens, squared_lengths
 from sklrank._ragged import lengths_to_indptr
 from sklrank._session import DeviceTokens
 from sklrank._validation import HasMethods, Interval, StrOptions
-from sklrank.base import check_run, estimator_key
+from sklrank.base import check_run
 from sklrank.data import TokenVectors
 from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._candidates import encode_candidates

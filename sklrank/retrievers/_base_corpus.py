@@ -17,8 +17,6 @@ class CorpusRetriever(Retriever):
 
     _stage = None  # short name of what it does: that of its runs, and of the column that later stages keep
 
-    _may_be_kept = True
-
     _refit_parameters = ("corpus", "field")
 
     _parameter_constraints: dict = {

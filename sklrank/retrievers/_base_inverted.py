@@ -8,8 +8,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metaestimators import available_if
 
+from sklrank._caching.keys import estimator_key, parameters_key
 from sklrank._validation import HasMethods, _fit_context, check_fitted, check_term_weights
-from sklrank.base import estimator_key
 from sklrank.data import Queries, StringArray, TokenVectors
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_corpus import CorpusRetriever
@@ -54,6 +54,15 @@ class InvertedIndexRetriever(CorpusRetriever):
         if self.index_.vectorizer is None:
             self.n_features_in_ = self.index_.n_terms
         return self
+
+    def ranking_key(self):
+        """Return the key under which rankings may be kept: the parameters.
+
+        Returns
+        -------
+        key : hashable or None
+        """
+        return parameters_key(self)
 
     # --- what a subclass gives
     @abstractmethod

@@ -7,10 +7,10 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 
+from sklrank._caching.keys import estimator_key
 from sklrank._kernels._impacts import SATURATED
 from sklrank._kernels._postings import invert_matrix
 from sklrank._validation import Interval, check_term_weights
-from sklrank.base import estimator_key
 from sklrank.data import StringArray
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever

@@ -1,10 +1,7 @@
 """CallableRetriever: a search engine elsewhere, behind a function."""
 
-import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future
 from copy import copy
 from multiprocessing import parent_process
 from numbers import Integral, Real
@@ -12,6 +9,7 @@ from numbers import Integral, Real
 import joblib
 import numpy as np
 
+from sklrank._caching import Once, Recent
 from sklrank._retry import call_with_retries, call_with_timeout, pause_after
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, _fit_context
@@ -134,10 +132,6 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
 
     _stage = "callable"
 
-    @property
-    def _may_be_kept(self):
-        return self.cache > 0  # otherwise the engine's content changes
-
     _refit_parameters = ("corpus",)
 
     _parameter_constraints: dict = {
@@ -254,21 +248,24 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
         texts = isinstance(asked, list) and all(isinstance(one, str) for one in asked)
         keys = [(asked[i] if texts else joblib.hash(_take(asked, [i])), k) for i in positions.tolist()]
         answers = answers_of(self.f) if self.cache else Answers(self.f)
-        futures, mine = answers.claim(keys, self.cache)
-        try:
+
+        def make(chosen):
+            rankings, problem = [None] * len(chosen), None
 
             def work(start, stop):
-                for b in range(start, stop):
-                    batch = mine[b * self.batch_size : (b + 1) * self.batch_size]
-                    rankings = self._call(_take(asked, positions[batch]), len(batch), k)
-                    for i, ranking in zip(batch, rankings):
-                        futures[i].set_result(ranking)
+                for first in range(start * self.batch_size, stop * self.batch_size, self.batch_size):
+                    batch = chosen[first : first + self.batch_size]
+                    rankings[first : first + len(batch)] = self._call(_take(asked, positions[batch]), len(batch), k)
 
-            over_ranges(work, -(-len(mine) // self.batch_size), self.n_jobs, per_thread=1)
-        except BaseException as error:
-            answers.give_up([keys[i] for i in mine], [futures[i] for i in mine], error)
-            raise
-        return [future.result() for future in futures]
+            try:
+                over_ranges(work, -(-len(chosen) // self.batch_size), self.n_jobs, per_thread=1)
+            except BaseException as error:
+                problem = error
+            yield from rankings
+            if problem is not None:
+                raise problem
+
+        return answers.get(keys, make, limit=self.cache)
 
     def _call(self, batch, n, k):
         def call():
@@ -298,71 +295,34 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
             raise ValueError(f"f found documents that the corpus does not have: {error}") from None
 
 
-class Answers:
-    """What a function answered, by query and k; asked once, even where several threads want to know.
+class Answers(Once):
+    """What a function answered, by query and k; asked once, even if several threads want to know.
 
-    Those asked for longest ago are dropped first.
+    Parameters
+    ----------
+    f : callable
+    token : str, default=None
+        What tells the function from others, in every process. ``None``: a new one.
     """
 
     def __init__(self, f, token=None):
+        super().__init__()
         self.f = f
         self.token = uuid.uuid4().hex if token is None else token
-        self._futures = OrderedDict()
-        self._lock = threading.Lock()
-
-    def claim(self, keys, limit):
-        """A future for each key, and the positions of those that the caller has to fulfil."""
-        futures, mine = [], []
-        with self._lock:
-            for i, key in enumerate(keys):
-                future = self._futures.get(key)
-                if future is None:
-                    future = self._futures[key] = Future()
-                    mine.append(i)
-                self._futures.move_to_end(key)
-                futures.append(future)
-            while len(self._futures) > limit:
-                self._futures.popitem(last=False)
-        return futures, mine
-
-    def give_up(self, keys, futures, error):
-        """Hand `error` to whoever waits for what was not fulfilled, and leave it to the next to try."""
-        with self._lock:
-            for key, future in zip(keys, futures):
-                if not future.done():
-                    if self._futures.get(key) is future:
-                        del self._futures[key]
-                    future.set_exception(error)
-
-    def clear(self):
-        with self._lock:
-            self._futures.clear()
 
 
-_KNOWN = OrderedDict()  # of the functions asked last: token → Answers
-_LOCK = threading.Lock()
+_KNOWN = Recent(_N_FUNCTIONS)  # answers of the functions asked last
 
 
 def answers_of(f, token=None):
     """The answers of `f`, or of the function of `token`, which came to this process before."""
-    with _LOCK:
-        for known in _KNOWN.values():
-            # Methods are made anew each time that somebody looks for them; equal ones are of one object.
-            if (
-                known.token == token
-                or known.f is f
-                or hasattr(f, "__self__")
-                and type(known.f) is type(f)
-                and known.f == f
-            ):
-                break
-        else:
-            known = Answers(f, token)
-        _KNOWN[known.token] = known
-        _KNOWN.move_to_end(known.token)
-        while len(_KNOWN) > _N_FUNCTIONS:
-            _KNOWN.popitem(last=False)
-        return known
+
+    def matches(known):
+        # Methods are made anew each time that somebody looks for them; equal ones are of one object.
+        is_method = hasattr(f, "__self__") and type(known.f) is type(f)
+        return known.token == token or known.f is f or (is_method and known.f == f)
+
+    return _KNOWN.find(matches, lambda: Answers(f, token))
 
 
 def _listed(column):

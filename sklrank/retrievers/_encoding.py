@@ -1,18 +1,16 @@
 """What encoders make of documents and queries."""
 
-import shutil
 from dataclasses import dataclass
 
-import joblib
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
+from sklrank._caching.keys import estimator_key
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import check_sparse, is_matrix_like
-from sklrank.base import estimator_key
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._table import VECTOR
 
@@ -80,15 +78,11 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
             raise ValueError("query_encoder= was given without encoder=: then queries are vectors, as documents are")
         return Encoded(None, None, _given_vectors(corpus, field), field)
     key = ("encoded", field, estimator_key(encoder))
-    file = corpus._file_of(key) if corpus._cache.folder else None
-    parts = None if file is None else corpus._cache.folder / f"{file}.parts"
 
     def make():
-        return _encode(encoder, corpus.text(field), parts, report or (lambda done: None))
+        return _encode(encoder, corpus.text(field), corpus.cached_parts(key), report or (lambda done: None))
 
     fitted, output = corpus.cached(key, make, persist=True)
-    if parts is not None and parts.exists():
-        shutil.rmtree(parts, ignore_errors=True)  # the whole is on disk by now
     if query_encoder is None:
         return Encoded(fitted, fitted, output)
     key = ("query encoder", field, estimator_key(query_encoder))
@@ -139,13 +133,13 @@ def without_fitting(encoder, problem):
 
 
 def _encode(encoder, texts, parts, report):
-    """Fit, then transform block by block; `parts` is the folder that keeps the blocks, or None."""
-    fitted = _kept(parts, "encoder", lambda: _fit(encoder, texts))
+    """Fit, then transform block by block; `parts` keeps the blocks until all are there."""
+    fitted = parts.get("encoder", lambda: _fit(encoder, texts))
     output, blocks = None, []
     for start in range(0, len(texts), _BLOCK):
         stop = min(start + _BLOCK, len(texts))
         some = texts[start:stop]
-        block = _kept(parts, f"{start:012}", lambda some=some: _as_output(fitted.transform(some.tolist())))
+        block = parts.get(f"{start:012}", lambda some=some: _as_output(fitted.transform(some.tolist())))
         if block.shape[0] != stop - start:
             raise ValueError(f"the encoder made {block.shape[0]} rows of {stop - start} texts")
         if isinstance(block, np.ndarray):  # in place, so that the vectors never stand in memory twice
@@ -158,21 +152,6 @@ def _encode(encoder, texts, parts, report):
     if output is None:
         output = sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.concatenate(blocks)
     return fitted, output
-
-
-def _kept(folder, name, make):
-    """The value of ``make()``, read from `folder` where an earlier run left it."""
-    if folder is None:
-        return make()
-    path = folder / f"{name}.joblib"
-    if path.exists():
-        return joblib.load(path)
-    value = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    joblib.dump(value, temporary)
-    temporary.replace(path)
-    return value
 
 
 def _as_output(vectors):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from sklrank._caching.keys import parameters_key
 from sklrank._ragged import owners
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever
@@ -21,8 +22,6 @@ class FeedbackRetriever(Retriever):
     """
 
     _stage = None
-
-    _may_be_kept = True
 
     _refit_parameters = ("retriever",)
 
@@ -59,6 +58,16 @@ class FeedbackRetriever(Retriever):
         self.retriever_ = retriever.fit(X, y)
         self.corpus_ = self.retriever_.corpus_
         return self
+
+    def ranking_key(self):
+        """Return the key under which rankings may be kept: the parameters, and the key of the retriever inside.
+
+        Returns
+        -------
+        key : hashable or None
+            None if the retriever inside has none.
+        """
+        return parameters_key(self, getattr(self, "retriever_", self.retriever))
 
     def _check_retriever(self, retriever):
         if not isinstance(retriever, InvertedIndexRetriever):

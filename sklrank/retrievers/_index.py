@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from sklrank._caching import Derives
 from sklrank._kernels._postings import invert, invert_matrix, skip_table
 from sklrank._ragged import owners
-from sklrank.data._cache import Cache
 from sklrank.retrievers._impacts import SMALL_CORPUS, Impacts
 
 
@@ -86,7 +86,7 @@ class Segment:
         return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
 
 
-class Index:
+class Index(Derives):
     """Segments, and what is known of all of them together.
 
     Scores come from the statistics of the whole index, which are sums of integers: a ranking over many segments
@@ -115,7 +115,6 @@ class Index:
         self._init_derived()
 
     def _init_derived(self):
-        self._derived = Cache(limit=1 << 31)
         self.workspaces = []  # (largest k, scratch arrays of each segment), those that no thread uses just now
         self._collection_frequencies = None
 
@@ -155,7 +154,7 @@ class Index:
         """
         parts = []
         for s, segment in enumerate(self.segments):
-            forward = self._derived.get(("forward", s), segment.forward)
+            forward = self.derived(("terms of documents", s), segment.forward)
             inside = np.flatnonzero((rows >= segment.base) & (rows < segment.base + len(segment.lengths)))
             taken = forward[rows[inside] - segment.base]
             owners, terms = inside.repeat(np.diff(taken.indptr)), taken.indices.astype(np.int64)
@@ -181,11 +180,11 @@ class Index:
         -------
         Impacts
         """
-        return self._derived.get(key, lambda: Impacts(self, weigh(self)))
+        return self.derived(("impacts", key), lambda: Impacts(self, weigh(self)))
 
     def __getstate__(self):
-        state = dict(self.__dict__)
-        del state["_derived"], state["_collection_frequencies"], state["workspaces"]
+        state = super().__getstate__()
+        del state["_collection_frequencies"], state["workspaces"]
         return state
 
     def __setstate__(self, state):

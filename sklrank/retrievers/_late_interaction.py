@@ -7,10 +7,11 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 
+from sklrank._caching.keys import estimator_key, parameters_key
 from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
-from sklrank.base import Retriever, estimator_key
+from sklrank.base import Retriever
 from sklrank.data import Corpus, Queries, TokenVectors
 from sklrank.data._order import rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
@@ -205,6 +206,18 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
 
     def _check_documents(self, X):
         return as_token_vectors(X) if self.corpus is None and self.encoder is None and not _is_named(X) else X
+
+    def ranking_key(self):
+        """Return the key under which rankings may be kept: the parameters, and the key of the first stage.
+
+        Returns
+        -------
+        key : hashable or None
+            None if the first stage has none.
+        """
+        if self.retriever is None or isinstance(self.retriever, MuveraEncoder):
+            return parameters_key(self)
+        return parameters_key(self, getattr(self, "retriever_", self.retriever))
 
     # --- the index
     @cached_property

@@ -9,11 +9,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from sklrank._caching.keys import estimator_key
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._retry import call_with_retries
 from sklrank._threads import over_ranges
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, is_matrix_like
-from sklrank.base import estimator_key
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._ids import show
 from sklrank.data._pairs import canonical

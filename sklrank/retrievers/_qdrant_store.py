@@ -1,14 +1,13 @@
 """Qdrant: clients, collections, requests."""
 
 import os
-import threading
 import uuid
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
 
 import numpy as np
 from scipy import sparse
 
+from sklrank._caching import Recent
 from sklrank._optional import optional_import
 from sklrank._ragged import intervals
 from sklrank._retry import may_pass
@@ -260,16 +259,11 @@ def _of_transport(source):
 
 
 # Clients by folder, since a folder is open once at a time, and by the token of a pickle.
-_CLIENTS = WeakValueDictionary()
-_LOCK = threading.Lock()
+_CLIENTS = Recent(0)
 
 
 def _embedded_in(path, qdrant_client):
-    with _LOCK:
-        client = _CLIENTS.get(path)
-        if client is None:
-            client = _CLIENTS[path] = qdrant_client.QdrantClient(path=path, force_disable_check_same_thread=True)
-        return client
+    return _CLIENTS.get(path, lambda: qdrant_client.QdrantClient(path=path, force_disable_check_same_thread=True))
 
 
 class Reconnection:
@@ -280,18 +274,11 @@ class Reconnection:
 
     @classmethod
     def of(cls, client):
-        with _LOCK:
-            token = next((token for token, one in _CLIENTS.items() if one is client), None) or uuid.uuid4().hex
-            _CLIENTS[token] = client
-        return cls(token, client.init_options)
+        return cls(_CLIENTS.key_of(client, lambda: uuid.uuid4().hex), client.init_options)
 
     def __call__(self):
         qdrant_client = optional_import("qdrant_client", extra="qdrant")
-        with _LOCK:
-            client = _CLIENTS.get(self.token)
-            if client is None:
-                client = _CLIENTS[self.token] = qdrant_client.QdrantClient(**self.options)
-            return client
+        return _CLIENTS.get(self.token, lambda: qdrant_client.QdrantClient(**self.options))
 
 
 def _objects(values):

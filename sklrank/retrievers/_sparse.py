@@ -6,9 +6,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
+from sklrank._caching.keys import estimator_key
 from sklrank._kernels._impacts import LINEAR
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_term_weights, is_matrix_like
-from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever, heaviest, names_of

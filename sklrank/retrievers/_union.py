@@ -1,23 +1,20 @@
 """RetrieverUnion: the candidates of several retrievers."""
 
-import threading
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from sklrank._fitted import FittedMixin
+from sklrank._caching.keys import has_key, part_key, query_keys, ranking_key_of, snapshot
+from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
-from sklrank.base import ranking_key
 from sklrank.data import Queries, Run
 
-_CACHED_BYTES = 1 << 29  # of rankings, on each corpus
+_TUPLE_BYTES = 88 + 2 * 128  # of a kept ranking, beside the memory of its two arrays
 
 
 class RetrieverUnion(FittedMixin, BaseComposition):
@@ -50,8 +47,8 @@ class RetrieverUnion(FittedMixin, BaseComposition):
     Notes
     -----
     ``Pipeline(memory=…)`` keeps what `fit_transform` returns only, so that a grid search would retrieve the test folds
-    anew for each candidate; hence `cache`. Rankings of a call with a `filter` are not kept, nor are those of a step
-    that is no retriever of this library, such as a pipeline, which may learn from the judgments.
+    anew for each candidate; hence `cache`. A ranking is reused only if the retriever says so, by its
+    `sklrank.base.Retriever.ranking_key`. Rankings of a call with a `filter` are not kept.
 
     Parameters that are set by name reach the retrievers of the next `fit`, as in every composition of scikit-learn;
     the fitted ones are in `named_retrievers_`, where `k` and other parameters of the search may be set.
@@ -138,10 +135,12 @@ class RetrieverUnion(FittedMixin, BaseComposition):
             name, retriever = named
             if filter is not None:
                 return retriever.transform(queries, filter=filter)
-            corpus = getattr(retriever, "corpus_", None)
-            if not self.cache or corpus is None or not getattr(retriever, "_may_be_kept", False):
+            if not self.cache or not has_key(retriever) or getattr(retriever, "corpus_", None) is None:
                 return retriever.transform(queries)
-            return corpus.cached(("rankings",), Rankings).of(retriever, queries)
+            check_unchanged(retriever)
+            taken = snapshot(retriever)
+            key = ranking_key_of(retriever, taken)
+            return retriever.transform(queries) if key is None else _kept_rankings(taken, key, queries)
 
         n_threads = min(effective_n_jobs(self.n_jobs), len(self.retrievers_)) if self.n_jobs not in (None, 1) else 1
         if n_threads == 1:
@@ -150,6 +149,17 @@ class RetrieverUnion(FittedMixin, BaseComposition):
             with ThreadPoolExecutor(n_threads) as pool:
                 runs = list(pool.map(ask, self.retrievers_))
         return Run.union(dict(zip([name for name, _ in self.retrievers_], runs)))
+
+    def ranking_key(self):
+        """Return the key under which what the retrievers find may be kept; None if one of them has none.
+
+        Returns
+        -------
+        key : hashable or None
+        """
+        retrievers = getattr(self, "retrievers_", None) or [pair for pair in self.retrievers if _is_kept(pair[1])]
+        keys = tuple((name, part_key(retriever, None)) for name, retriever in retrievers)
+        return None if any(key is None for _, key in keys) else ("union", keys)
 
     def _check_retrievers(self):
         try:
@@ -206,96 +216,46 @@ def _is_kept(retriever):
     return not (isinstance(retriever, str) and retriever == "drop")
 
 
-class Rankings:
-    """What retrievers found on one corpus, by their parameters and the query; those asked for last are kept."""
+def _kept_rankings(retriever, key, queries):
+    """The run of a retriever, which is asked for the queries that it was not asked for yet.
 
-    def __init__(self):
-        self._found = OrderedDict()
-        self._n_bytes = 0
-        self._lock = threading.Lock()
+    Parameters
+    ----------
+    retriever : Retriever
+        Fitted; no other thread sets parameters of it.
+    key : hashable
+        Its ranking key.
+    queries : Queries
 
-    def of(self, retriever, queries):
-        """The run of `retriever`, which is asked for the queries that it was not asked for yet.
+    Returns
+    -------
+    Run
+    """
+    asked = []
 
-        Parameters
-        ----------
-        retriever : Retriever
-            Fitted.
-        queries : Queries
-
-        Returns
-        -------
-        Run
-        """
-        settings = _settings(retriever)
-        keys = [(settings, key) for key in _query_keys(queries)]
-        with self._lock:
-            found = [self._found.get(key) for key in keys]
-        missing = [i for i, one in enumerate(found) if one is None]
-        if missing:
-            # A query that stands twice is asked once.
-            first = list({keys[i]: i for i in reversed(missing)}.values())[::-1]
-            run = retriever.transform(queries if len(first) == len(queries) else queries[np.array(first)])
-            if len(first) == len(queries):
-                self._keep(keys, run)
-                return run
-            new = dict(zip([keys[i] for i in first], self._keep([keys[i] for i in first], run)))
-            found = [new[key] if one is None else one for key, one in zip(keys, found)]
-        rows, scores, ks = zip(*found) if found else ((), (), ())
-        indptr = lengths_to_indptr(list(map(len, rows)))
-        rows = np.concatenate([np.empty(0, dtype=np.int64), *rows])
-        scores = np.concatenate([np.empty(0, dtype=np.float32), *scores])
-        k = max(ks) if ks and None not in ks else None
-        return Run.from_ragged(
-            indptr, rows, scores, queries=queries, corpus=retriever.corpus_, name=retriever._stage, k=k
-        )
-
-    def _keep(self, keys, run):
-        """Keep the rankings of a run, and return them."""
+    def make(positions):
+        run = retriever.transform(queries if len(positions) == len(queries) else queries[np.array(positions)])
+        asked.append(run)
         rows, scores = run.rows, run.scores
-        found = [(rows[i:j].copy(), scores[i:j].copy(), run.k) for i, j in intervals(run.indptr)]
-        with self._lock:
-            for key, one in zip(keys, found):
-                if key not in self._found:
-                    self._n_bytes += one[0].nbytes + one[1].nbytes
-                self._found[key] = one
-            while self._n_bytes > _CACHED_BYTES and len(self._found) > 1:
-                _, (old_rows, old_scores, _) = self._found.popitem(last=False)
-                self._n_bytes -= old_rows.nbytes + old_scores.nbytes
-        return found
+        return [(rows[i:j].copy(), scores[i:j].copy(), run.name, run.k) for i, j in intervals(run.indptr)]
 
-    def __reduce__(self):
-        return Rankings, ()  # workers start with none
-
-
-def _settings(retriever):
-    """`ranking_key` of a retriever; worked out anew where a parameter was set since the last time."""
-    own = {name: value for name, value in vars(retriever).items() if not name.endswith("_") and name[0] != "_"}
-    known = vars(retriever).get("_ranking_key")
-    if known is not None and known[0].keys() == own.keys() and all(known[0][name] is own[name] for name in own):
-        return known[1]
-    key = ranking_key(retriever)
-    retriever._ranking_key = own, key
-    return key
+    corpus = retriever.corpus_
+    found = corpus.cached_each(("rankings", key), query_keys(queries), make, size_of=_ranking_bytes)
+    if asked and len(asked[0]) == len(queries):
+        return asked[0]
+    rows, scores, names, ks = zip(*found) if found else ((), (), (None,), (None,))
+    return Run.from_ragged(
+        lengths_to_indptr(list(map(len, rows))),
+        np.concatenate([np.empty(0, dtype=np.int64), *rows]),
+        np.concatenate([np.empty(0, dtype=np.float32), *scores]),
+        queries=queries,
+        corpus=corpus,
+        name=names[0],
+        k=None if None in ks else max(ks),
+    )
 
 
-def _query_keys(queries):
-    """For each query what a ranking can depend on, hashable."""
-    if queries.columns == ("text",):
-        return queries.texts
-    return list(zip(*(_value_keys(queries[name]) for name in queries.columns)))
-
-
-def _value_keys(column):
-    if sparse.issparse(column):
-        return [(column.indices[i:j].tobytes(), column.data[i:j].tobytes()) for i, j in intervals(column.indptr)]
-    values = list(column)
-    return [value.tobytes() if isinstance(value, np.ndarray) else _hashable(value) for value in values]
-
-
-def _hashable(value):
-    try:
-        hash(value)
-        return value
-    except TypeError:
-        return repr(value)
+def _ranking_bytes(ranking):
+    """Bytes of a tuple of two arrays, a name and a number."""
+    rows, scores, _, _ = ranking
+    return _TUPLE_BYTES + rows.nbytes + scores.nbytes

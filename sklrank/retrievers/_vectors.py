@@ -7,8 +7,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from sklrank._caching.keys import estimator_key, parameters_key
 from sklrank._validation import HasMethods, StrOptions, check_fitted
-from sklrank.base import estimator_key
 from sklrank.data import Queries
 from sklrank.data._ids import show
 from sklrank.retrievers._base_corpus import CorpusRetriever
@@ -87,6 +87,15 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         state = super().__getstate__()
         state.pop("_vectors_key", None)  # which may hold the code of a function
         return state
+
+    def ranking_key(self):
+        """Return the key under which rankings may be kept: the parameters of the search.
+
+        Returns
+        -------
+        key : hashable or None
+        """
+        return parameters_key(self)
 
     def _make_vectors(self, output):
         def make():

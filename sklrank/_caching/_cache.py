@@ -1,0 +1,330 @@
+"""Cache: large values that are derived from one thing, within a limit of bytes."""
+
+import threading
+import weakref
+from collections import OrderedDict, deque
+
+from sklrank._caching._files import MISSING, Parts
+from sklrank._caching._once import Once
+from sklrank._caching._sizes import Counted, measure
+
+DEFAULT_LIMIT = 1 << 32  # bytes
+
+
+class _Entry:
+    """A value, and what is known of it."""
+
+    __slots__ = ("value", "source", "size", "containers")
+
+    def __init__(self, value, source=None):
+        self.value = value
+        self.source = source  # weak reference to the object that the value was derived from
+        self.containers = {}
+        self.size = measure(value, self.containers)
+
+
+class Cache(Counted):
+    """A bounded, locked store of derived values.
+
+    Each key is made once, also if several threads ask for it at the same time; different keys are made side by side.
+    If all values together exceed `limit`, those that were asked for longest ago are dropped, except the last one,
+    however large it is. A value may be derived from another one (``of=``): to ask for it is to ask for both, so that
+    the one that others are made from is dropped after these, and with the last of them if it is gone everywhere else.
+
+    Sizes are those of the moment. A value that was asked for since it was last measured is measured again when
+    something is added, so that what grew counts; an array that several values share counts once.
+
+    Parameters
+    ----------
+    limit : int, default=2**32
+        Bytes that all values may hold together.
+    folder : Folder, default=None
+        Where entries that have a file are kept between processes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrank._caching import Cache
+    >>> cache = Cache(limit=2000)
+    >>> _ = cache.get("a", lambda: np.zeros(100))
+    >>> _ = cache.get("b", lambda: np.zeros(100))
+    >>> cache.get("a", None).shape, cache.n_bytes
+    ((100,), 1600)
+    >>> _ = cache.get("c", lambda: np.zeros(100))
+    >>> "a" in cache, "b" in cache
+    (True, False)
+    """
+
+    def __init__(self, limit=DEFAULT_LIMIT, folder=None):
+        self.limit = limit
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._making = {}
+        self._dead = deque()  # keys of values whose source is gone
+        self._reset()
+
+    def _reset(self):
+        self._entries = OrderedDict()
+        self._keys = {}  # id of a value → its key
+        self._asked = set()  # keys whose values may have grown
+        self._buffers = {}  # id of a block of memory → [bytes, number of entries that hold it]
+        self._n_bytes = 0  # of buffers and Python's objects
+        self._stores = {}  # key → stores inside the value, which count for themselves
+        self._last = None  # the key that was asked for last
+
+    def get(self, key, make, *, of=None, file=None):
+        """Return the value of a key, made by ``make()`` if there is none.
+
+        Parameters
+        ----------
+        key : hashable
+            What made the value: names and parameters.
+        make : callable
+            Makes the value, without arguments.
+        of : object, default=None
+            What the value is derived from. It is part of the key, and the value is dropped when it is gone.
+        file : str, default=None
+            Name of the file of the value in the folder. ``None``: memory only.
+
+        Returns
+        -------
+        object
+        """
+        source = None if of is None else weakref.ref(of)
+        key = key if of is None else (source, key)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._touch(key, entry)
+                return entry.value
+            making = self._making.setdefault(key, threading.Lock())
+        try:
+            with making:
+                with self._lock:
+                    entry = self._entries.get(key)
+                if entry is None:
+                    entry = self._add(key, self._found_or_made(make, file), of)
+        finally:
+            self._making.pop(key, None)
+        return entry.value
+
+    def get_each(self, key, keys, make, *, size_of):
+        """Return many small values of one kind, each made once.
+
+        Parameters
+        ----------
+        key : hashable
+            What made the values.
+        keys : list of hashable
+            What each of them is of.
+        make : callable
+            Takes positions in `keys`, a list of int; returns their values, none of them None.
+        size_of : callable
+            Bytes of a value.
+
+        Returns
+        -------
+        list
+        """
+        store = self.get(key, lambda: Once(max_bytes=self.limit, size_of=size_of))
+        before = store.n_bytes
+        values = store.get(keys, make)
+        if store.n_bytes != before:
+            self._settle()
+        return values
+
+    def _found_or_made(self, make, file):
+        if file is None or self.folder is None:
+            return make()
+        value = self.folder.read(file)
+        if value is MISSING:
+            value = self.folder.write(file, make())
+        if f"{file}.parts" in self.folder:  # the whole is there by now
+            self.folder.remove(f"{file}.parts")
+        return value
+
+    def parts(self, file):
+        """Return the parts of a value that is not finished.
+
+        Parameters
+        ----------
+        file : str or None
+            Name of the file that the value will have.
+
+        Returns
+        -------
+        Parts
+        """
+        return Parts(None if file is None else self.folder, f"{file}.parts")
+
+    def _add(self, key, value, of):
+        source = None
+        if of is not None:
+            home = weakref.ref(self)
+            source = weakref.ref(of, lambda _: (cache := home()) is not None and cache._bury(key))
+        entry = _Entry(value, source)
+        with self._lock:
+            self._entries[key] = entry
+            self._keys[id(value)] = key
+            if isinstance(value, Derives):
+                value._cache = weakref.ref(self)
+            self._count(key, entry.size, 1)
+            self._touch(key, entry)
+            self._asked.discard(key)  # it was measured just now
+        self._settle()
+        return entry
+
+    def _touch(self, key, entry):
+        """Note that a value was asked for, and with it what it is derived from."""
+        self._last = key
+        while entry is not None:
+            self._entries.move_to_end(key)
+            self._asked.add(key)
+            key, entry = self._source_of(entry)
+
+    def _source_of(self, entry):
+        source = None if entry.source is None else entry.source()
+        key = None if source is None else self._keys.get(id(source))
+        return key, self._entries.get(key)
+
+    def _count(self, key, size, sign):
+        """Add a size to the total, or take it off."""
+        self._n_bytes += sign * size.n_bytes
+        for owner, n_bytes in size.buffers.items():
+            buffer = self._buffers.setdefault(owner, [n_bytes, 0])
+            if buffer[1] == 0:
+                self._n_bytes += buffer[0]
+            buffer[1] += sign
+            if buffer[1] == 0:
+                self._n_bytes -= buffer[0]
+                del self._buffers[owner]
+        if sign > 0 and size.stores:
+            self._stores[key] = size.stores
+        else:
+            self._stores.pop(key, None)
+
+    def _settle(self):
+        """Measure what may have grown, then drop what was asked for longest ago until the rest is within the limit."""
+        dropped = []  # freed when the lock is
+        with self._lock:
+            while self._dead:
+                dropped.append(self._drop(self._dead.popleft()))
+            for key in self._asked:
+                entry = self._entries[key]
+                self._count(key, entry.size, -1)
+                entry.size = measure(entry.value, entry.containers)
+                self._count(key, entry.size, 1)
+            self._asked.clear()
+            last, entry = set(), self._entries.get(self._last)
+            key = self._last
+            while entry is not None:
+                last.add(key)
+                key, entry = self._source_of(entry)
+            while self._entries and self.n_bytes > self.limit and (key := next(iter(self._entries))) not in last:
+                dropped.append(self._drop(key))
+
+    def _drop(self, key):
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._count(key, entry.size, -1)
+            self._asked.discard(key)
+            if self._keys.get(id(entry.value)) == key:
+                del self._keys[id(entry.value)]
+        return entry
+
+    def _bury(self, key):
+        """Drop a value whose source is gone: now, or if the store is busy, the next time that something is added."""
+        self._dead.append(key)
+        if self._lock.acquire(blocking=False):
+            try:
+                dropped = [self._drop(self._dead.popleft()) for _ in range(len(self._dead))]
+            finally:
+                self._lock.release()
+            del dropped
+
+    def discard(self, key):
+        """Drop the value of a key, if there is one.
+
+        Parameters
+        ----------
+        key : hashable
+        """
+        with self._lock:
+            self._drop(key)
+
+    def clear(self):
+        """Drop all values from memory."""
+        with self._lock:
+            before = self._entries
+            self._reset()
+        before.clear()
+
+    @property
+    def n_bytes(self):
+        """Bytes that all values hold together."""
+        return self._n_bytes + sum(store.n_bytes for stores in list(self._stores.values()) for store in stores)
+
+    def usage(self):
+        """Return the bytes of the values by kind, the first part of their keys; what several share counts once.
+
+        Returns
+        -------
+        dict of str to int
+        """
+        self._settle()
+        with self._lock:
+            entries = list(self._entries.items())
+        counted, usage = set(), {}
+        for key, entry in entries:
+            size = entry.size
+            new = size.buffers.keys() - counted
+            counted |= new
+            n_bytes = size.n_bytes + sum(size.buffers[owner] for owner in new) + sum(one.n_bytes for one in size.stores)
+            kind = _kind(key)
+            usage[kind] = usage.get(kind, 0) + n_bytes
+        return usage
+
+    def __contains__(self, key):
+        return key in self._entries
+
+    def __len__(self):
+        return len(self._entries)
+
+    def __reduce__(self):
+        return type(self), (self.limit, self.folder)  # another process starts with none
+
+
+class Derives:
+    """Mixin of values that others are derived from, such as the impacts of an index.
+
+    These are kept in the cache that keeps the value itself, and count there; if none does, in one of its own.
+    """
+
+    _cache = None
+
+    def derived(self, key, make):
+        """Return what is derived under a key, made by ``make()`` if there is none.
+
+        Parameters
+        ----------
+        key : hashable
+        make : callable
+            Makes it, without arguments.
+
+        Returns
+        -------
+        object
+        """
+        cache = None if self._cache is None else self._cache()
+        if cache is None:
+            cache = vars(self).setdefault("_own_cache", Cache())
+        return cache.get(key, make, of=self)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in ("_cache", "_own_cache")}
+
+
+def _kind(key):
+    while isinstance(key, tuple) and key and isinstance(key[0], weakref.ref):
+        key = key[1]
+    return str(key[0]) if isinstance(key, tuple) and key else str(key)

@@ -1,0 +1,135 @@
+"""Bytes of memory that a value holds."""
+
+import mmap
+import sys
+from dataclasses import dataclass, field
+from itertools import chain
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+
+import numpy as np
+
+_ATOMS = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None)})
+_ELSEWHERE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # what a program holds anyhow
+_MANY = 256  # items, from which on a container of texts and numbers is looked through once
+
+
+class Counted:
+    """Base of stores that count for themselves: `n_bytes` is what they hold now."""
+
+    n_bytes = 0
+
+
+@dataclass
+class Size:
+    """Memory of a value.
+
+    Attributes
+    ----------
+    buffers : dict
+        Bytes of each block of array memory, by the `id` of the object that owns it: what two values share counts once.
+    n_bytes : int
+        Bytes of everything else, Python's objects.
+    stores : list of Counted
+        Stores inside, which are asked anew whenever it matters.
+    """
+
+    buffers: dict = field(default_factory=dict)
+    n_bytes: int = 0
+    stores: list = field(default_factory=list)
+
+    @property
+    def total(self):
+        """All bytes."""
+        return self.n_bytes + sum(self.buffers.values()) + sum(store.n_bytes for store in self.stores)
+
+
+def measure(value, containers=None):
+    """Measure a value: its arrays, and all objects that it consists of.
+
+    An array counts with the whole of the memory that it is a view of, once; a memory map counts nothing, because the
+    operating system takes its pages back as it needs them. What other packages hold outside Python counts if it says
+    how many bytes that is (`nbytes`), else nothing.
+
+    Parameters
+    ----------
+    value : object
+    containers : dict, default=None
+        Sizes of large containers that were found before, by `id` and length; extended. ``None``: none.
+
+    Returns
+    -------
+    Size
+    """
+    walk = _Walk({} if containers is None else containers)
+    walk.stack.append(value)
+    while walk.stack:
+        one = walk.stack.pop()
+        if id(one) not in walk.seen and not isinstance(one, _ELSEWHERE):
+            walk.seen.add(id(one))
+            walk.visit(one)
+    return walk.size
+
+
+class _Walk:
+    """The way through the objects that a value consists of."""
+
+    def __init__(self, containers):
+        self.containers, self.size = containers, Size()
+        self.seen, self.stack = set(), []
+
+    def visit(self, value):
+        """Count one object, and put those that it refers to on the stack."""
+        if isinstance(value, np.ndarray):
+            self._visit_array(value)
+        elif isinstance(value, Counted):
+            self.size.stores.append(value)
+        elif isinstance(value, dict):
+            self.size.n_bytes += sys.getsizeof(value)
+            self._visit_items(value, chain.from_iterable(value.copy().items()))
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            self.size.n_bytes += sys.getsizeof(value)
+            self._visit_items(value, tuple(value))
+        else:
+            self._visit_object(value)
+
+    def _visit_array(self, array):
+        given = array
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        owner = array.base.obj if isinstance(array.base, memoryview) else array.base
+        if isinstance(owner, mmap.mmap):
+            return
+        if owner is None:
+            self.size.buffers[id(array)] = array.nbytes
+        else:
+            self.size.buffers[id(owner)] = max(sys.getsizeof(owner, 0), array.nbytes)
+        if array.dtype.hasobject:
+            self._visit_items(given, given.ravel().tolist())
+
+    def _visit_items(self, container, items):
+        if len(container) < _MANY:
+            self.stack += items
+            return
+        key = id(container), len(container)
+        if key not in self.containers:
+            items = {id(item): item for item in items}
+            if not set(map(type, items.values())) <= _ATOMS:
+                self.stack += items.values()
+                return
+            self.containers[key] = sum(sys.getsizeof(item) for i, item in items.items() if i not in self.seen)
+            self.seen.update(items)
+        self.size.n_bytes += self.containers[key]
+
+    def _visit_object(self, value):
+        self.size.n_bytes += sys.getsizeof(value, 0)
+        kind = type(value)
+        if kind in _ATOMS:
+            return
+        if kind.__module__.partition(".")[0] != "sklrank" and isinstance(n := getattr(value, "nbytes", None), int):
+            self.size.n_bytes += n
+            return
+        for base in kind.__mro__:
+            names = vars(base).get("__slots__", ())
+            self.stack += [getattr(value, name, None) for name in ([names] if isinstance(names, str) else names)]
+        if hasattr(value, "__dict__"):
+            self.stack.append(vars(value))

@@ -1,0 +1,420 @@
+"""Keys: what tells one result from another.
+
+A key is hashable, and equal for what gives the same result. It holds the content of parameters, and functions by
+identity: two functions of one name may do different things, and one function may do another thing tomorrow. So a key
+that holds a function is none of a file.
+"""
+
+import hashlib
+import os
+from copy import copy
+from pathlib import Path
+from pickle import PicklingError
+from types import FunctionType, MethodType
+
+import numpy as np
+from joblib.hashing import NumpyHasher
+from scipy import sparse
+from sklearn.frozen import FrozenEstimator
+
+from sklrank._caching._attached import Attached
+from sklrank._caching._recent import Recent
+
+_FROZEN = Attached()  # frozen estimator → the attributes that its key was made of, and the key
+_RANKING = Attached()  # retriever → the attributes that its ranking key was made of, and the key
+_DIGESTS = Recent(2)  # content of a model → its hash
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class Identity:
+    """Stands in a key for an object, and is equal to what stands for the same one.
+
+    Parameters
+    ----------
+    value : object
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, Identity) and other.value is self.value
+
+    def __hash__(self):
+        return id(self.value)
+
+    def __repr__(self):
+        return f"<the {type(self.value).__name__} {getattr(self.value, '__qualname__', '')}>"
+
+    def __reduce__(self):
+        raise PicklingError("an object stands for itself within one process only")
+
+
+class _Hasher(NumpyHasher):
+    """joblib's, which notes the functions that it meets."""
+
+    def __init__(self):
+        super().__init__(coerce_mmap=True)
+        self.functions = []
+
+    def save(self, obj):
+        if isinstance(obj, MethodType):
+            self.functions.append(Identity(obj.__func__))
+            obj = ("method", obj.__self__)
+        elif isinstance(obj, FunctionType):
+            self.functions.append(Identity(obj))
+            obj = ("function",)
+        super().save(obj)
+
+
+def content_key(value):
+    """Return the key of a value: the hash of its content, and the functions in it.
+
+    Parameters
+    ----------
+    value : object
+        Anything that pickles, functions apart.
+
+    Returns
+    -------
+    str, or tuple of str and Identity
+    """
+    hasher = _Hasher()
+    digest = hasher.hash(value)
+    return (digest, *hasher.functions) if hasher.functions else digest
+
+
+def value_key(value):
+    """Return the key of any value: by content if it pickles, else by identity.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    hashable
+    """
+    if isinstance(value, _PLAIN):
+        return value
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return estimator_key(value)
+    if isinstance(value, (list, tuple)):  # such as the steps of a pipeline
+        return tuple(map(value_key, value))
+    try:
+        return content_key(value)
+    except Exception:  # whatever a class raises that does not pickle
+        return Identity(value)
+
+
+def file_name(*key):
+    """Return the name of a file for a key, None if the key holds what another process does not know.
+
+    Parameters
+    ----------
+    *key : hashable
+
+    Returns
+    -------
+    str or None
+    """
+    hasher = _Hasher()
+    try:
+        digest = hasher.hash(key)
+    except (AttributeError, TypeError, PicklingError):
+        return None
+    return None if hasher.functions else digest
+
+
+# --- estimators
+def estimator_key(estimator):
+    """Return the key of an estimator that is to be fitted: equal for equal parameters.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+
+    Returns
+    -------
+    hashable
+    """
+    if estimator is None:
+        return None
+    if isinstance(estimator, type):
+        raise TypeError(f"expected an instance, {estimator.__name__}(...), got the class {estimator.__name__}")
+    if isinstance(estimator, FrozenEstimator) and hasattr(estimator.estimator, "get_params"):
+        return _frozen_key(estimator)
+    if hasattr(estimator, "_without_means"):
+        estimator = estimator._without_means()
+    try:
+        return content_key(estimator)
+    except Exception:  # whatever a parameter raises that does not pickle; then it stands for itself
+        parameters = estimator.get_params(deep=False).items()
+        return (Identity(type(estimator)), *((name, value_key(value)) for name, value in parameters))
+
+
+def _frozen_key(frozen):
+    """Return the key of a fitted estimator, made anew only if an attribute of it, or of its parts, is another one.
+
+    A fitted vectorizer holds a vocabulary, whose hash takes longer than a query does.
+    """
+    inner = frozen.estimator
+    parts = [inner, *(value for value in inner.get_params().values() if hasattr(value, "get_params"))]
+    attributes = [value for part in parts for value in getattr(part, "__dict__", {}).values()]
+    known, key = _FROZEN.get((frozen,)) or ((), None)
+    if not _same(known, attributes):
+        key = ("frozen", estimator_key(inner))
+        _FROZEN.put((frozen,), (attributes, key))
+    return key
+
+
+def _same(known, values):
+    return len(known) == len(values) and all(a is b for a, b in zip(known, values))
+
+
+# --- rankings
+def parameters_key(retriever, *parts):
+    """Return the key of the rankings of a retriever that depend on its parameters, its corpus and the query alone.
+
+    `n_jobs` changes no ranking, and rankings are kept on the corpus. A subclass whose `fit` is not that of sklrank may
+    learn from judgments: its rankings have no key unless it gives one.
+
+    Parameters
+    ----------
+    retriever : Retriever
+    *parts : retriever or None
+        Fitted retrievers inside, which stand in the key in the place of the parameters that they were made of.
+
+    Returns
+    -------
+    hashable or None
+        None if a part has no key, or the retriever is not sklrank's.
+    """
+    if not type(retriever).fit.__module__.startswith("sklrank."):
+        return None
+    inside = [part_key(part, getattr(retriever, "corpus_", None)) for part in parts if part is not None]
+    if any(key is None for key in inside):
+        return None
+    parameters = {
+        name: value
+        for name, value in vars(retriever).items()
+        if name[0] != "_" and name[-1] != "_" and name not in ("corpus", "n_jobs") and not (parts and has_key(value))
+    }
+    own = tuple((name, value_key(value)) for name, value in sorted(parameters.items()))
+    return (Identity(type(retriever)), own, *inside)
+
+
+def has_key(value):
+    """Return whether a value is a retriever that may have a ranking key.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
+    return hasattr(type(value), "ranking_key")
+
+
+def part_key(retriever, corpus):
+    """Return the key of the rankings of a retriever inside another one, which may be over another corpus.
+
+    Parameters
+    ----------
+    retriever : object
+        The retriever, fitted.
+    corpus : Corpus or None
+        That of the outer one.
+
+    Returns
+    -------
+    hashable or None
+        None if its rankings may not be reused.
+    """
+    key = retriever.ranking_key() if has_key(retriever) else None
+    if key is None:
+        return None
+    other = getattr(retriever, "corpus_", corpus)
+    return (key, None if other is corpus else Identity(other))
+
+
+def snapshot(retriever):
+    """Return a copy of a fitted retriever that keeps its parameters, and those of the retrievers inside.
+
+    What it finds is what its key says, whatever another thread sets on the original meanwhile.
+
+    Parameters
+    ----------
+    retriever : retriever
+
+    Returns
+    -------
+    retriever
+    """
+    taken = copy(retriever)
+    for name, value in vars(taken).items():
+        if has_key(value):
+            vars(taken)[name] = snapshot(value)
+        elif isinstance(value, list):
+            vars(taken)[name] = [(item[0], snapshot(item[1])) if _is_named(item) else item for item in value]
+    return taken
+
+
+def _is_named(item):
+    """Return whether an item of a list is (name, retriever), as in a union."""
+    return isinstance(item, tuple) and len(item) == 2 and has_key(item[1])
+
+
+def ranking_key_of(retriever, taken):
+    """Return ``taken.ranking_key()``, made anew only if an attribute of the retriever is another one.
+
+    Parameters
+    ----------
+    retriever : retriever
+        The original.
+    taken : retriever
+        Its `snapshot`.
+
+    Returns
+    -------
+    hashable or None
+    """
+    attributes = list(_attributes(taken))
+    known, key = _RANKING.get((retriever,)) or ((), None)
+    if not _same(known, attributes):
+        key = taken.ranking_key()
+        _RANKING.put((retriever,), (attributes, key))
+    return key
+
+
+def _attributes(retriever):
+    yield type(retriever)
+    for value in vars(retriever).values():
+        if has_key(value):
+            yield from _attributes(value)
+        elif isinstance(value, list):
+            for item in value:
+                yield from _attributes(item[1]) if _is_named(item) else (item,)
+        else:
+            yield value
+
+
+# --- queries
+def query_keys(queries):
+    """Return the key of each query: its text if that is all it has, else all columns.
+
+    Parameters
+    ----------
+    queries : Queries
+
+    Returns
+    -------
+    list of hashable
+    """
+    if queries.columns == ("text",):
+        return queries.texts
+    return list(zip(*(_cell_keys(queries[name]) for name in queries.columns)))
+
+
+def _cell_keys(column):
+    if sparse.issparse(column):
+        edges = column.indptr.tolist()
+        return [(column.indices[i:j].tobytes(), column.data[i:j].tobytes()) for i, j in zip(edges[:-1], edges[1:])]
+    return list(map(_cell_key, column))
+
+
+def _cell_key(value):
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    try:
+        hash(value)
+        return value
+    except TypeError:
+        return content_key(value)
+
+
+# --- texts and models
+def text_keys(texts):
+    """Return the hash of each text.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Returns
+    -------
+    list of bytes
+    """
+    return [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
+
+
+def bytes_key(content):
+    """Return the hash of the bytes of a model, made once of the same object.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Returns
+    -------
+    str
+    """
+    return _DIGESTS.get(content, lambda: hashlib.blake2b(content, digest_size=16).hexdigest())
+
+
+def path_stamp(path):
+    """Return what changes when a file is replaced, its time and its size; None if it is not a file.
+
+    Parameters
+    ----------
+    path : path or object
+
+    Returns
+    -------
+    tuple of int, or None
+    """
+    if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
+        return None
+    stat = os.stat(path)
+    return stat.st_mtime_ns, stat.st_size
+
+
+def path_key(path):
+    """Return what tells a file from others within a process, None if it is not a file.
+
+    Parameters
+    ----------
+    path : path or object
+
+    Returns
+    -------
+    tuple or None
+    """
+    stamp = path_stamp(path)
+    return None if stamp is None else (os.path.realpath(path), *stamp)
+
+
+def content_of_file(path):
+    """Return the hash of a model file: of its content, and of the sizes and times of the files of weights beside it.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    str
+    """
+    path, content = Path(path), hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            content.update(block)
+    for other in sorted(path.parent.glob("*")):
+        if other != path and (other.name.startswith(path.name) or other.suffix in (".data", ".weight")):
+            stat = other.stat()
+            content.update(f"{other.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return content.hexdigest()
