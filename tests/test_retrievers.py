@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -659,13 +660,17 @@ def test_a_grid_of_parameters_tokenizes_and_inverts_once(many, monkeypatch):
 
 def test_a_function_with_a_new_body_is_another_function(monkeypatch, tmp_path):
     corpus, main = Corpus(["Heat cold"], cache_folder=tmp_path), sys.modules["__main__"]
-    found = []
+    found, told = [], []
     for body in ("text.split()", "text.lower().split()"):  # as when a cell of a notebook is run again
         exec(f"def split(text): return {body}", names := {"__name__": "__main__"})
         monkeypatch.setattr(main, "split", names["split"], raising=False)
         vectorizer = TermVectorizer(tokenizer=main.split, token_pattern=None, lowercase=False)
-        found.append(BM25Retriever(corpus, vectorizer=vectorizer).fit([]).predict(["heat"]).docids)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found.append(BM25Retriever(corpus, vectorizer=vectorizer).fit([]).predict(["heat"]).docids)
+        told.append(["in this process only" in str(one.message) for one in caught])
     assert found == [[[]], [["0"]]]
+    assert told == [[True], []]  # once
     assert list(tmp_path.iterdir()) == []
     vectorizer = TermVectorizer(tokenizer=lambda text: text.split(), token_pattern=None)
     assert BM25Retriever(corpus, vectorizer=vectorizer).fit([]).predict(["heat"]).docids == [["0"]]
