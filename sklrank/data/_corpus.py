@@ -242,7 +242,7 @@ class Corpus(DocumentIds):
     @property
     def token(self):
         """Fingerprint, under which other objects that arrive in this process find the corpus."""
-        _LIVING.get(self.fingerprint, lambda: self, hold=False)
+        _LIVING.put(self.fingerprint, self, hold=False)  # of equal ones the last that was asked
         return self._fingerprint
 
     def __getitem__(self, name):
