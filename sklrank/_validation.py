@@ -202,7 +202,6 @@ def scorer_class():
     return _Scorer
 
 
-
 def scorer_table():
     """Scikit-learn's table of scorers, a dict of names.
 

@@ -578,7 +578,7 @@ def test_another_server_is_said(stub):
 
 
 def test_a_client_is_a_client():
-    with pytest.raises(TypeError, match="client is a QdrantClient or a function that makes one, got 7"):
+    with pytest.raises(TypeError, match="client is a QdrantClient or a function that makes one, got int"):
         QdrantRetriever(Corpus(VECTORS), client=7).fit([])
 
 
@@ -629,3 +629,41 @@ def test_what_was_in_memory_is_uploaded_again_elsewhere():
     again = pickle.loads(data)
     assert again.client_ is not retriever.client_
     assert same(again.predict(QUERY_VECTORS), run)
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://localhost:6333", "http://localhost:6333"),
+        ("https://user:secret@host:6333/path", "https://***@host:6333/path"),
+        ("https://secret@host?api_key=secret", "https://***@host?***"),
+        ("user:se/cret@host", "***@host"),
+        ("http://user:s@cret/@host", "http://***@host"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(url, shown):
+    retriever = QdrantRetriever(url=url)
+    for estimator in (retriever, clone(retriever), pickle.loads(pickle.dumps(retriever)), make_pipeline(retriever)):
+        for text in (repr(estimator), str(estimator), estimator._repr_html_(), repr(estimator.get_params())):
+            assert "cret" not in text
+        assert f"url={shown!r}" in repr(estimator)
+    assert retriever.url == url and clone(retriever).url == url
+    assert "cret" not in repr(QdrantRetriever().set_params(url=url))
+
+
+def test_errors_of_a_server_do_not_show_a_password():
+    for options in (
+        {"url": "http://user:secret@127.0.0.1:9"},
+        {"url": "http://user:se/cret@127.0.0.1:9"},
+        {"client": QdrantClient(url="http://user:secret@127.0.0.1:9", check_compatibility=False)},
+        {"client": "http://user:secret@127.0.0.1:9"},
+    ):
+        with pytest.raises((ConnectionError, ValueError, TypeError)) as caught:
+            QdrantRetriever(Corpus(VECTORS), retries=0, **options).fit([])
+        error = caught.value
+        while error is not None:
+            assert "cret" not in str(error) and "user" not in str(error)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -23,6 +23,7 @@ from sklrank.retrievers._encoding import Encoded, encode_corpus, encode_queries,
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._qdrant_store import (
     KINDS,
+    Address,
     Collection,
     Reconnection,
     Requests,
@@ -72,7 +73,8 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
     client : QdrantClient or callable, default=None
         The client, or a function that makes it. Clones share it.
     url : str, default=None
-        Address of a server.
+        Address of a server. A user and a password in it are not shown; Qdrant's client does not send them, but an
+        ``api_key`` of a `client`.
     path : str or path, default=None
         Folder of the embedded mode. ``None`` of these three: the embedded mode, in memory.
     collection : str, default=None
@@ -291,6 +293,18 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         self._found = self._find_or_upload()
         self.collection_ = self._found.name
         return self
+
+    @property
+    def url(self):
+        """Address of a server."""
+        return vars(self)["url"]
+
+    @url.setter
+    def url(self, url):
+        # A user and a password in it must not stand in the repr, of which scikit-learn has several.
+        if type(url) is str:
+            url = Address(url)
+        vars(self)["url"] = url
 
     @property
     def client_(self):

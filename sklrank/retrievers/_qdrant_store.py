@@ -193,27 +193,49 @@ class Requests:
         return models.Filter(must=[allowed] if self.native is None else [allowed, self.native])
 
 
+class Address(str):
+    """Address of a server, whose repr does not show the user and the password in it."""
+
+    def __repr__(self):
+        return repr(self.shown)
+
+    def __deepcopy__(self, memo):
+        return self
+
+    @property
+    def shown(self):
+        """The address without user, password and query, of which each may be a secret."""
+        scheme, slashes, rest = self.rpartition("://")
+        user, at, rest = rest.rpartition("@")
+        rest, mark, query = rest.partition("?")
+        return f"{scheme}{slashes}{'***@' * bool(at)}{rest}{'?***' * bool(mark)}"
+
+
 def connect(retriever):
-    """The client that a retriever asks for."""
+    """Open the client that a retriever asks for."""
     qdrant_client = optional_import("qdrant_client", extra="qdrant")
     if retriever.client is not None:
         client = retriever.client() if callable(retriever.client) else retriever.client
         if not hasattr(client, "query_batch_points"):
-            raise TypeError(f"client is a QdrantClient or a function that makes one, got {client!r}")
+            raise TypeError(f"client is a QdrantClient or a function that makes one, got {type(client).__name__}")
         return client
     if retriever.url is not None:
-        return qdrant_client.QdrantClient(url=retriever.url, timeout=retriever.timeout, check_compatibility=False)
+        try:
+            return qdrant_client.QdrantClient(url=retriever.url, timeout=retriever.timeout, check_compatibility=False)
+        except ValueError:  # its text may hold a part of a password
+            message = f"url={retriever.url!r} is not an address that Qdrant's client reads"
+            raise ValueError(f"{message}; expected one like 'http://localhost:6333'") from None
     if retriever.path is not None:
         return _embedded_in(os.path.realpath(retriever.path), qdrant_client)
     return qdrant_client.QdrantClient(location=":memory:")
 
 
 def address(client):
-    """Where the server of a client is; None for the embedded mode."""
+    """Find the server of a client, for messages; None for the embedded mode."""
     options = getattr(client, "init_options", {})
     if options.get("location") == ":memory:" or options.get("path") is not None:
         return None
-    return options.get("url") or options.get("location") or options.get("host") or "localhost"
+    return Address(options.get("url") or options.get("location") or options.get("host") or "localhost").shown
 
 
 def explained(error, client, timeout):
