@@ -15,7 +15,8 @@ from packaging.version import Version
 import sklrank
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, TOOLS = PYPROJECT["project"], PYPROJECT["tool"]
 MODULES = sorted((ROOT / "sklrank").rglob("*.py"))
 
 
@@ -78,11 +79,28 @@ def test_dependencies_are_few():
 
 def test_extras_are_named():
     extras = PROJECT["optional-dependencies"]
-    assert set(extras) == set(
-        "onnx onnx-gpu hub export lightgbm ann faiss qdrant torch dask plot test docs all".split()
-    )
+    assert set(extras) == set("onnx onnx-gpu hub ann faiss qdrant torch plot test docs all".split())
     everything = re.match(r"sklrank\[(.*)\]", extras["all"][0])[1].split(",")
     assert set(everything) == set(extras) - {"all", "docs", "onnx-gpu", "test"}
+
+
+# The package computes with the tensors that users bring, by the array API, and imports no PyTorch itself.
+NOT_IMPORTED = {"torch"}
+
+
+def test_extras_hold_only_packages_that_are_imported():
+    """By `optional_import`, which names the extra to install."""
+    imported = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "optional_import":
+                imported |= {name.value.partition(".")[0] for name in node.args if isinstance(name, ast.Constant)}
+    for extra, requirements in PROJECT["optional-dependencies"].items():
+        names = {Requirement(requirement).name for requirement in requirements} - {"sklrank"}
+        if extra not in ("test", "docs"):
+            modules = {re.sub("-(cpu|gpu|client)$", "", name).replace("-", "_") for name in names}
+            modules = {f"{name}_client" if f"{name}_client" in imported else name for name in modules}
+            assert modules - NOT_IMPORTED <= imported, extra
 
 
 def test_extras_do_not_force_one_onnxruntime_on_the_other():
@@ -94,6 +112,42 @@ def test_imports_point_down_only():
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def layers():
+    """Names in each layer of the contract, the highest first; `__main__` starts the command line."""
+    contract = TOOLS["importlinter"]["contracts"][0]
+    return [set(re.findall(r"\w+", layer)) for layer in contract["layers"] if "__main__" not in layer]
+
+
+def contributing_paths():
+    """The paths in the table of CONTRIBUTING."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    return {path.split(",")[0] for row in rows for path in re.findall(r"`([\w./*-]+[/.][\w./*]*)`", row)}
+
+
+def test_every_layer_is_in_the_tree():
+    tree = {
+        path.stem for path in (ROOT / "sklrank").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert set().union(*layers()) == tree - {"__init__", "__main__"}
+
+
+def test_contributing_gives_the_order_of_the_layers():
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    order = re.search(r"Imports point down only: (.*?)\.", text)[1].split(" → ")
+    stated = [set(re.findall(r"`(\w+)`", layer)) for layer in order]
+    assert [layer for layer, words in zip(stated, order) if words != "underscore modules"] == [
+        layer for layer in layers() if layer & {"_cli", "_kernels"} or not all(name.startswith("_") for name in layer)
+    ]
+
+
+def test_contributing_names_every_room_and_only_what_exists():
+    paths = contributing_paths()
+    assert [path for path in paths if not list(ROOT.glob(path))] == []
+    rooms = {path.parent.name for path in (ROOT / "sklrank").glob("*/__init__.py")}
+    assert rooms - {Path(path).name for path in paths if path.startswith("sklrank/")} == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
