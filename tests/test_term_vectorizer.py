@@ -10,8 +10,9 @@ import joblib
 import numpy as np
 import pytest
 import Stemmer
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.feature_extraction.text import CountVectorizer
@@ -179,6 +180,58 @@ def test_any_unicode_text_gives_the_counts_of_count_vectorizer(documents, lowerc
 )
 def test_pruning_and_its_errors_equal_those_of_count_vectorizer(documents, min_df, max_df, max_features, binary):
     assert_drop_in(documents, min_df=min_df, max_df=max_df, max_features=max_features, binary=binary)
+
+
+PARTS = st.fixed_dictionaries({}, optional={
+    "lowercase": st.booleans(), "strip_accents": st.sampled_from([None, "ascii", "unicode", str.swapcase]),
+    "preprocessor": st.sampled_from([None, str.upper]), "tokenizer": st.sampled_from([None, str.split]),
+    "token_pattern": st.sampled_from([r"(?u)\b\w\w+\b", r"(?u)\b\w+\b", r"[a-z]+", r"(\w)\w+"]),
+    "stop_words": st.sampled_from([None, "english", ["the", "aa"], []]),
+    "ngram_range": st.sampled_from([(1, 1), (1, 2)]),
+    "analyzer": st.sampled_from(["word", "char", "char_wb", str.split]),
+})  # fmt: skip
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from(["The heat of ΟΔΥΣΣΕΥΣ, naïve aa", b"The heat of na\xc3\xafve aa"])
+
+
+@given(PARTS, TEXTS)
+def test_the_parts_of_the_analysis_equal_those_of_count_vectorizer_also_after_pickling(params, text):
+    if params.get("strip_accents") or params.get("preprocessor"):
+        assume(params.get("stop_words") != "english")  # which then has the prepared words, too
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours, theirs = TermVectorizer(**params), CountVectorizer(**params)
+        analyzer = ours.build_analyzer()
+        assert analyzer(text) == theirs.build_analyzer()(text)
+        assert pickle.loads(pickle.dumps(analyzer))(text) == analyzer(text)
+        decoded = ours.decode(text)
+        assert decoded == theirs.decode(text) and isinstance(decoded, str)
+        for name in ("build_preprocessor", "build_tokenizer"):
+            mine, part = getattr(ours, name)(), getattr(theirs, name)()
+            assert pickle.loads(pickle.dumps(mine))(decoded) == part(decoded)
+    assert ours.get_stop_words() == theirs.get_stop_words()
+
+
+def test_the_parts_of_an_analysis_that_count_vectorizer_lacks(subword_tokenizer):
+    vectorizer = TermVectorizer(language="english")
+    assert vectorizer.get_stop_words() == TermVectorizer(stop_words="english").get_stop_words()
+    assert pickle.loads(pickle.dumps(vectorizer.build_analyzer()))("The flowing heat") == ["flow", "heat"]
+    subwords = TermVectorizer(tokenizer=subword_tokenizer)
+    tokens = subwords.build_analyzer()("heat flows")
+    assert pickle.loads(pickle.dumps(subwords.build_tokenizer()))("heat flows") == tokens
+    assert pickle.loads(pickle.dumps(subwords.build_analyzer()))("heat flows") == tokens
+    with pytest.raises(ValueError, match="np.nan is an invalid document"):
+        vectorizer.decode(np.nan)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_counts_are_sparse_whatever_scikit_learn_is_set_to_return(documents, output):
+    expected = TermVectorizer().fit_transform(documents)
+    with config_context(transform_output=output):
+        vectorizer = TermVectorizer()
+        assert_same_matrix(vectorizer.fit_transform(documents), expected)
+        assert_same_matrix(vectorizer.transform(documents), expected)
 
 
 @given(DOCUMENTS, st.booleans())

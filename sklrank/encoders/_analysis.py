@@ -15,6 +15,7 @@ from sklrank.encoders._tokenization import analyze_forms, scan_forms
 DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
 # Patterns that stand for the runs of at least so many word characters, which the kernel finds.
 _RUNS = {flag + run: n for n, run in ((1, r"\b\w+\b"), (2, r"\b\w\w+\b")) for flag in ("", "(?u)")}
+_OF_WORDS = "language", "stemmer", "stop_words", "tokenizer"  # parameters that need analyzer="word"
 _BATCH = 1024  # texts that a tokenizers.Tokenizer takes at a time
 _MEMO_SIZE = 1 << 20  # stems kept for n-grams
 _FEW_BYTES = 1 << 15  # of text, which `re` splits in a few milliseconds: not worth the start of a kernel
@@ -37,6 +38,7 @@ class Analysis:
     """
 
     def __init__(self, params):
+        self._params = params
         self.lowercase = params["lowercase"]
         self.ngram_range = tuple(params["ngram_range"])
         self.of_words = params["analyzer"] == "word"
@@ -50,15 +52,12 @@ class Analysis:
             self.analyze = rules.build_analyzer()
             return
 
-        language = params["language"]
-        stemmer = language if params["stemmer"] is None else params["stemmer"]
+        stemmer = params["language"] if params["stemmer"] is None else params["stemmer"]
         self.stem = SnowballStemmer(stemmer) if isinstance(stemmer, str) else stemmer
-        self.stop_words = self._stop_list(language if params["stop_words"] is None else params["stop_words"])
+        self.stop_words = stop_list(params)
         tokenizer = params["tokenizer"]
         if hasattr(tokenizer, "encode_batch"):
-            self.subwords = copy.deepcopy(tokenizer)
-            self.subwords.no_padding()
-            self.subwords.no_truncation()
+            self.subwords = Subwords(tokenizer)
             rules.set_params(preprocessor=_same, tokenizer=_same)
         elif tokenizer is not None:
             rules.set_params(tokenizer=tokenizer)
@@ -81,18 +80,28 @@ class Analysis:
             )
         self.analyze = rules.build_analyzer()
 
-    def _stop_list(self, words):
-        if not isinstance(words, str):
-            return None if words is None else frozenset(words)
-        words = STOP_WORDS[words]
-        return words if self.is_plain else words.union(map(self.prepare, words))
+    def __call__(self, text):
+        """The terms of one text, stop words left out.
+
+        Parameters
+        ----------
+        text : str or bytes
+
+        Returns
+        -------
+        list of str
+        """
+        return [term for term in self.terms(self.split(decode(text))) if term is not None]
+
+    def __reduce__(self):
+        return Analysis, (self._params,)  # stemmers and closures are made anew
 
     def split(self, text):
         """The forms of one text. For a kernel analysis they still hold the stop words."""
         if self.n_characters is not None:
             return self.pattern.findall(text.lower() if self.lowercase else text)
         if self.subwords is not None:
-            text = self._kept(self.subwords.encode(self.prepare(text), add_special_tokens=False).tokens)
+            text = self._kept(self.subwords(self.prepare(text)))
         return self.analyze(text)
 
     def forms(self, texts):
@@ -106,8 +115,7 @@ class Analysis:
     def _encoded(self, texts):
         prepared = map(self.prepare, texts)
         while batch := list(islice(prepared, _BATCH)):
-            for encoding in self.subwords.encode_batch(batch, add_special_tokens=False):
-                yield self._kept(encoding.tokens)
+            yield from map(self._kept, self.subwords.of_all(batch))
 
     def _kept(self, words):
         return words if self.stop_words is None else [word for word in words if word not in self.stop_words]
@@ -150,8 +158,7 @@ class Analysis:
 
     def _words(self, prepared):
         if self.subwords is not None:
-            encoding = self.subwords.encode(prepared, add_special_tokens=False)
-            return [(*span, token) for span, token in zip(encoding.offsets, encoding.tokens)]
+            return self.subwords.spans(prepared)
         if self.pattern is not None:
             group = self.pattern.groups
             return [(*match.span(group), match.group(group)) for match in self.pattern.finditer(prepared)]
@@ -178,6 +185,98 @@ class Analysis:
             return None
         origins = _character_origins(text, pieces)
         return origins if len(origins) == len(prepared) else None
+
+
+class Subwords:
+    """The token strings of a :class:`tokenizers.Tokenizer`, without special tokens, padding and truncation.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    """
+
+    def __init__(self, tokenizer):
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def __call__(self, text):
+        """The tokens of one text."""
+        return self._tokenizer.encode(text, add_special_tokens=False).tokens
+
+    def of_all(self, texts):
+        """The tokens of each text."""
+        return [encoding.tokens for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def spans(self, text):
+        """The tokens of one text with their bounds: a list of (start, end, token)."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return [(*span, token) for span, token in zip(encoding.offsets, encoding.tokens)]
+
+
+def decode(doc):
+    """A document as str; bytes are UTF-8, and NaN is an error.
+
+    Parameters
+    ----------
+    doc : str, bytes or object
+        Other objects than bytes are returned as they are.
+
+    Returns
+    -------
+    str or object
+    """
+    return CountVectorizer().decode(doc)
+
+
+def stop_list(params):
+    """The words that are removed.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters of a TermVectorizer.
+
+    Returns
+    -------
+    frozenset of str or None
+    """
+    words = params["language"] if params["stop_words"] is None else params["stop_words"]
+    if not isinstance(words, str):
+        return None if words is None else frozenset(words)
+    words = STOP_WORDS[words]
+    if params["strip_accents"] is None and params["preprocessor"] is None:
+        return words
+    preparation = {name: params[name] for name in ("lowercase", "strip_accents", "preprocessor")}
+    return words.union(map(CountVectorizer(**preparation).build_preprocessor(), words))
+
+
+def unused_parameters(params):
+    """Yield the parameters without effect, each with the reason.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters of a TermVectorizer.
+
+    Yields
+    ------
+    name, reason : str
+    """
+    has_pattern = params["token_pattern"] not in (None, DEFAULT_PATTERN)
+    if params["tokenizer"] is not None and has_pattern:
+        yield "token_pattern", "'tokenizer' is not None"
+    if callable(params["analyzer"]):
+        reason = "'analyzer' is callable"
+        if params["preprocessor"] is not None:
+            yield "preprocessor", reason
+        if tuple(params["ngram_range"]) != (1, 1):
+            yield "ngram_range", reason
+    if params["analyzer"] != "word":
+        reason = "'analyzer' != 'word'"
+        yield from ((name, reason) for name in _OF_WORDS if params[name] is not None)
+        if has_pattern:
+            yield "token_pattern", reason
 
 
 def _character_origins(text, pieces):

@@ -12,18 +12,19 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from sklrank._fitted import FittedMixin, check_unchanged, record_fit
-from sklrank._kernels._text import DROPPED, count_tokens, remap_tokens, term_frequencies
+from sklrank._kernels._text import DROPPED
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, check_sparse
 from sklrank.data import Corpus, Queries, StringArray
-from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis
+from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis, Subwords, decode, stop_list, unused_parameters
 from sklrank.encoders._stemming import SNOWBALL_LANGUAGES
 from sklrank.encoders._stop_words import STOP_WORDS
+from sklrank.encoders._term_counts import count, distinct, ids_of, number_terms, remap, select_terms
 
 _SMALL = 1 << 15  # characters up to which Python splits faster than the kernel starts
 _MEMO_SIZE = 1 << 17  # forms whose term a fitted vectorizer remembers
 
 
-class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
+class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Convert texts to a sparse matrix of term counts, with stemming.
 
     A drop-in for :class:`~sklearn.feature_extraction.text.CountVectorizer`: without a stemmer, and for every
@@ -300,17 +301,61 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
         analyzer : callable
             It maps a text to the list of its terms, in or out of the vocabulary.
         """
-        analysis = self._make_analysis()
+        return self._make_analysis()
 
-        def analyze(text):
-            return [term for term in analysis.terms(analysis.split(text)) if term is not None]
+    def build_preprocessor(self):
+        """Return the function that is applied to a text before it is split.
 
-        return analyze
+        Returns
+        -------
+        preprocessor : callable
+            It maps a text to a text.
+        """
+        return self._make_analysis().prepare
+
+    def build_tokenizer(self):
+        """Return the function that splits a preprocessed text.
+
+        Returns
+        -------
+        tokenizer : callable
+            It maps a text to the list of its tokens, before stop words are removed and stems are taken.
+        """
+        self._validate_params()
+        if hasattr(self.tokenizer, "encode_batch"):
+            return Subwords(self.tokenizer)
+        return CountVectorizer(tokenizer=self.tokenizer, token_pattern=self.token_pattern).build_tokenizer()
+
+    def get_stop_words(self):
+        """Return the words that are removed.
+
+        Returns
+        -------
+        stop_words : frozenset of str or None
+            ``None``: no words are removed.
+        """
+        self._validate_params()
+        return stop_list(self.get_params(deep=False))
+
+    def decode(self, doc):
+        """Return a document as str.
+
+        Parameters
+        ----------
+        doc : str or bytes
+            The document; bytes are UTF-8.
+
+        Returns
+        -------
+        doc : str
+        """
+        return decode(doc)
 
     def _fit_tokens(self, texts):
         """Learn the vocabulary; return flat term ids (uint32) and indptr (int64) of the texts."""
         analysis = self._make_analysis()
-        self._warn_for_unused_params()
+        for name, reason in unused_parameters(self.get_params(deep=False)):
+            warnings.warn(f"The parameter '{name}' will not be used since {reason}", stacklevel=3)
         texts = _texts(texts, analysis)
         self.fixed_vocabulary_ = self.vocabulary is not None
         if self.fixed_vocabulary_:
@@ -320,41 +365,20 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
 
         forms, ids, indptr = analysis.forms(texts)
         terms = analysis.terms(forms)
-        vocabulary = _numbered(set(terms) - {None})
+        vocabulary = number_terms(set(terms) - {None})
         if not vocabulary:
             raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
-        ids = _remapped(ids, indptr, [vocabulary.get(term, DROPPED) for term in terms])
+        ids = remap(ids, indptr, ids_of(terms, vocabulary))
         if self.binary:
-            ids, indptr = _distinct(ids, indptr)
-        kept = self._kept_terms(ids, indptr, len(vocabulary))
+            ids, indptr = distinct(ids, indptr)
+        limits = {"min_df": self.min_df, "max_df": self.max_df, "max_features": self.max_features}
+        kept = select_terms(ids, indptr, len(vocabulary), **limits)
         if kept is not None:
-            ids = _remapped(ids, indptr, np.where(kept, np.cumsum(kept) - 1, DROPPED))
-            vocabulary = _numbered(term for term, i in vocabulary.items() if kept[i])
+            ids = remap(ids, indptr, np.where(kept, np.cumsum(kept) - 1, DROPPED))
+            vocabulary = number_terms(term for term, i in vocabulary.items() if kept[i])
         self._set_fitted(analysis, vocabulary)
         record_fit(self)
         return ids, indptr
-
-    def _kept_terms(self, ids, indptr, n_terms):
-        """Mask of the terms that min_df, max_df and max_features leave, None for all."""
-        n_documents = len(indptr) - 1
-        least = self.min_df if isinstance(self.min_df, Integral) else self.min_df * n_documents
-        most = self.max_df if isinstance(self.max_df, Integral) else self.max_df * n_documents
-        if most < least:
-            raise ValueError("max_df corresponds to < documents than min_df")
-        limit = n_terms if self.max_features is None else self.max_features
-        if least <= 1 and most >= n_documents and limit >= n_terms:
-            return None
-        frequency, total = np.zeros((2, n_terms), dtype=np.int64)
-        term_frequencies(ids, indptr, np.full(n_terms, -1), frequency, total)
-        kept = (frequency >= least) & (frequency <= most)
-        if kept.sum() > limit:
-            # The same sort as scikit-learn's, so that the same of equally frequent terms stay.
-            candidates = np.flatnonzero(kept)
-            kept = np.zeros(n_terms, dtype=bool)
-            kept[candidates[(-total[candidates]).argsort()[:limit]]] = True
-        if not kept.any():
-            raise ValueError("After pruning, no terms remain. Try a lower min_df or a higher max_df.")
-        return kept
 
     def _tokens(self, texts):
         """Return flat term ids (uint32) and indptr (int64) of texts; what is not in the vocabulary is dropped."""
@@ -363,9 +387,8 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
             ids, indptr = self._few_tokens(texts, analysis)
         else:
             forms, ids, indptr = analysis.forms(_texts(texts, analysis))
-            vocabulary = self.vocabulary_
-            ids = _remapped(ids, indptr, [vocabulary.get(term, DROPPED) for term in analysis.terms(forms)])
-        return _distinct(ids, indptr) if self.binary else (ids, indptr)
+            ids = remap(ids, indptr, ids_of(analysis.terms(forms), self.vocabulary_))
+        return distinct(ids, indptr) if self.binary else (ids, indptr)
 
     def _few_tokens(self, texts, analysis):
         memo = self._memo
@@ -393,7 +416,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
         return np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64), np.array(ids, dtype=np.uint32)
 
     def _counts(self, ids, indptr):
-        indices, counts, indptr = _counted(ids, indptr)
+        indices, counts, indptr = count(ids, indptr)
         small = indptr[-1] <= np.iinfo(np.int32).max
         matrix = sp.csr_array if get_config().get("sparse_interface") == "sparray" else sp.csr_matrix
         X = matrix(
@@ -444,23 +467,6 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator):
             )
         return checked.vocabulary_
 
-    def _warn_for_unused_params(self):
-        unused = []
-        if self.tokenizer is not None and self.token_pattern not in (None, DEFAULT_PATTERN):
-            unused.append(("token_pattern", "'tokenizer' is not None"))
-        if callable(self.analyzer):
-            reason = "'analyzer' is callable"
-            unused += [("preprocessor", reason)] if self.preprocessor is not None else []
-            unused += [("ngram_range", reason)] if tuple(self.ngram_range) != (1, 1) else []
-        if self.analyzer != "word":
-            for name in ("language", "stemmer", "stop_words", "tokenizer"):
-                if getattr(self, name) is not None:
-                    unused.append((name, "'analyzer' != 'word'"))
-            if self.token_pattern not in (None, DEFAULT_PATTERN):
-                unused.append(("token_pattern", "'analyzer' != 'word'"))
-        for name, reason in unused:
-            warnings.warn(f"The parameter '{name}' will not be used since {reason}", stacklevel=4)
-
     def __getstate__(self):
         state = dict(super().__getstate__())
         state.pop("_analysis", None)  # holds handles of stemmers
@@ -494,30 +500,3 @@ def _texts(X, analysis):
 
 def _is_small(texts):
     return len(texts) <= _SMALL and all(isinstance(text, str) for text in texts) and sum(map(len, texts)) <= _SMALL
-
-
-def _numbered(terms):
-    return {term: i for i, term in enumerate(sorted(terms))}
-
-
-def _remapped(ids, indptr, mapping):
-    """Map ids in place, dropping those that map to DROPPED, and let go of the room behind them."""
-    n_kept = remap_tokens(ids, indptr, np.asarray(mapping, dtype=np.uint32))
-    ids.resize(n_kept, refcheck=False)
-    return ids
-
-
-def _counted(ids, indptr):
-    """Sorted distinct ids of each document, their counts, and indptr."""
-    index_dtype = np.int32 if len(ids) <= np.iinfo(np.int32).max else np.int64
-    indices, counts = np.empty(len(ids), dtype=index_dtype), np.empty(len(ids), dtype=np.int64)
-    distinct_indptr = np.zeros(len(indptr), dtype=np.int64)
-    n_distinct = count_tokens(ids, indptr, indices, counts, distinct_indptr)
-    indices.resize(n_distinct, refcheck=False)
-    counts.resize(n_distinct, refcheck=False)
-    return indices, counts, distinct_indptr
-
-
-def _distinct(ids, indptr):
-    indices, _, indptr = _counted(ids, indptr)
-    return indices.astype(np.uint32), indptr

@@ -1,0 +1,131 @@
+"""Terms as numbers: vocabularies, ids of terms in a row, and their counts by document."""
+
+from numbers import Integral
+
+import numpy as np
+
+from sklrank._kernels._text import DROPPED, count_tokens, remap_tokens, term_frequencies
+
+
+def number_terms(terms):
+    """Number terms in alphabetical order.
+
+    Parameters
+    ----------
+    terms : iterable of str
+
+    Returns
+    -------
+    dict of str to int
+    """
+    return {term: i for i, term in enumerate(sorted(terms))}
+
+
+def ids_of(terms, vocabulary):
+    """Ids of terms in a vocabulary, `DROPPED` for others.
+
+    Parameters
+    ----------
+    terms : iterable of str or None
+    vocabulary : dict of str to int
+
+    Returns
+    -------
+    list of int
+    """
+    return [vocabulary.get(term, DROPPED) for term in terms]
+
+
+def remap(ids, indptr, mapping):
+    """Map ids in place, drop those that map to `DROPPED`, and release the memory behind them.
+
+    Parameters
+    ----------
+    ids : ndarray of uint32
+    indptr : ndarray of int64
+        Bounds of the documents, changed in place.
+    mapping : sequence of int
+        The new id of each id.
+
+    Returns
+    -------
+    ndarray of uint32
+    """
+    n_kept = remap_tokens(ids, indptr, np.asarray(mapping, dtype=np.uint32))
+    ids.resize(n_kept, refcheck=False)
+    return ids
+
+
+def count(ids, indptr):
+    """Count the terms of each document.
+
+    Parameters
+    ----------
+    ids : ndarray of uint32
+    indptr : ndarray of int64
+
+    Returns
+    -------
+    indices, counts, indptr : ndarray
+        Sorted distinct ids of each document, their counts, and bounds.
+    """
+    index_dtype = np.int32 if len(ids) <= np.iinfo(np.int32).max else np.int64
+    indices, counts = np.empty(len(ids), dtype=index_dtype), np.empty(len(ids), dtype=np.int64)
+    distinct_indptr = np.zeros(len(indptr), dtype=np.int64)
+    n_distinct = count_tokens(ids, indptr, indices, counts, distinct_indptr)
+    indices.resize(n_distinct, refcheck=False)
+    counts.resize(n_distinct, refcheck=False)
+    return indices, counts, distinct_indptr
+
+
+def distinct(ids, indptr):
+    """Keep each term once per document.
+
+    Parameters
+    ----------
+    ids : ndarray of uint32
+    indptr : ndarray of int64
+
+    Returns
+    -------
+    ids, indptr : ndarray of uint32, int64
+    """
+    indices, _, indptr = count(ids, indptr)
+    return indices.astype(np.uint32), indptr
+
+
+def select_terms(ids, indptr, n_terms, *, min_df, max_df, max_features):
+    """Select terms by the number of documents that hold them.
+
+    Parameters
+    ----------
+    ids : ndarray of uint32
+    indptr : ndarray of int64
+    n_terms : int
+    min_df, max_df, max_features : int, float or None
+        As of a `TermVectorizer`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_terms,), or None
+        Which terms are kept; ``None``: all.
+    """
+    n_documents = len(indptr) - 1
+    least = min_df if isinstance(min_df, Integral) else min_df * n_documents
+    most = max_df if isinstance(max_df, Integral) else max_df * n_documents
+    if most < least:
+        raise ValueError("max_df corresponds to < documents than min_df")
+    limit = n_terms if max_features is None else max_features
+    if least <= 1 and most >= n_documents and limit >= n_terms:
+        return None
+    frequency, total = np.zeros((2, n_terms), dtype=np.int64)
+    term_frequencies(ids, indptr, np.full(n_terms, -1), frequency, total)
+    kept = (frequency >= least) & (frequency <= most)
+    if kept.sum() > limit:
+        # The same sort as scikit-learn's, so that the same of equally frequent terms stay.
+        candidates = np.flatnonzero(kept)
+        kept = np.zeros(n_terms, dtype=bool)
+        kept[candidates[(-total[candidates]).argsort()[:limit]]] = True
+    if not kept.any():
+        raise ValueError("After pruning, no terms remain. Try a lower min_df or a higher max_df.")
+    return kept
