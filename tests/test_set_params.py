@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from onnx_models import embeddings, text_model, tokenizer
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -285,6 +286,16 @@ def test_a_parameter_that_is_set_after_fit_is_an_error_or_takes_effect(estimator
             changed.set_params(**{name: current})
             assert outcome(changed, X) == before, f"{name} set back: {outcome(changed, X)!r:.300}"
     assert n_effects > 0 or len(refit) >= len(estimator.get_params(deep=False)) - 2
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+@pytest.mark.parametrize("estimator, X, y", CASES)
+def test_runs_and_matrices_are_the_same_whatever_scikit_learn_is_set_to_return(estimator, X, y, output):
+    expected = outcome(fitted(clone(estimator), X, y), X)
+    with config_context(transform_output=output):
+        assert outcome(fitted(clone(estimator), X, y), X) == expected
+    if hasattr(estimator, "set_output"):
+        assert outcome(fitted(clone(estimator).set_output(transform=output), X, y), X) == expected
 
 
 def test_every_public_class_and_parameter_is_tried():

@@ -7,7 +7,7 @@ from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.encoders._onnx import OnnxEncoder, check_finite
 
 
-class OnnxSparseEncoder(OnnxEncoder):
+class OnnxSparseEncoder(OnnxEncoder, auto_wrap_output_keys=None):
     """Encode texts as sparse weights of terms, by an ONNX model such as SPLADE.
 
     The model says for each token which terms of its vocabulary it stands for. A term's weight is the maximum over the
