@@ -15,7 +15,15 @@ from statsmodels.stats.power import TTestPower
 
 from sklrank import Qrels, Run
 from sklrank.metrics import ComparisonDisplay, PerQueryDisplay, compare, evaluate
-from sklrank.metrics._significance import correct, detectable_effect, paired_t, randomization, tukey_hsd
+from sklrank.metrics._significance import (
+    bootstrap,
+    correct,
+    detectable_effect,
+    paired_t,
+    randomization,
+    round_off,
+    tukey_hsd,
+)
 
 TESTS = ["paired_t", "randomization", "wilcoxon", "bootstrap", "tukey_hsd"]
 
@@ -214,6 +222,102 @@ def test_a_run_that_lacks_judged_queries_warns_with_their_number(runs):
 def test_names_are_escaped_in_latex(runs):
     qrels, made = runs
     assert r"a\_b\%" in compare(qrels, {"a_b%": made["good"], "c": made["bad"]}, "map").to_latex()
+
+
+HOSTILE = "a\\b~c^d_{e}&f%g$h#i<j>k|l*m`n[o](p)\nq"
+HOSTILE_LATEX = (
+    r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\_\{e\}\&f\%g\$h\#i\textless{}j\textgreater{}k"
+    r"\textbar{}l*m`n[o](p) q"
+)
+
+
+def test_every_character_is_literal_in_tables(runs):
+    qrels, made = runs
+    comparison = compare(qrels, {HOSTILE: made["good"], "c": made["bad"]}, "map")
+    latex = comparison.to_latex()
+    assert latex.count(HOSTILE_LATEX) == 2 and "\nq" not in latex
+    markdown = comparison.to_markdown()
+    assert markdown.count(r"a\\b\~c^d\_{e}\&f%g\$h#i\<j\>k\|l\*m\`n\[o\](p) q") == 2
+    tables = [block.splitlines() for block in markdown.split("\n\n") if block.startswith("|")]
+    assert [len(table) for table in tables] == [4, 3]
+
+
+def test_names_in_pictures_are_no_mathematics(runs):
+    qrels, made = runs
+    comparison = compare(qrels, {"a$x$": made["good"], "c": made["bad"]}, "map")
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == [r"c - a\$x\$"]
+    assert display.labels == ["c - a$x$"]
+
+
+# --- values that are equal but for rounding
+
+
+def runs_of_counts(seed, n=20, k=10):
+    """Judgments, and two runs with so many relevant documents among ten."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, k + 1, (2, n))
+    qrels = {f"q{i}": {f"d{j}": 1 for j in range(k)} for i in range(n)}
+    runs = {
+        name: {f"q{i}": [f"d{j}" for j in range(c)] + [f"x{j}" for j in range(k - c)] for i, c in enumerate(row)}
+        for name, row in zip("ab", counts)
+    }
+    return qrels, runs, (counts[1] - counts[0]).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_wilcoxon_ranks_equal_differences_equally(seed):
+    qrels, made, differences = runs_of_counts(seed)
+    (row,) = compare(qrels, made, "p@10", test="wilcoxon").tests
+    assert row["p"] == pytest.approx(scipy.stats.wilcoxon(differences).pvalue, rel=1e-12)
+    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    assert (row["wins"], row["losses"], row["ties"]) == (wins, losses, 20 - wins - losses)
+
+
+@pytest.mark.parametrize("test", ["randomization", "bootstrap"])
+@pytest.mark.parametrize("n", [9, 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_resampled_sums_that_are_equal_but_for_rounding_are_equal(test, n, seed):
+    qrels, made, differences = runs_of_counts(seed, n)
+    (row,) = compare(qrels, made, "p@10", test=test, random_state=seed).tests
+    rng = np.random.RandomState(seed)
+    expected, _ = (randomization if test == "randomization" else bootstrap)(differences[None], 0.95, 9999, rng)
+    assert row["p"] == expected[0]
+
+
+@pytest.mark.parametrize("test", ["randomization", "bootstrap"])
+def test_differences_that_cancel_out_have_no_evidence(test):
+    differences = np.array([[0.1, 0.2, -0.3, 0.0, 0.0, 0.0]])  # their sum is 5.6e-17
+    p, _ = (randomization if test == "randomization" else bootstrap)(differences, 0.95, 999, np.random.RandomState(0))
+    assert p[0] == 1.0
+
+
+def test_runs_that_are_equal_but_for_rounding_are_equal():
+    values = np.array([[0.1, 0.3, 0.5, 0.7], [0.1, 0.30000000000000004, 0.5, 0.7000000000000001]])
+
+    def nearly(y_true, y_pred):
+        return values[int(y_pred.name)]
+
+    qrels = [{"a": 1}] * 4
+    made = [Run([["a"]] * 4, name="0"), Run([["a"]] * 4, name="1")]
+    for test in TESTS:
+        comparison = compare(qrels, made, nearly, test=test, random_state=0)
+        (row,) = comparison.tests
+        assert row["ties"] == 4 and row["p"] == 1.0 and row["effect_size"] == 0, test
+    assert comparison.to_markdown().count("**") == 4  # both are best
+
+
+def test_one_difference_throughout_has_no_deviation():
+    qrels = {f"q{i}": {"a": 1} for i in range(6)}
+    made = {"a": {q: ["x", "a", "b"] for q in qrels}, "b": {q: ["x", "y", "a"] for q in qrels}}
+    (row,) = compare(qrels, made, "mrr").tests
+    assert row["effect_size"] == -np.inf and row["p"] == 0.0 and row["detectable"] == 0.0
+
+
+def test_large_values_are_rounded_to_as_many_digits():
+    assert round_off(np.array([0.1 + 0.2]), np.array([0.3])).tolist() == [0.3]
+    assert round_off(np.array([3e5 + 0.1 - 3e5]), np.array([3e5])).tolist() == [0.1]
+    assert round_off(np.array([2e-13, -1e-14]), np.array([0.5])).tolist() == [0.0, 0.0]
 
 
 def test_bad_questions_are_errors(runs):

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from sklrank.metrics import compare
+from sklrank.metrics._tables import escape_latex, escape_markdown, latex_comment, latex_table, markdown_table
 from sklrank.metrics._trec import trec_names
 
 
@@ -100,23 +101,24 @@ class Report:
         """A table, with the gates as a list."""
         if self.comparison is None:
             ((name, result),) = self.results.items()
-            rows = [f"| {name} | {len(result.qids)} queries |", "| --- | ---: |"]
-            rows += [f"| {metric.name} | {_shown(metric, result[metric.name])} |" for metric in self.metrics]
-            text = "\n".join(rows)
+            rows = [[escape_markdown(name), f"{len(result.qids)} queries"]]
+            rows += [[escape_markdown(metric.name), _shown(metric, result[metric.name])] for metric in self.metrics]
+            text = markdown_table(rows, 1)
         else:
             text = self.comparison.to_markdown().rstrip("\n")
-        return "\n".join([text, *([""] if self.gates else []), *(f"* {gate}" for gate in self.gates)])
+        gates = [f"* {escape_markdown(str(gate))}" for gate in self.gates]
+        return "\n".join([text, *([""] if gates else []), *gates])
 
     def to_latex(self):
         """A table, with the gates as comments."""
         if self.comparison is None:
             ((name, result),) = self.results.items()
-            rows = [r"\begin{tabular}{lr}", r"\toprule", rf"{_tex(name)} & {len(result.qids)} queries \\", r"\midrule"]
-            rows += [rf"{_tex(metric.name)} & {_shown(metric, result[metric.name])} \\" for metric in self.metrics]
-            text = "\n".join([*rows, r"\bottomrule", r"\end{tabular}"])
+            rows = [[escape_latex(name), f"{len(result.qids)} queries"]]
+            rows += [[escape_latex(metric.name), _shown(metric, result[metric.name])] for metric in self.metrics]
+            text = latex_table(rows, 1)
         else:
             text = self.comparison.to_latex().rstrip("\n")
-        return "\n".join([text, *(f"% {gate}" for gate in self.gates)])
+        return "\n".join([text, *(latex_comment(str(gate)) for gate in self.gates)])
 
     def to_json(self, per_query):
         """Everything, with full precision."""
@@ -143,12 +145,6 @@ def _shown(metric, value):
 def _trec_line(metric, qid, value):
     shown = _shown(metric, value)
     return f"{metric.name:<22}\t{qid}\t{shown if metric.how == 'sum' else shown.rjust(6)}"
-
-
-def _tex(text):
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 def plain(value):

@@ -13,7 +13,8 @@ from sklrank.metrics._binary import (
     recall_at_k_score,
     success_at_k_score,
 )
-from sklrank.metrics._compare import Comparison, compare
+from sklrank.metrics._compare import compare
+from sklrank.metrics._comparison import Comparison
 from sklrank.metrics._evaluate import Evaluation, evaluate
 from sklrank.metrics._graded import (
     alpha_ndcg_score,

@@ -1,4 +1,4 @@
-"""Several runs, and whether they differ."""
+"""Comparison of several runs."""
 
 import warnings
 from numbers import Integral, Real
@@ -7,248 +7,20 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklrank._validation import Interval, StrOptions, validate_params
-from sklrank.data._display import table_lines
-from sklrank.data._frames import frame_like
+from sklrank.metrics._comparison import Comparison
 from sklrank.metrics._functions import as_metrics
 from sklrank.metrics._judged import align
 from sklrank.metrics._significance import (
     bootstrap,
     correct,
     detectable_effect,
+    deviations,
     paired_t,
     randomization,
+    round_off,
     tukey_hsd,
     wilcoxon,
 )
-
-_TIE = 1e-12  # differences that are no more than rounding
-_COLUMNS = (
-    "metric", "run", "baseline", "difference", "low", "high", "p", "p_adjusted", "significant", "effect_size", "wins",
-    "ties", "losses", "detectable",
-)  # fmt: skip
-
-
-class Comparison:
-    """Runs that were measured on the same queries, and the tests of their differences.
-
-    `compare` makes it. It prints as text.
-
-    Parameters
-    ----------
-    names : list of str
-        The runs.
-    values : dict of str to ndarray of shape (n_runs, n_queries)
-        Per metric, the value of each run for each query that counts.
-    qids : dict of str to ndarray of object, shape (n_queries,)
-        Per metric, the queries.
-    tests : list of dict
-        One for each metric and pair of runs; see `to_frame`.
-    settings : dict
-        ``test``, ``correction``, ``confidence`` and ``baseline``.
-
-    Attributes
-    ----------
-    means : dict of str to dict of str to float
-        Per metric, the mean of each run.
-
-    Examples
-    --------
-    >>> from sklrank.metrics import compare
-    >>> qrels = {f"q{i}": {"a": 1} for i in range(8)}
-    >>> good = {f"q{i}": {"a": 2.0, "b": 1.0} for i in range(8)}
-    >>> bad = {f"q{i}": {"a": 1.0, "b": i % 4} for i in range(8)}
-    >>> comparison = compare(qrels, {"good": good, "bad": bad}, ["mrr"], baseline="bad")
-    >>> comparison.means
-    {'mrr': {'good': 1.0, 'bad': 0.625}}
-    """
-
-    def __init__(self, names, values, qids, tests, settings):
-        self.names = names
-        self.values = values
-        self.qids = qids
-        self.tests = tests
-        self.settings = settings
-        self.means = {metric: dict(zip(names, map(float, matrix.mean(axis=1)))) for metric, matrix in values.items()}
-
-    @property
-    def metrics(self):
-        """Names of the metrics.
-
-        Returns
-        -------
-        list of str
-        """
-        return list(self.values)
-
-    def intervals(self, metric):
-        """Confidence interval of each run's mean, Student's.
-
-        Parameters
-        ----------
-        metric : str
-
-        Returns
-        -------
-        dict of str to tuple of float
-        """
-        _, intervals = paired_t(self.values[metric], self.settings["confidence"])
-        return {name: tuple(map(float, interval)) for name, interval in zip(self.names, intervals)}
-
-    def to_frame(self):
-        """One row for each metric and pair of runs.
-
-        Columns: metric, run, baseline, the mean difference run - baseline, its interval (low, high), p, p_adjusted,
-        whether that is significant, effect_size (Cohen's d_z: mean over standard deviation of the differences), on how
-        many queries the run wins, ties and loses, and the least true difference that the paired t test would find in
-        four of five such experiments (detectable).
-
-        Returns
-        -------
-        DataFrame
-            Of pandas where it is installed, else of polars.
-        """
-        return frame_like({name: [test[name] for test in self.tests] for name in _COLUMNS})
-
-    def to_dict(self):
-        """All figures as plain Python objects, ready for JSON.
-
-        Returns
-        -------
-        dict
-            With the keys ``settings``, ``means``, ``intervals`` and ``tests``.
-        """
-        return {
-            "settings": dict(self.settings),
-            "means": {metric: dict(means) for metric, means in self.means.items()},
-            "intervals": {
-                metric: {name: list(i) for name, i in self.intervals(metric).items()} for metric in self.values
-            },
-            "tests": [dict(test) for test in self.tests],
-        }
-
-    def to_markdown(self, digits=4):
-        """Means and differences of the runs as Markdown tables; letters mark what a run is significantly better than.
-
-        Parameters
-        ----------
-        digits : int, default=4
-            Decimals.
-
-        Returns
-        -------
-        str
-        """
-        rows = [["", "run", *self.metrics], ["---"] * 2 + ["---:"] * len(self.metrics)]
-        for i, name in enumerate(self.names):
-            cells = []
-            for metric in self.metrics:
-                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
-                value = f"**{value}**" if self._is_best(metric, name) else value
-                cells.append(f"{value}<sup>{letters}</sup>" if letters else value)
-            rows.append([_letter(i), name.replace("|", "\\|"), *cells])
-        parts = [rows]
-        if self.tests:
-            header, *details = self._details(digits)
-            aligned = ["---"] * 3 + ["---:"] * (len(header) - 3)
-            parts.append([header, aligned, *([cell.replace("|", "\\|") for cell in row] for row in details)])
-        tables = ["\n".join(f"| {' | '.join(row)} |" for row in part) for part in parts]
-        return "\n\n".join([*tables, self._legend()]) + "\n"
-
-    def to_latex(self, digits=4):
-        """Means and differences of the runs as LaTeX tables (booktabs); letters mark what a run is better than.
-
-        Parameters
-        ----------
-        digits : int, default=4
-            Decimals.
-
-        Returns
-        -------
-        str
-        """
-        lines = [r"\begin{tabular}{ll" + "r" * len(self.metrics) + "}", r"\toprule"]
-        lines += [" & ".join(["", "run", *map(_tex, self.metrics)]) + r" \\", r"\midrule"]
-        for i, name in enumerate(self.names):
-            cells = []
-            for metric in self.metrics:
-                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
-                value = rf"\textbf{{{value}}}" if self._is_best(metric, name) else value
-                cells.append(value + (rf"$^{{\mathrm{{{letters}}}}}$" if letters else ""))
-            lines.append(" & ".join([_letter(i), _tex(name), *cells]) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}"]
-        if self.tests:
-            header, *details = self._details(digits)
-            header = ["$d_z$" if cell == "d_z" else _tex(cell) for cell in header]
-            lines += ["", r"\begin{tabular}{lll" + "r" * (len(header) - 3) + "}", r"\toprule"]
-            lines += [" & ".join(header) + r" \\", r"\midrule"]
-            for row in details:
-                names, figures = row[:3], [f"${cell}$".replace("inf", r"\infty") for cell in row[3:]]
-                lines.append(" & ".join([*map(_tex, names), *figures]) + r" \\")
-            lines += [r"\bottomrule", r"\end{tabular}"]
-        return "\n".join([*lines, f"% {self._legend()}"]) + "\n"
-
-    def _beaten(self, metric, name):
-        """Letters of the runs that `name` is significantly better than."""
-        beaten = set()
-        for test in self.tests:
-            if test["metric"] == metric and test["significant"]:
-                better, worse = (
-                    (test["run"], test["baseline"]) if test["difference"] > 0 else (test["baseline"], test["run"])
-                )
-                if better == name:
-                    beaten.add(self.names.index(worse))
-        return "".join(map(_letter, sorted(beaten)))
-
-    def _is_best(self, metric, name):
-        return self.means[metric][name] == max(self.means[metric].values())
-
-    def _legend(self):
-        counts = sorted({matrix.shape[1] for matrix in self.values.values()})
-        settings = self.settings
-        correction = f", {settings['correction']}" if settings["correction"] else ""
-        return (
-            f"{' or '.join(map(str, counts))} queries. Letters: better than that run, {settings['test']}{correction}, "
-            f"p < {1 - settings['confidence']:.2g}."
-        )
-
-    def _details(self, digits):
-        """Rows of the table of differences, as text, the first row a header."""
-        level = f"{100 * self.settings['confidence']:g} %"
-        rows = [["metric", "run", "against", "difference", level, "p", "d_z", "won/tied/lost", "detectable"]]
-        for test in self.tests:
-            rows.append(
-                [
-                    test["metric"],
-                    test["run"],
-                    test["baseline"],
-                    f"{test['difference']:+.{digits}f}",
-                    f"[{test['low']:+.{digits}f}, {test['high']:+.{digits}f}]",
-                    f"{test['p_adjusted']:.4f}" if test["p_adjusted"] >= 5e-5 else "<0.0001",
-                    f"{test['effect_size']:+.2f}",
-                    f"{test['wins']}/{test['ties']}/{test['losses']}",
-                    f"{test['detectable']:.{digits}f}",
-                ]
-            )
-        return rows
-
-    def __str__(self):
-        table = [["", "run", *self.metrics]]
-        for i, name in enumerate(self.names):
-            cells = [f"{self.means[m][name]:.4f} {self._beaten(m, name)}".rstrip() for m in self.metrics]
-            table.append([_letter(i), name, *cells])
-        return "\n".join([*table_lines(table), "", *table_lines(self._details(4)), "", self._legend()])
-
-    __repr__ = __str__
-
-
-def _letter(i):
-    return chr(ord("a") + i) if i < 26 else f"({i + 1})"
-
-
-def _tex(text):
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 @validate_params(
@@ -282,8 +54,9 @@ def compare(
         Judgments.
     runs : dict of str to Run, or list of Run
         The runs by name; those of a list are named by themselves.
-    metrics : str or list of str
-        Names of metrics that are means over queries, such as ``"ndcg@10"``.
+    metrics : str, callable, or list of these
+        Names of metrics that are means over queries, such as ``"ndcg@10"``, or functions ``(y_true, y_pred)`` that give
+        one number per query; see `make_rank_scorer` for what a function of yours gets.
     test : {"paired_t", "randomization", "wilcoxon", "bootstrap", "tukey_hsd"}, default="paired_t"
         Two-sided test of the differences, query by query.
     correction : {"holm", "bonferroni", "bh"} or None, default="holm"
@@ -413,8 +186,8 @@ def _test(metric, names, values, pairs, test, correction, confidence, n_resample
     """One dict for each pair of runs."""
     if not pairs:
         return []
-    differences = np.array([values[a] - values[b] for a, b in pairs])
-    differences[np.abs(differences) < _TIE] = 0.0
+    values = round_off(values, values)
+    differences = round_off(np.array([values[a] - values[b] for a, b in pairs]), values)
     if test == "tukey_hsd":
         p, intervals = tukey_hsd(values, pairs, confidence)
     elif test in ("randomization", "bootstrap"):
@@ -423,7 +196,7 @@ def _test(metric, names, values, pairs, test, correction, confidence, n_resample
     else:
         p, intervals = (paired_t if test == "paired_t" else wilcoxon)(differences, confidence)
     adjusted = correct(p, correction)
-    mean, deviation = differences.mean(axis=1), differences.std(axis=1, ddof=1)
+    mean, deviation = differences.mean(axis=1), deviations(differences)
     effect = np.divide(mean, deviation, out=np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), where=deviation > 0)
     detectable = detectable_effect(values.shape[1], 1 - confidence) * deviation
     wins, losses = (differences > 0).sum(axis=1), (differences < 0).sum(axis=1)

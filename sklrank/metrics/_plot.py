@@ -4,6 +4,7 @@ import numpy as np
 
 from sklrank._optional import optional_import
 from sklrank.metrics._compare import compare
+from sklrank.metrics._significance import round_off
 
 
 class ComparisonDisplay:
@@ -138,7 +139,11 @@ class ComparisonDisplay:
                 label = "significant" if face is None else "not significant"
                 ax.errorbar(middle, places[chosen], xerr=reach, **{**style, "label": label, **kwargs})
         ax.axvline(0, color="0.5", linewidth=1, linestyle="--")
-        ax.set(yticks=places, yticklabels=self.labels, xlabel=f"difference in {self.metric}")
+        ax.set(
+            yticks=places,
+            yticklabels=[_literal(label) for label in self.labels],
+            xlabel=_literal(f"difference in {self.metric}"),
+        )
         ax.set_ylim(-0.5, len(self.labels) - 0.5)
         ax.legend(loc="best")
         self.ax_, self.figure_ = ax, ax.figure
@@ -216,7 +221,7 @@ class PerQueryDisplay:
             if name not in names:
                 raise ValueError(f"there is no run {name!r}; there are {', '.join(map(repr, names))}")
         values = comparison.values[metric]
-        differences = values[names.index(run)] - values[names.index(baseline)]
+        differences = round_off(values[names.index(run)] - values[names.index(baseline)], values)
         order = np.argsort(-differences, kind="stable")
         display = cls(
             differences=differences[order],
@@ -270,10 +275,15 @@ class PerQueryDisplay:
         ax.bar(places, self.differences, **{"color": color, "width": 1.0, **kwargs})
         ax.axhline(0, color="0.5", linewidth=1)
         if len(places) <= 30:
-            ax.set_xticks(places, self.qids, rotation=90)
-        ax.set(xlabel="query", ylabel=f"{self.metric}: {self.run} - {self.baseline}")
+            ax.set_xticks(places, [_literal(qid) for qid in self.qids], rotation=90)
+        ax.set(xlabel="query", ylabel=_literal(f"{self.metric}: {self.run} - {self.baseline}"))
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _literal(text):
+    """A label that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
 
 
 def _axes(ax):

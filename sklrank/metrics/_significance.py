@@ -3,7 +3,30 @@
 import numpy as np
 from scipy import optimize, stats
 
+SAME = 1e-12  # what is no more apart is the same but for rounding
 _CELLS = 1 << 22  # random signs or draws that are held at a time
+
+
+def round_off(differences, values):
+    """Round to 12 decimals, of values below 1: what is equal but for rounding is equal afterwards.
+
+    Parameters
+    ----------
+    differences : ndarray
+    values : ndarray
+        What they are differences of; the greatest one says how many decimals there are.
+
+    Returns
+    -------
+    ndarray
+    """
+    greatest = np.abs(values).max(initial=1.0)
+    return np.round(differences, 12 - int(np.ceil(np.log10(greatest)))) + 0.0  # no -0.0
+
+
+def deviations(differences):
+    """Standard deviation of each row; exactly 0 if all are equal, which rounding would make a tiny number."""
+    return np.where(np.ptp(differences, axis=1) > 0, differences.std(axis=1, ddof=1), 0.0)
 
 
 def paired_t(differences, confidence):
@@ -21,7 +44,7 @@ def paired_t(differences, confidence):
     intervals : ndarray of shape (n_pairs, 2)
     """
     n = differences.shape[1]
-    mean, error = differences.mean(axis=1), differences.std(axis=1, ddof=1) / np.sqrt(n)
+    mean, error = differences.mean(axis=1), deviations(differences) / np.sqrt(n)
     t = np.divide(mean, error, out=np.where(mean == 0, 0.0, np.inf), where=error > 0)
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * error
     return 2 * stats.t.sf(np.abs(t), n - 1), np.stack([mean - half, mean + half], axis=1)
@@ -40,7 +63,7 @@ def randomization(differences, confidence, n_resamples, rng):
         row = row[row != 0]
         if not len(row):
             continue
-        observed = np.abs(row.sum()) * (1 - 1e-12)
+        observed = np.abs(row.sum()) - SAME * np.abs(row).sum()
         if len(row) < 63 and 1 << len(row) <= n_resamples:
             p[i] = np.mean(np.abs(_all_sums(row)) >= observed)
         else:
@@ -71,7 +94,8 @@ def bootstrap(differences, confidence, n_resamples, rng):
         means[:, done : done + size] = differences @ counts.T / n
         done += size
     mean = differences.mean(axis=1)
-    extreme = np.abs(means - mean[:, None]) >= np.abs(mean)[:, None] * (1 - 1e-12)
+    slack = SAME * np.abs(differences).mean(axis=1)
+    extreme = np.abs(means - mean[:, None]) >= (np.abs(mean) - slack)[:, None]
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     return (extreme.sum(axis=1) + 1) / (n_resamples + 1), np.quantile(means, tails, axis=1).T
 

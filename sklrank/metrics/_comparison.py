@@ -1,0 +1,225 @@
+"""Runs that were measured on the same queries, and the tests of their differences."""
+
+from sklrank.data._display import table_lines
+from sklrank.data._frames import frame_like
+from sklrank.metrics._significance import SAME, paired_t
+from sklrank.metrics._tables import escape_latex, escape_markdown, latex_comment, latex_table, markdown_table
+
+_COLUMNS = (
+    "metric", "run", "baseline", "difference", "low", "high", "p", "p_adjusted", "significant", "effect_size", "wins",
+    "ties", "losses", "detectable",
+)  # fmt: skip
+
+
+class Comparison:
+    """Runs that were measured on the same queries, and the tests of their differences.
+
+    `compare` makes it. It prints as text.
+
+    Parameters
+    ----------
+    names : list of str
+        The runs.
+    values : dict of str to ndarray of shape (n_runs, n_queries)
+        Per metric, the value of each run for each query that counts.
+    qids : dict of str to ndarray of object, shape (n_queries,)
+        Per metric, the queries.
+    tests : list of dict
+        One for each metric and pair of runs; see `to_frame`.
+    settings : dict
+        ``test``, ``correction``, ``confidence`` and ``baseline``.
+
+    Attributes
+    ----------
+    means : dict of str to dict of str to float
+        Per metric, the mean of each run.
+
+    Examples
+    --------
+    >>> from sklrank.metrics import compare
+    >>> qrels = {f"q{i}": {"a": 1} for i in range(8)}
+    >>> good = {f"q{i}": {"a": 2.0, "b": 1.0} for i in range(8)}
+    >>> bad = {f"q{i}": {"a": 1.0, "b": i % 4} for i in range(8)}
+    >>> comparison = compare(qrels, {"good": good, "bad": bad}, ["mrr"], baseline="bad")
+    >>> comparison.means
+    {'mrr': {'good': 1.0, 'bad': 0.625}}
+    """
+
+    def __init__(self, names, values, qids, tests, settings):
+        self.names = names
+        self.values = values
+        self.qids = qids
+        self.tests = tests
+        self.settings = settings
+        self.means = {metric: dict(zip(names, map(float, matrix.mean(axis=1)))) for metric, matrix in values.items()}
+
+    @property
+    def metrics(self):
+        """Names of the metrics.
+
+        Returns
+        -------
+        list of str
+        """
+        return list(self.values)
+
+    def intervals(self, metric):
+        """Confidence interval of each run's mean, Student's.
+
+        Parameters
+        ----------
+        metric : str
+
+        Returns
+        -------
+        dict of str to tuple of float
+        """
+        _, intervals = paired_t(self.values[metric], self.settings["confidence"])
+        return {name: tuple(map(float, interval)) for name, interval in zip(self.names, intervals)}
+
+    def to_frame(self):
+        """One row for each metric and pair of runs.
+
+        Columns: metric, run, baseline, the mean difference run - baseline, its interval (low, high), p, p_adjusted,
+        whether that is significant, effect_size (Cohen's d_z: mean over standard deviation of the differences), on how
+        many queries the run wins, ties and loses, and the least true difference that the paired t test would find in
+        four of five such experiments (detectable).
+
+        Returns
+        -------
+        DataFrame
+            Of pandas where it is installed, else of polars.
+        """
+        return frame_like({name: [test[name] for test in self.tests] for name in _COLUMNS})
+
+    def to_dict(self):
+        """All figures as plain Python objects, ready for JSON.
+
+        Returns
+        -------
+        dict
+            With the keys ``settings``, ``means``, ``intervals`` and ``tests``.
+        """
+        return {
+            "settings": dict(self.settings),
+            "means": {metric: dict(means) for metric, means in self.means.items()},
+            "intervals": {
+                metric: {name: list(i) for name, i in self.intervals(metric).items()} for metric in self.values
+            },
+            "tests": [dict(test) for test in self.tests],
+        }
+
+    def to_markdown(self, digits=4):
+        """Means and differences of the runs as Markdown tables; letters mark what a run is significantly better than.
+
+        Parameters
+        ----------
+        digits : int, default=4
+            Decimals.
+
+        Returns
+        -------
+        str
+        """
+        rows = [["", "run", *map(escape_markdown, self.metrics)]]
+        for i, name in enumerate(self.names):
+            cells = []
+            for metric in self.metrics:
+                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
+                value = f"**{value}**" if self._is_best(metric, name) else value
+                cells.append(f"{value}<sup>{letters}</sup>" if letters else value)
+            rows.append([_letter(i), escape_markdown(name), *cells])
+        tables = [markdown_table(rows, 2)]
+        if self.tests:
+            header, *details = self._details(digits)
+            details = [[*map(escape_markdown, row[:3]), *row[3:]] for row in details]
+            tables.append(markdown_table([header, *details], 3))
+        return "\n\n".join([*tables, self._legend()]) + "\n"
+
+    def to_latex(self, digits=4):
+        """Means and differences of the runs as LaTeX tables (booktabs); letters mark what a run is better than.
+
+        Parameters
+        ----------
+        digits : int, default=4
+            Decimals.
+
+        Returns
+        -------
+        str
+        """
+        rows = [["", "run", *map(escape_latex, self.metrics)]]
+        for i, name in enumerate(self.names):
+            cells = []
+            for metric in self.metrics:
+                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
+                value = rf"\textbf{{{value}}}" if self._is_best(metric, name) else value
+                cells.append(value + (rf"$^{{\mathrm{{{letters}}}}}$" if letters else ""))
+            rows.append([_letter(i), escape_latex(name), *cells])
+        tables = [latex_table(rows, 2)]
+        if self.tests:
+            header, *details = self._details(digits)
+            rows = [["$d_z$" if cell == "d_z" else escape_latex(cell) for cell in header]]
+            for row in details:
+                figures = [f"${cell}$".replace("inf", r"\infty") for cell in row[3:]]
+                rows.append([*map(escape_latex, row[:3]), *figures])
+            tables.append(latex_table(rows, 3))
+        return "\n".join(["\n\n".join(tables), latex_comment(self._legend())]) + "\n"
+
+    def _beaten(self, metric, name):
+        """Letters of the runs that `name` is significantly better than."""
+        beaten = set()
+        for test in self.tests:
+            if test["metric"] == metric and test["significant"]:
+                better, worse = (
+                    (test["run"], test["baseline"]) if test["difference"] > 0 else (test["baseline"], test["run"])
+                )
+                if better == name:
+                    beaten.add(self.names.index(worse))
+        return "".join(map(_letter, sorted(beaten)))
+
+    def _is_best(self, metric, name):
+        means = self.means[metric]
+        return means[name] >= max(means.values()) - SAME
+
+    def _legend(self):
+        counts = sorted({matrix.shape[1] for matrix in self.values.values()})
+        settings = self.settings
+        correction = f", {settings['correction']}" if settings["correction"] else ""
+        return (
+            f"{' or '.join(map(str, counts))} queries. Letters: better than that run, {settings['test']}{correction}, "
+            f"p < {1 - settings['confidence']:.2g}."
+        )
+
+    def _details(self, digits):
+        """Rows of the table of differences, as text, the first row a header."""
+        level = f"{100 * self.settings['confidence']:g} %"
+        rows = [["metric", "run", "against", "difference", level, "p", "d_z", "won/tied/lost", "detectable"]]
+        for test in self.tests:
+            rows.append(
+                [
+                    test["metric"],
+                    test["run"],
+                    test["baseline"],
+                    f"{test['difference']:+.{digits}f}",
+                    f"[{test['low']:+.{digits}f}, {test['high']:+.{digits}f}]",
+                    f"{test['p_adjusted']:.4f}" if test["p_adjusted"] >= 5e-5 else "<0.0001",
+                    f"{test['effect_size']:+.2f}",
+                    f"{test['wins']}/{test['ties']}/{test['losses']}",
+                    f"{test['detectable']:.{digits}f}",
+                ]
+            )
+        return rows
+
+    def __str__(self):
+        table = [["", "run", *self.metrics]]
+        for i, name in enumerate(self.names):
+            cells = [f"{self.means[m][name]:.4f} {self._beaten(m, name)}".rstrip() for m in self.metrics]
+            table.append([_letter(i), name, *cells])
+        return "\n".join([*table_lines(table), "", *table_lines(self._details(4)), "", self._legend()])
+
+    __repr__ = __str__
+
+
+def _letter(i):
+    return chr(ord("a") + i) if i < 26 else f"({i + 1})"
