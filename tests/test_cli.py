@@ -69,6 +69,36 @@ def qrels_lines(qrels):
 # --- evaluate: trec_eval
 
 
+@pytest.mark.parametrize("option", ["-D", "-N", "-o", "-R", "-T", "-Z"])
+def test_options_of_trec_eval_that_are_left_out_say_so(trec, capsys, option):
+    status, out, err = call(capsys, "evaluate", option, "1", trec / "qrels.test", trec / "results.test")
+    assert (status, out) == (2, "") and f"trec_eval's {option} is left out: " in err
+
+
+@pytest.mark.parametrize("spec", ["relstring", "binG", "G", "Rndcg", "ndcg_rel", "rbp_resid", "prefs", "qrels_jg"])
+def test_measures_of_trec_eval_that_are_left_out_say_so(trec, capsys, spec):
+    status, out, err = call(capsys, "evaluate", "-m", spec, trec / "qrels.test", trec / "results.test")
+    assert (status, out) == (2, "") and f"'{spec}' is a measure of trec_eval that sklrank leaves out" in err
+
+
+def test_parameters_after_a_dot_are_trec_evals(trec, capsys):
+    specs = ["11pt_avg.0.25,0.5", "ndcg.1=3,2=9", "set_F.0.5", "utility.2,-1,0,0"]
+    argv = [part for spec in specs for part in ("-m", spec)]
+    _, out, err = call(capsys, "evaluate", *argv, trec / "qrels.test", trec / "results.test")
+    assert err == ""
+    assert {line.split()[0] for line in out.splitlines()} == {spec.replace(".", "_", 1) for spec in specs}
+    assert call(capsys, "evaluate", "-m", "ndcg_cut.10,23.5", trec / "qrels.test", trec / "results.test")[0] == 2
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex"])
+def test_names_of_files_are_escaped_in_tables(trec, capsys, tmp_path, form):
+    run = write(tmp_path / "a_b~c^d|e.run", (trec / "results.test").read_text())
+    _, out, _ = call(capsys, "evaluate", "-m", "map", "--format", form, trec / "qrels.test", run)
+    assert (
+        r"a_b\~c^d\|e.run" if form == "markdown" else r"a\_b\textasciitilde{}c\textasciicircum{}d\textbar{}e.run"
+    ) in out
+
+
 def test_default_output_is_that_of_trec_eval(trec, capsys):
     status, out, err = call(capsys, "evaluate", trec / "qrels.test", trec / "results.test")
     assert (status, err) == (0, "")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from argparse import ArgumentTypeError
+from argparse import SUPPRESS, Action, ArgumentTypeError
 from pathlib import Path
 
 from sklrank._cli._output import note, say
@@ -22,8 +22,9 @@ their differences. --fail-under and --baseline make it a gate for continuous int
 EPILOG = """\
 measures:
   Ours (ndcg@10, map, mrr@10, recall@100, rbp(p=0.8), err@20, judged@10, map(rel=2)@100, ...) and trec_eval's (map,
-  recip_rank, ndcg_cut.10,20, P.5,10, official, all_trec, set). `-m all_trec` leaves out relstring, utility, binG, G,
-  ndcg_rel, Rndcg, rbp and rbp_resid, which sklrank does not have in trec_eval's form; `-m rbp` is sklrank's.
+  recip_rank, ndcg_cut.10,20, P.5,10, ndcg.1=3,2=9, official, all_trec, set). `-m all_trec` leaves out relstring, binG,
+  G, ndcg_rel, Rndcg, rbp and rbp_resid, which sklrank does not have in trec_eval's form; `-m rbp` is sklrank's.
+  So it does with the options -D, -N, -o, -R, -T and -Z.
 
 which queries count:
   As in trec_eval, those in both files; with -c all judged ones, where a missing one counts 0. Several runs are compared
@@ -35,6 +36,14 @@ gates:
   of its mean difference from the baseline below minus --max-drop. A run whose mean is too low by no more than chance
   explains passes, and the report says so. Two queries at least are needed to show anything."""
 
+_LEFT_OUT = {  # options of trec_eval
+    "-D": "there is no debugging output",
+    "-N": "the number of documents is needed by no measure here",
+    "-o": "the output has trec_eval's present form, or one that --format names",
+    "-R": "judgments are those of TREC or BEIR, which their form tells",
+    "-T": "runs are those of TREC",
+    "-Z": "no measure is standardized; --baseline compares with another run",
+}
 _COMPARED = ("ndcg@10", "map", "recall@100")  # measures of several runs, where none are named
 
 
@@ -82,7 +91,16 @@ def add_arguments(parser):
         "--fail-under", metavar="MEASURE=VALUE", type=_limit, action="append", default=[],
         help="fail when a measure is shown to be below this value; may be repeated",
     )  # fmt: skip
+    for option in _LEFT_OUT:
+        parser.add_argument(option, action=_LeftOut, nargs="?", help=SUPPRESS)
     parser.set_defaults(error=parser.error)
+
+
+class _LeftOut(Action):
+    """An option of trec_eval that is an error with a reason."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f"trec_eval's {option_string} is left out: {_LEFT_OUT[option_string]}")
 
 
 def _number(text, make):
