@@ -201,6 +201,20 @@ def _check(contracts, make, expected_failures):
 # --- retrievers: the functions below are the contracts
 
 
+def contract_fit_gives_the_retriever_and_transform_a_run(make):
+    """`fit` returns the retriever, and `transform` a `Run` with the queries and the corpus."""
+    corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
+    retriever = make(corpus)
+    _check_returns_self(retriever, queries, None)
+    run = retriever.transform(queries)
+    assert isinstance(run, Run), f"transform returned a {type(run).__name__}, expected a Run"
+    expected = (len(queries), len(corpus))
+    assert run.shape == expected, f"a run of shape {run.shape}, expected (n_queries, n_documents): {expected}"
+    assert run.corpus is corpus, "the run does not hold the corpus of the retriever: Run(…, corpus=self.corpus_)"
+    assert run.has_order, "the run has no order"
+    assert run.qids.tolist() == list(QUERIES), f"the run has the query ids {run.qids.tolist()}: Run(…, queries=queries)"
+
+
 def contract_unfitted_retrievers_say_so(make):
     """Without `fit`, a retriever raises NotFittedError, or ranks as it does with it."""
     corpus = Corpus(DOCUMENTS)
@@ -213,10 +227,6 @@ def contract_predict_transform_and_fit_transform_agree(make):
     """All verbs give one and the same run, alone and in a pipeline."""
     corpus = Corpus(DOCUMENTS)
     run = make(corpus).fit(TEXTS).predict(TEXTS)
-    assert isinstance(run, Run), f"predict returned a {type(run).__name__}, expected a Run"
-    expected = (len(TEXTS), len(corpus))
-    assert run.shape == expected, f"a run of shape {run.shape}, expected (n_queries, n_documents): {expected}"
-    assert run.corpus is corpus, "the run does not hold the corpus of the retriever"
     _check_same(run, make(corpus).fit(TEXTS).transform(TEXTS), "predict and transform")
     _check_same(run, make(corpus).fit_transform(TEXTS), "predict and fit_transform")
     _check_same(run, make_pipeline(make(corpus)).fit(TEXTS).predict(TEXTS), "a retriever and a pipeline with it alone")
@@ -231,12 +241,11 @@ def contract_a_ranking_is_ordered(make):
 
 
 def contract_fit_is_idempotent_and_learns_nothing_from_the_queries(make):
-    """`fit` returns the retriever, and fitted again on other queries it ranks as before."""
+    """Fitted again, on other queries, a retriever ranks as before."""
     retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
     run = retriever.predict(TEXTS)
     _check_same(run, retriever.predict(TEXTS), "two calls of predict")
     _check_same(run, retriever.fit(["something else"]).predict(TEXTS), "fits on different queries")
-    assert retriever.fit(TEXTS) is retriever, "fit does not return self"
 
 
 def contract_clones_share_the_corpus_and_the_ranking(make):
@@ -430,8 +439,10 @@ def _candidate_contracts():
 
 
 def ranks_candidates_and_nothing_else(make, X, y):
-    """The run is of the same queries and documents, ordered by score, then row, and holds candidates only."""
-    run = make().fit(X, y).transform(X)
+    """`transform` returns a run of the same queries, of candidates only, ordered by score, then row."""
+    estimator = make()
+    _check_returns_self(estimator, X, y)
+    run = estimator.transform(X)
     assert isinstance(run, Run), f"transform returned a {type(run).__name__}, expected a Run"
     assert run.has_order, "the run has no order"
     assert run.qids.tolist() == X.qids.tolist(), "the run has other queries"
@@ -453,9 +464,8 @@ def ranks_the_same_by_every_verb(make, X, y):
 
 
 def ranks_the_same_when_fitted_again(make, X, y):
-    """`fit` returns the estimator, and a second `fit` changes nothing."""
-    estimator = make()
-    assert estimator.fit(X, y) is estimator, "fit does not return self"
+    """A second `fit` changes nothing."""
+    estimator = make().fit(X, y)
     run = estimator.transform(X)
     _check_same(estimator.transform(X), run, "two calls of transform")
     _check_same(estimator.fit(X, y).transform(X), run, "two fits")
@@ -596,6 +606,11 @@ def _equal(a, b):
 def same(run, other):
     """Whether two runs say the same to the last bit, names of the queries aside."""
     return run.docids == other.docids and run.scores.tobytes() == other.scores.tobytes()
+
+
+def _check_returns_self(estimator, X, y):
+    fitted = estimator.fit(X, y)
+    assert fitted is estimator, f"fit returned {fitted!r:.80}, expected self"
 
 
 def _check_same(run, other, what):
