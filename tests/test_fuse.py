@@ -72,6 +72,14 @@ def test_queries_that_a_run_lacks_are_fused_from_the_others():
     assert run.qids.tolist() == ["q1", "q2"] and run.docids[1] == ["x", "y"]
 
 
+@pytest.mark.parametrize("name", ["qid", "rank", "docid", "score", "bm25_rank"])
+def test_names_of_runs_that_a_frame_has_already_are_refused(name):
+    with pytest.raises(ValueError, match=name):
+        fuse({"bm25": RUNS["bm25"], name: RUNS["dense"]})
+    with pytest.raises(TypeError, match="str"):
+        fuse({"bm25": RUNS["bm25"], 7: RUNS["dense"]})
+
+
 def test_bad_methods_and_parameters_are_named():
     with pytest.raises(ValueError, match="'rrg'.*'rrf'"):
         fuse(RUNS, "rrg")
