@@ -107,7 +107,9 @@ class WeightedFuser(ColumnFuser):
     }
 
     def _learner(self):
-        return 'weights="learn"' if isinstance(self.weights, str) else None
+        if isinstance(self.weights, str):
+            return 'weights="learn"'
+        return None
 
     def _learn(self, run, y, names):
         if self._learner() is None:
@@ -117,8 +119,9 @@ class WeightedFuser(ColumnFuser):
 
         def fuse(weights):
             kept = weights > 0
-            chosen = self._prepare(run, _pick(names, kept)) if self._is_joint() else lists.of_systems(kept)
-            return self._combine(chosen, weights[kept])
+            if self._is_joint():
+                return self._combine(self._prepare(run, _pick(names, kept)), weights[kept])
+            return self._combine(lists.of_systems(kept), weights[kept])
 
         self.weights_, _ = learn_weights(fuse, names, run, y, metric=self.metric)
 
@@ -163,8 +166,7 @@ class WeightedFuser(ColumnFuser):
 
     def _weights(self, names):
         """Weight of each column."""
-        weights = self.weights_ if isinstance(self.weights, str) else self.weights
-        return check_weights(weights, names)
+        return check_weights(self.weights if self._learner() is None else self.weights_, names)
 
 
 def _pick(names, chosen):
@@ -172,7 +174,7 @@ def _pick(names, chosen):
 
 
 def check_columns(run):
-    """Names of the score columns of candidates; TypeError or ValueError where there is nothing to fuse."""
+    """Names of the score columns of candidates; TypeError or ValueError if there is nothing to fuse."""
     if not isinstance(run, Run):
         raise TypeError(
             f"X is a {type(run).__name__}; a fuser takes a Run with score columns, as a RetrieverUnion or Run.union "

@@ -113,7 +113,7 @@ class Hits:
 
 
 def _positions(run, name):
-    """Position of each candidate in the list of a column, -1 where it lacks it; length of the list of each query."""
+    """Position of each candidate in the list of a column, -1 if it is not there; length of the list of each query."""
     ranks = run.column_ranks(name)
     positions = np.where(np.isnan(ranks), 0, ranks).astype(np.int64) - 1
     lengths = np.zeros(len(run), dtype=np.int64)

@@ -89,7 +89,7 @@ def fuse(runs, method="rrf", *, y=None, **params):
     Parameters
     ----------
     runs : dict of str to Run, or Run
-        The runs by name, or candidates with a score column for each system. Queries align by id where all runs have
+        The runs by name, or candidates with a score column for each system. Queries align by id if all runs have
         ids, else by position.
     method : str or Fuser, default="rrf"
         ``"rrf"``, or a method of `ScoreFuser`, `RankFuser` or `ProbabilisticFuser`; ``"rank_median"`` is that of

@@ -50,7 +50,9 @@ def weighted_sum(factor=lambda sums, fuser: 1.0, *, plain=False):
     def contribute(lists, weights, fuser):
         times = factor(lists.add(weights, plain=plain), fuser)
         values = lists.filled()
-        return values * times if plain else values * weights[:, np.newaxis] * times
+        if not plain:
+            values = values * weights[:, np.newaxis]
+        return values * times
 
     return combine, contribute
 

@@ -32,7 +32,9 @@ class Mixture:
 
     def learner(self, fuser):
         """The parameter that makes the fuser learn from judgments; None if it does not."""
-        return 'weights="learn"' if isinstance(fuser.weights, str) else None
+        if isinstance(fuser.weights, str):
+            return 'weights="learn"'
+        return None
 
     def refit_parameters(self):
         """The parameters of the fuser that need a new `fit`, besides `method`."""

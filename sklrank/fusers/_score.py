@@ -65,12 +65,12 @@ class ScoreFuser(WeightedFuser):
         - "wmnz": :math:`\sum_i s_i` times the sum of the weights of the lists that have the document;
         - "anz" (CombANZ): the weighted mean over the lists that have the document;
         - "max", "min" and "median": the largest and the smallest of :math:`w_i s_i`, and the weighted median;
-        - "geometric" and "harmonic": weighted means of the scores, raised to .001 where they are less.
+        - "geometric" and "harmonic": weighted means of the scores, raised to .001 if they are less.
     norm : str, default="min-max"
-        How the scores of a list are normalized, where a list is what one system found for one query:
+        How the scores of a list are normalized; a list is what one system found for one query:
 
         - "min-max": :math:`(s - \min) / (\max - \min)`;
-        - "max": :math:`s / \max`, and over the largest magnitude where no score is positive;
+        - "max": :math:`s / \max`, and over the largest magnitude if no score is positive;
         - "sum": :math:`s - \min`, over the sum of that;
         - "zmuv": :math:`s` less the mean, over the standard deviation;
         - "dbsf" (distribution-based): the mean less and plus three (sample) standard deviations become 0 and 1;
@@ -260,8 +260,7 @@ class ScoreFuser(WeightedFuser):
 
 def _limits(clip):
     """Lowest and highest normalized score."""
-    low, high = clip if len(clip) == 2 else (None, np.nan)
-    low, high = (limit if given is None else given for given, limit in ((low, -np.inf), (high, np.inf)))
-    if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
+    limits = [none if given is None else given for given, none in zip(clip, (-np.inf, np.inf))]
+    if len(clip) != 2 or not all(isinstance(limit, Real) for limit in limits) or not limits[0] < limits[1]:
         raise ValueError(f"expected clip to be two numbers, the lower one first, or None for no limit; got {clip!r}")
-    return low, high
+    return limits

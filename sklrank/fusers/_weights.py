@@ -135,7 +135,7 @@ class _Measured:
             self.queries = owners(run.indptr)
 
     def __call__(self, scores):
-        """Value of the metric where the candidates are ranked by `scores`."""
+        """Value of the metric if the candidates are ranked by `scores`."""
         if not self.by_hits:
             return float(self.metric(self.y, self.run.reorder(scores)))
         kept = ~np.isnan(scores)
@@ -177,7 +177,7 @@ def learn_weights(fuse, names, run, y, *, metric="ndcg@10", step=0.1, search="au
         Distance of the weights that are tried.
     search : {"auto", "simplex", "coordinate"}, default="auto"
         All points of `simplex_grid`; or from equal weights on, the step from one system to another that gains most,
-        as long as one does. "auto" tries all where there are no more than 300.
+        as long as one does. "auto" tries all if there are no more than 300.
 
     Returns
     -------

@@ -20,7 +20,7 @@ class Alignment:
     docid : str
         The document.
     query_tokens, document_tokens : list of str
-        The tokens; their positions, where nobody knows their names.
+        The tokens; their positions, if the encoder does not name them.
     weights : ndarray of float64, shape (n_query_tokens,)
         What each token of the query counts.
     similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
@@ -100,7 +100,7 @@ class Alignment:
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas where it is installed, else polars.
+            The library of the frame; ``None``: pandas if it is installed, else polars.
 
         Returns
         -------

@@ -33,7 +33,7 @@ class Diagnosis:
         One for each pair of systems, means over queries: ``overlap`` (Jaccard coefficient of the first k), ``common``
         (number of documents that both found), ``kendall`` (tau of these), ``rbo`` (rank-biased overlap).
     found_by : dict of tuple of str to int
-        By which systems exactly documents were found, and how many: the relevant ones where there are judgments
+        By which systems exactly documents were found, and how many: the relevant ones if there are judgments
         (those of no system too), else those among the first k of any list.
     summary : dict
         Further figures: ``n_queries``, ``k`` and ``fuser``; with judgments also ``metric``, ``fused``, ``best`` (the
@@ -106,7 +106,7 @@ class Diagnosis:
         Returns
         -------
         DataFrame
-            Of pandas where it is installed, else of polars.
+            Of pandas if it is installed, else of polars.
         """
         tables = {"systems": (self.systems, _SYSTEM), "pairs": (self.pairs, _PAIR)}
         if what not in tables:
@@ -323,7 +323,7 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     p : float, default=0.9
         Persistence of rank-biased overlap: the first 10 ranks have 86 % of the weight at 0.9.
     fuser : Fuser, default=None
-        How to fuse, fitted where it learns; ``None``: `~sklrank.fusers.ReciprocalRankFuser`.
+        The fuser, fitted if it learns; ``None``: `~sklrank.fusers.ReciprocalRankFuser`.
 
     Returns
     -------
@@ -337,7 +337,7 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     Notes
     -----
     The share of a system: each document of the fused top k is credited to the systems that have it in their own top k,
-    in equal parts; where none has, to those that found it. The shares sum to 1.
+    in equal parts; if none has, to those that found it. The shares sum to 1.
 
     The interval of the difference is Student's, of the differences query by query. The system that is best is so on
     these queries, which favours it a little.

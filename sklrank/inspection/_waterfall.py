@@ -30,7 +30,7 @@ _SHOWN = 10  # lost documents that are printed one by one
 def waterfall(pipeline, X, y, *, k=10):
     """Follow the relevant documents through a pipeline: which step loses which, and why.
 
-    A relevant document is lost where it is not among the first `k` in the end, and it is the last step that could have
+    A relevant document is lost if it is not among the first `k` in the end, and it is the last step that could have
     kept it that lost it: the one behind which it is gone, or the one that moved it out of the first `k`.
 
     Parameters
@@ -126,11 +126,11 @@ class Waterfall:
     ----------
     steps : list of dict
         For each step: ``step``, ``n_documents`` (mean number of candidates a query), ``recall`` of all of them, and
-        ``ndcg@k``, NaN where nothing is ordered yet.
+        ``ndcg@k``, NaN if nothing is ordered yet.
     documents : list of dict
-        For each relevant document: ``qid``, ``docid``, ``grade``, ``lost_by`` (the step, None where it was not lost),
-        ``kind`` and ``reason`` of the loss, and ``rank_step`` for each step: 0 where it is there without an order, NaN
-        where it is not.
+        For each relevant document: ``qid``, ``docid``, ``grade``, ``lost_by`` (the step, None if it was not lost),
+        ``kind`` and ``reason`` of the loss, and ``rank_step`` for each step: 0 if it is there without an order, NaN
+        if it is not there.
     k : int
         How many documents of a ranking count.
 
@@ -180,7 +180,7 @@ class Waterfall:
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas where it is installed, else polars.
+            The library of the frame; ``None``: pandas if it is installed, else polars.
 
         Returns
         -------
