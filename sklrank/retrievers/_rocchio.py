@@ -7,8 +7,8 @@ import numpy as np
 from sklrank._ragged import owners, places
 from sklrank._validation import Interval, check_fitted
 from sklrank.data import Run
+from sklrank.retrievers._base_feedback import FeedbackRetriever, add_up, scaled
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._feedback import FeedbackRetriever, _add_up, _scaled
 from sklrank.retrievers._vectors import QueryVectors, VectorRetriever
 
 
@@ -149,12 +149,12 @@ class RocchioRetriever(FeedbackRetriever):
         document, queries, terms, values = self._contents(documents, self.retriever_._impacts())
         lengths = np.sqrt(np.bincount(document, values**2, minlength=len(documents[0])))
         values = np.divide(values, lengths[document], out=np.zeros(len(values)), where=lengths[document] > 0)
-        return _add_up(queries, terms, values * documents[2][document], self.retriever_.index_.n_terms)
+        return add_up(queries, terms, values * documents[2][document], self.retriever_.index_.n_terms)
 
     def _mix(self, query, feedback, n_queries):
         query_of, _, weights = query
         lengths = np.sqrt(np.bincount(query_of, weights**2, minlength=n_queries))
-        return _scaled(query, lengths, self.alpha), feedback
+        return scaled(query, lengths, self.alpha), feedback
 
     # --- over dense vectors
     def _search(self, X, k, filter=None):
