@@ -9,8 +9,8 @@ from sklrank.data import TokenVectors
 from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.rerankers._texts import query_texts
+from sklrank.retrievers._base_vectors import _prepare
 from sklrank.retrievers._encoding import encode_queries
-from sklrank.retrievers._vectors import _prepare
 
 _PAIRS = 4096  # that are multiplied at a time
 

@@ -16,11 +16,11 @@ from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
 from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_usearch import UsearchIndex
+from sklrank.retrievers._base_vectors import VectorRetriever
 from sklrank.retrievers._filters import rank_filtered
 from sklrank.retrievers._quantization import FloatCodes, _frozen, search
 from sklrank.retrievers._rankings import scatter
 from sklrank.retrievers._recall import lowest, mean_recall
-from sklrank.retrievers._vectors import VectorRetriever
 
 _BACKENDS = {"usearch": UsearchIndex, "faiss": FaissIndex}
 # A graph looks at about so many vectors for each candidate that it keeps, in no order; to look at fewer than that one

@@ -8,10 +8,10 @@ import numpy as np
 
 from sklrank._validation import Interval, StrOptions, _fit_context, array_namespace, to_numpy
 from sklrank.retrievers._array_api import search_elsewhere
+from sklrank.retrievers._base_vectors import VectorRetriever, _prepare
 from sklrank.retrievers._filters import rank_filtered
 from sklrank.retrievers._quantization import BinaryCodes, FloatCodes, Int8Codes, search
 from sklrank.retrievers._recall import lowest, mean_recall
-from sklrank.retrievers._vectors import VectorRetriever, _prepare
 
 _DTYPES = ("float32", "float16", "int8", "binary")
 _RESCORE = {"int8": 4, "binary": 10}

@@ -18,6 +18,7 @@ from sklrank.data import Queries, TokenVectors
 from sklrank.data._ids import show
 from sklrank.data._pairs import canonical
 from sklrank.retrievers._base_corpus import CorpusRetriever
+from sklrank.retrievers._base_vectors import _prepare
 from sklrank.retrievers._elsewhere import run_of
 from sklrank.retrievers._encoding import Encoded, encode_corpus, encode_queries, without_fitting
 from sklrank.retrievers._filters import resolve_filter
@@ -35,7 +36,6 @@ from sklrank.retrievers._qdrant_store import (
     pause_of,
     width,
 )
-from sklrank.retrievers._vectors import _prepare
 
 _ID = "docid"  # payload key of the document's id in collections that are made here
 _VECTOR = "vector"  # name of the vector where there is one

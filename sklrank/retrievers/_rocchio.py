@@ -9,7 +9,7 @@ from sklrank._validation import Interval, check_fitted
 from sklrank.data import Run
 from sklrank.retrievers._base_feedback import FeedbackRetriever, add_up, scaled
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._vectors import QueryVectors, VectorRetriever
+from sklrank.retrievers._base_vectors import QueryVectors, VectorRetriever
 
 
 class RocchioRetriever(FeedbackRetriever):
