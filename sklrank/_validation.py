@@ -9,7 +9,7 @@ import sklearn
 from scipy import sparse
 from sklearn.base import _fit_context as checked_fit
 from sklearn.utils._array_api import _convert_to_numpy, get_namespace_and_device
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -18,6 +18,7 @@ from sklrank._fitted import check_unchanged, record_fit
 __all__ = [
     "BaseComposition",
     "HasMethods",
+    "Hidden",
     "Interval",
     "RealNotInt",
     "StrOptions",

@@ -25,6 +25,7 @@ from sklrank._caching.keys import estimator_key
 from sklrank.data import StringArray
 from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, quantize, wordpiece_tokenizer
 from sklrank.metrics import ndcg_score
+from sklrank.rerankers import Cutoff
 from sklrank.retrievers import DenseRetriever
 
 TEXTS = [
@@ -315,11 +316,14 @@ def test_models_in_bytes_print_as_their_size(tmp_path):
     given = (tmp_path / "tokenizer.json").read_bytes()
     for content in (bytes(3_000_000), bytearray(3_000_000), memoryview(bytes(3_000_000))):
         encoder = OnnxTextEncoder(content, tokenizer=given)
+        assert encoder.model is content and clone(encoder).model is content
         assert repr(encoder) == "OnnxTextEncoder(model=<bytes: 3.0 MB>, tokenizer=<bytes: 0.0 MB>)"
         for one in (
             clone(encoder),
             pickle.loads(pickle.dumps(encoder)),
             OnnxTextEncoder("model.onnx").set_params(model=content),
+            OnnxTextEncoder(**encoder.get_params()),
+            clone(OnnxTextEncoder(**encoder.get_params())),
             make_pipeline(encoder),
             GridSearchCV(make_pipeline(encoder), {"onnxtextencoder__model": [content]}).estimator,
         ):
@@ -329,8 +333,11 @@ def test_models_in_bytes_print_as_their_size(tmp_path):
             encoder.fit()
         with pytest.raises(ValueError, match="Got <bytes: 3.0 MB> instead"):
             encoder.set_params(prefix=content).fit()
-    found = OnnxTextEncoder(bytearray(text_model()), tokenizer=bytearray(given)).transform(TEXTS)
-    assert same(found, ENCODERS["text"]().transform(TEXTS))
+    expected = ENCODERS["text"]().transform(TEXTS)
+    encoder = OnnxTextEncoder(bytearray(text_model()), tokenizer=bytearray(given))
+    for one in (encoder, OnnxTextEncoder(**encoder.get_params()), pickle.loads(pickle.dumps(encoder))):
+        assert same(one.transform(TEXTS), expected)
+    assert repr(Cutoff(3, tokenizer=given)) == "Cutoff(threshold=3, tokenizer=<bytes: 0.0 MB>)"
     session = onnxruntime.InferenceSession(text_model(), providers=["CPUExecutionProvider"])
     assert "=<bytes: 0.0 MB>" in repr(pickle.loads(pickle.dumps(OnnxTextEncoder(session))))
 

@@ -3,14 +3,16 @@
 from sklrank._session._hub import HubFile, Repository
 from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
+from sklrank._session._printed_bytes import PrintedBytes, PrintedBytesMixin, unwrapped
 from sklrank._session._quantize import Quantization, quantize
-from sklrank._session._source import ContentMixin, Source, fetched, is_session, picklable
+from sklrank._session._source import Source, fetched, is_session, picklable
 from sklrank._session._tokenizer import Rows, Template, tokenizer_beside, wordpiece_tokenizer
 
 __all__ = [
-    "ContentMixin",
     "DeviceTokens",
     "HubFile",
+    "PrintedBytes",
+    "PrintedBytesMixin",
     "Quantization",
     "Repository",
     "Rows",
@@ -22,5 +24,6 @@ __all__ = [
     "picklable",
     "quantize",
     "tokenizer_beside",
+    "unwrapped",
     "wordpiece_tokenizer",
 ]

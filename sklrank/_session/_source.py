@@ -6,6 +6,7 @@ from pathlib import Path
 from pickle import PicklingError
 
 from sklrank._caching.keys import bytes_key, content_of_file, path_key
+from sklrank._session._printed_bytes import unwrapped
 
 _DYNAMIC = b"DynamicQuantize"  # begins the names of all operators whose scales come from the batch at hand
 
@@ -28,12 +29,13 @@ class Source:
     """
 
     def __init__(self, model):
+        model = unwrapped(model)
         self.session = model if is_session(model) else None
         if self.session is not None:
             self.value = model_of(model)
             self.key = ("session", id(model))
-        elif isinstance(model, (bytes, bytearray, memoryview)):
-            self.value = model if isinstance(model, bytes) else bytes(model)
+        elif isinstance(model, bytes):
+            self.value = model
             self.key = ("bytes", bytes_key(self.value))
         elif isinstance(model, (str, os.PathLike)):
             path = Path(fetched(model))
@@ -81,25 +83,6 @@ class Source:
             return content.find(_DYNAMIC) >= 0
 
 
-class Content(bytes):
-    """Bytes that print as their size, for estimators are printed with their parameters."""
-
-    def __repr__(self):
-        return f"<bytes: {len(self) / 1e6:.1f} MB>"
-
-    def __deepcopy__(self, memo):
-        return self
-
-
-class ContentMixin:
-    """Estimators whose parameters of bytes, models and tokenizers, become `Content`."""
-
-    def __setattr__(self, name, value):
-        if isinstance(value, (bytes, bytearray, memoryview)) and not isinstance(value, Content):
-            value = Content(value)
-        super().__setattr__(name, value)
-
-
 def fetched(path):
     """The path of a file, which is downloaded where it is one of a hub that the cache lacks."""
     return path.fetch() if hasattr(path, "fetch") else path
@@ -122,9 +105,8 @@ def picklable(value):
         value = model_of(value)
         if value is None:
             raise PicklingError("an open session of unknown origin does not pickle: give the model's path or bytes")
-    if isinstance(value, bytes):
-        return Content(value)
-    if hasattr(value, "fetch"):  # of a hub
+    value = unwrapped(value)
+    if isinstance(value, bytes) or hasattr(value, "fetch"):  # a file of a hub
         return value
     if isinstance(value, str):
         return str(Path(value).absolute())

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sklrank._optional import optional_import
+from sklrank._session._printed_bytes import unwrapped
 from sklrank._session._source import fetched
 
 _PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
@@ -96,6 +97,7 @@ def open_tokenizer(tokenizer, model=None):
     -------
     FastTokenizer or CallableTokenizer
     """
+    tokenizer = unwrapped(tokenizer)
     if isinstance(tokenizer, (FastTokenizer, CallableTokenizer)):
         return tokenizer
     tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)  # the one inside those of transformers

@@ -12,8 +12,17 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._caching.keys import bytes_key, path_stamp
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
-from sklrank._session import ContentMixin, Repository, Source, TextModel, picklable, tokenizer_beside
-from sklrank._validation import HasMethods, Interval
+from sklrank._session import (
+    PrintedBytes,
+    PrintedBytesMixin,
+    Repository,
+    Source,
+    TextModel,
+    picklable,
+    tokenizer_beside,
+    unwrapped,
+)
+from sklrank._validation import HasMethods, Hidden, Interval
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
 
@@ -23,7 +32,7 @@ _MEANS = {"device": "auto", "providers": None, "cache_folder": None, "n_jobs": N
 _WITHOUT_EFFECT = {"model", "tokenizer", *_MEANS}  # whose content counts, or nothing
 
 
-class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Base of encoders: estimators that open an ONNX model and turn texts into what it makes of them.
 
     A subclass has the parameters below, and
@@ -34,8 +43,16 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
     """
 
     _parameter_constraints: dict = {
-        "model": [str, PathLike, bytes, HasMethods(["run", "get_inputs"])],
-        "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
+        "model": [str, PathLike, bytes, Hidden(PrintedBytes), HasMethods(["run", "get_inputs"])],
+        "tokenizer": [
+            str,
+            PathLike,
+            bytes,
+            Hidden(PrintedBytes),
+            HasMethods(["encode_batch", "to_str"]),
+            callable,
+            None,
+        ],  # fmt: skip
         "prefix": [str],
         "max_length": [Interval(Integral, 1, None, closed="left")],
         "output": [str, None],
@@ -111,7 +128,7 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
             The encoder, its model open.
         """
         self._validate_params()
-        parameters = self.get_params(deep=False)
+        parameters = self._parameters()
         vars(self).pop("_opened_with", None)
         model = TextModel(
             self.model,
@@ -172,6 +189,10 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
         opened_with = vars(self).get("_opened_with")
         return opened_with is not None and opened_with.items() <= vars(self).items()
 
+    def _parameters(self):
+        """The parameters as they are set, by name."""
+        return {name: getattr(self, name) for name in self.get_params(deep=False)}
+
     def _has_same_content(self, name, old, new):
         """Whether a model or a tokenizer is the same at another path: a retriever that used it need not be fitted."""
         if name not in ("model", "tokenizer"):
@@ -183,7 +204,8 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def _without_means(self):
         """An encoder that makes the same of texts, whatever this one runs on: what its key is made of."""
-        model = bytes_key(self.model).encode() if isinstance(self.model, bytes) else self.model
+        model = unwrapped(self.model)
+        model = bytes_key(model).encode() if isinstance(model, bytes) else model
         return clone(self).set_params(**_MEANS, model=model)
 
     def _store(self):
@@ -271,7 +293,7 @@ class OnnxEncoder(ContentMixin, CallbackSupportMixin, TransformerMixin, BaseEsti
 
     def __sklearn_clone__(self):
         # Open sessions and tokenizers are shared, not copied.
-        parameters = self.get_params(deep=False)
+        parameters = self._parameters()
         shared = {name: parameters.pop(name) for name in ("model", "tokenizer")}
         other = type(self)(**shared, **{name: clone(value, safe=False) for name, value in parameters.items()})
         # What scikit-learn's own clone carries over beside the parameters.

@@ -4,13 +4,14 @@ from copy import copy
 
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._ragged import owners
-from sklrank._session import ContentMixin, picklable
+from sklrank._session import PrintedBytes, PrintedBytesMixin, picklable, unwrapped
+from sklrank._validation import Hidden
 from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._cross_encoder import CONSTRAINTS, DEFAULTS, STAGE, CrossEncoder, of_repository
 from sklrank.rerankers._texts import document_texts, query_texts
 
 
-class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, ScoringReranker):
+class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReranker):
     """Rank candidates by a cross-encoder, a model that reads query and document together.
 
     The most exact of the usual models, and the slowest: each candidate of each query is a text to read. All pairs of a
@@ -119,7 +120,8 @@ class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, ScoringReranker):
     _parameter_constraints: dict = {
         **ScoringReranker._parameter_constraints,
         **CONSTRAINTS,
-        "model": [*CONSTRAINTS["model"], CrossEncoder],
+        "model": [*CONSTRAINTS["model"], Hidden(PrintedBytes), CrossEncoder],
+        "tokenizer": [*CONSTRAINTS["tokenizer"], Hidden(PrintedBytes)],
         "field": "no_validation",
         "verbose": ["verbose"],
     }
@@ -205,7 +207,7 @@ class CrossEncoderReranker(ContentMixin, CallbackSupportMixin, ScoringReranker):
         return super().transform(X)
 
     def _settings(self):
-        return {name: getattr(self, name) for name in ("model", *DEFAULTS)}
+        return {name: unwrapped(getattr(self, name)) for name in ("model", *DEFAULTS)}
 
     def _open(self):
         settings = self._settings()

@@ -6,13 +6,14 @@ from os import PathLike
 import numpy as np
 
 from sklrank._ragged import owners
+from sklrank._session import PrintedBytes, PrintedBytesMixin
 from sklrank._session._tokenizer import open_tokenizer
-from sklrank._validation import HasMethods, Interval
+from sklrank._validation import HasMethods, Hidden, Interval
 from sklrank.base import Reranker, check_run
 from sklrank.rerankers._texts import document_texts
 
 
-class Cutoff(Reranker):
+class Cutoff(PrintedBytesMixin, Reranker):
     """End each ranking where scores become too low, or where the texts fill a budget.
 
     What is left is what a reader, or a language model, is given: a ranking ends before the first document whose score
@@ -57,7 +58,15 @@ class Cutoff(Reranker):
     _parameter_constraints: dict = {
         "threshold": [Interval(Real, None, None, closed="neither"), None],
         "max_tokens": [Interval(Integral, 0, None, closed="left"), None],
-        "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
+        "tokenizer": [
+            str,
+            PathLike,
+            bytes,
+            Hidden(PrintedBytes),
+            HasMethods(["encode_batch", "to_str"]),
+            callable,
+            None,
+        ],  # fmt: skip
         "field": "no_validation",
     }
 
