@@ -22,10 +22,10 @@ from onnx import TensorProto, numpy_helper
 from onnx_models import VOCABULARY, embeddings, plain_session, text_model, tokenizer, write_models
 
 from sklrank import _session
-from sklrank._session import HubFile, Repository, TextModel, _tokenizer, picklable, quantize, wordpiece_tokenizer
+from sklrank._session import HubFile, Repository, TextModel, _fast_tokenizer, picklable, quantize, wordpiece_tokenizer
 from sklrank._session import _device as devices
 from sklrank._session._batches import chunks, in_threads, plan, prefetched
-from sklrank._session._model import _OPEN, OpenSession, run_bound
+from sklrank._session._open_session import _OPEN, OpenSession, run_bound
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
 
@@ -612,7 +612,7 @@ def test_pieces_of_texts_are_tokenized_as_the_texts_are(texts):
 
 
 def test_pieces_of_texts_are_kept_within_bounds(monkeypatch):
-    monkeypatch.setattr(_tokenizer, "_KEPT", 100)
+    monkeypatch.setattr(_fast_tokenizer, "_KEPT", 100)
     ours = open_tokenizer(tokenizer())
     for i in range(50):
         ours.encode([f"heat {i} flow{i}"])

@@ -5,8 +5,9 @@ from sklrank._session._maxsim import DeviceTokens
 from sklrank._session._model import TextModel
 from sklrank._session._printed_bytes import PrintedBytes, PrintedBytesMixin, unwrapped
 from sklrank._session._quantize import Quantization, quantize
+from sklrank._session._rows import Rows, Template
 from sklrank._session._source import Source, fetched, is_session, picklable
-from sklrank._session._tokenizer import Rows, Template, tokenizer_beside, wordpiece_tokenizer
+from sklrank._session._tokenizer import open_tokenizer, tokenizer_beside, wordpiece_tokenizer
 
 __all__ = [
     "DeviceTokens",
@@ -21,6 +22,7 @@ __all__ = [
     "TextModel",
     "fetched",
     "is_session",
+    "open_tokenizer",
     "picklable",
     "quantize",
     "tokenizer_beside",

@@ -7,7 +7,7 @@ import numpy as np
 from sklrank._maxsim import of_like_length
 from sklrank._optional import optional_import
 from sklrank._ragged import owners
-from sklrank._session._model import OpenSession, run_bound
+from sklrank._session._open_session import OpenSession, run_bound
 from sklrank._session._source import Source
 
 _CELLS = 1 << 25  # numbers that a run of the graph makes at a time

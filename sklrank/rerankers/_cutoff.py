@@ -6,8 +6,7 @@ from os import PathLike
 import numpy as np
 
 from sklrank._ragged import owners
-from sklrank._session import PrintedBytes, PrintedBytesMixin
-from sklrank._session._tokenizer import open_tokenizer
+from sklrank._session import PrintedBytes, PrintedBytesMixin, open_tokenizer
 from sklrank._validation import HasMethods, Hidden, Interval
 from sklrank.base import Reranker, check_run
 from sklrank.rerankers._texts import document_texts
