@@ -113,11 +113,10 @@ class SentenceReranker(Reranker):
 
 
 # %%
-# **A metric** is a function of judgments and a run: the share of queries whose first screen, of five documents, holds a
-# relevant one.
-def first_screen_score(y_true, y_pred, *, size=5):
-    found = zip(y_true.align(y_pred.queries).judgments, y_pred.docids)
-    return float(np.mean([any(grades.get(docid, 0) > 0 for docid in docids[:size]) for grades, docids in found]))
+# **A metric** is a function of judgments and a run, here whether the first screen, of five documents, holds a relevant
+# one.
+def first_screen(y_true, y_pred):
+    return [any(grades.get(d, 0) > 0 for d in docids[:5]) for grades, docids in zip(y_true, y_pred.docids)]
 
 
 # %%
@@ -125,6 +124,7 @@ def first_screen_score(y_true, y_pred, *, size=5):
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from sklrank.encoders import TermVectorizer
+from sklrank.metrics import evaluate
 from sklrank.retrievers import BM25Retriever, RetrieverUnion
 
 union = RetrieverUnion(
@@ -140,7 +140,8 @@ for name, asked in {"typed well": queries, "mistyped": mistyped}.items():
     fused = ConfidenceFuser().fit_transform(candidates)
     reranked = SentenceReranker(trigrams).fit_transform(fused)
     runs = [retriever.transform(asked) for _, retriever in union.retrievers_]
-    values[name] = [first_screen_score(data.qrels, run) for run in (*runs, fused, reranked)]
+    qrels = data.qrels.align(asked)
+    values[name] = [evaluate(qrels, run, [first_screen])["first_screen"] for run in (*runs, fused, reranked)]
 values
 
 # %%

@@ -325,7 +325,9 @@ class Fuser(_CandidateEstimator):
     and may give
 
     * ``fit(X, y=None)``, which sets attributes that end in an underscore and returns `self`;
-    * a parameter `k`, the number of documents to keep for each query.
+    * a parameter `k`, the number of documents to keep for each query;
+    * ``contributions(X)``, the shares of the columns in the score, for `sklrank.inspection.explain`, which also wants
+      to find the fuser in the run: ``X.reorder(scores, source=self)``.
 
     See Also
     --------

@@ -17,7 +17,13 @@ from sklrank.base import Fuser, Reranker, Retriever
 from sklrank.fusers import ReciprocalRankFuser
 from sklrank.inspection import waterfall
 from sklrank.metrics import get_scorer
+from sklrank.rerankers._base_greedy import GreedyReranker
+from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.retrievers import BM25Retriever, RetrieverUnion
+from sklrank.retrievers._base_corpus import CorpusRetriever
+from sklrank.retrievers._base_feedback import FeedbackRetriever
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever
+from sklrank.retrievers._base_vectors import VectorRetriever
 from sklrank.testing import (
     DOCUMENTS,
     QRELS,
@@ -175,6 +181,26 @@ def test_a_class_without_transform_says_so_when_it_is_made():
 
     with pytest.raises(TypeError, match="transform"):
         Nothing()
+
+
+@pytest.mark.parametrize(
+    ("base", "hooks"),
+    [
+        (Retriever, "transform"),
+        (Fuser, "transform"),
+        (Reranker, "transform"),
+        (CorpusRetriever, "_search"),
+        (InvertedIndexRetriever, "_formula, _weigh"),
+        (VectorRetriever, "_search"),
+        (FeedbackRetriever, "_mix, _weigh_terms"),
+        (ScoringReranker, "_score"),
+        (GreedyReranker, "_choose, _prepare"),
+    ],
+)
+def test_a_subclass_without_what_it_must_give_is_told_the_names(base, hooks):
+    with pytest.raises(TypeError) as error:
+        type("Mine", (base,), {})()
+    assert all(name in str(error.value) for name in ("Mine", *hooks.split(", ")))
 
 
 def test_a_retriever_without_a_filter_asks_for_none():

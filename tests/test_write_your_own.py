@@ -2,15 +2,16 @@
 
 import re
 import runpy
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from sklrank import Corpus, Qrels, Queries
+from sklrank import Corpus, Run
 from sklrank.datasets import load_scifact
 from sklrank.fusers import ReciprocalRankFuser
-from sklrank.metrics import ndcg_score
+from sklrank.inspection import explain
+from sklrank.metrics import evaluate, ndcg_score
 from sklrank.retrievers import BM25Retriever, RetrieverUnion
 
 GUIDE = Path(__file__).parents[1] / "docs" / "user_guide"
@@ -48,6 +49,8 @@ def test_votes_are_as_good_as_a_list_was_in_training():
     bm25 = union.named_retrievers_["bm25"].predict(queries)
     votes = fuser().fit(candidates, qrels)
     assert votes.votes_["bm25"] == pytest.approx(ndcg_score(qrels, bm25), abs=0.01)
+    fused = votes.transform(candidates)
+    assert "VoteFuser" in str(explain(fused, fused.qids[0], fused.docids[0][0]))
     assert votes.score(candidates, qrels) > ReciprocalRankFuser().fit(candidates).score(candidates, qrels) - 0.05
 
 
@@ -61,7 +64,6 @@ def test_phrases_go_to_the_top():
 
 def test_screens_count_from_the_first_relevant_document():
     screen_score = runpy.run_path(str(GUIDE / "write_your_own" / "metric.py"))["screen_score"]
-    qrels, queries = Qrels({"q1": {"a": 1}, "q2": {"z": 1}}), Queries({"q2": "", "q1": ""})
-    run = {"q1": ["b", "c", "a"], "q2": ["b"]}
-    assert screen_score(qrels, run, size=2, average=None).tolist() == [0.5, 0.0]
-    assert screen_score(qrels.align(queries), run, size=3) == np.mean([0.0, 1.0])
+    qrels, run = {"q1": {"a": 1}, "q2": {"z": 1}}, Run({"q1": ["b", "c", "a"], "q2": ["b"]})
+    result = evaluate(qrels, run, [partial(screen_score, size=2), screen_score])
+    assert [values.tolist() for values in result.per_query.values()] == [[0.5, 0.0], [1.0, 0.0]]

@@ -84,7 +84,7 @@ class InvertedIndexRetriever(CorpusRetriever):
     def _shared_index(self):
         """Return the index of the corpus, made once for all estimators with this vectorizer."""
         key = ("index", self._field, estimator_key(self.vectorizer))
-        return self.corpus_.cached(key, self._build_index, persist=True)
+        return self.corpus_.cached(key, lambda: _build_index(self), persist=True)
 
     def _prepare(self, X):
         """Return the queries, and their terms with weights: indptr, terms, weights (int64, uint32, float32)."""
@@ -105,28 +105,6 @@ class InvertedIndexRetriever(CorpusRetriever):
     # --- what the base does with it
     def _check_documents(self, X):
         return check_term_weights(self, X, reset=True) if self.vectorizer is None else X
-
-    def _build_index(self):
-        if self.vectorizer is None and _holds_weights(self.corpus_, self.field):
-            matrix = self.corpus_.matrix(self.field)
-            if isinstance(matrix, TokenVectors):
-                raise TypeError(
-                    f"the documents are TokenVectors, which are for LateInteractionRetriever; {type(self).__name__} "
-                    "needs texts, or a matrix of term weights"
-                )
-            matrix = check_term_weights(self, matrix, reset=True)
-            return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
-        texts = self._texts()
-        vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
-        frozen = isinstance(vectorizer, FrozenEstimator)  # which clone left as it is, fitted
-        vectorizer = vectorizer.estimator if frozen else vectorizer
-        if isinstance(vectorizer, TermVectorizer):
-            token_ids, indptr = vectorizer._tokens(texts) if frozen else vectorizer._fit_tokens(texts)
-            n_terms = len(vectorizer.vocabulary_)
-            return Index([Segment.from_tokens(0, token_ids, indptr, n_terms)], n_terms, vectorizer)
-        weights = (vectorizer.transform if frozen else vectorizer.fit_transform)(texts.tolist())
-        matrix = check_term_weights(None, weights)
-        return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
 
     def _impacts(self):
         """Return the impacts of the index under the formula, made once for each formula."""
@@ -285,6 +263,31 @@ def heaviest(owners, terms, weights, n):
     order = np.lexsort((terms, -weights, owners))
     first = np.searchsorted(owners, owners)
     return np.sort(order[np.arange(len(owners)) - first < n])
+
+
+def _build_index(retriever):
+    """Index the corpus of a retriever: a matrix of term weights, or the terms that the vectorizer makes of texts."""
+    corpus, vectorizer = retriever.corpus_, retriever.vectorizer
+    if vectorizer is None and _holds_weights(corpus, retriever.field):
+        matrix = corpus.matrix(retriever.field)
+        if isinstance(matrix, TokenVectors):
+            raise TypeError(
+                f"the documents are TokenVectors, which are for LateInteractionRetriever; {type(retriever).__name__} "
+                "needs texts, or a matrix of term weights"
+            )
+        matrix = check_term_weights(retriever, matrix, reset=True)
+        return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
+    texts = retriever._texts()
+    vectorizer = TermVectorizer() if vectorizer is None else clone(vectorizer)
+    frozen = isinstance(vectorizer, FrozenEstimator)  # which clone left as it is, fitted
+    vectorizer = vectorizer.estimator if frozen else vectorizer
+    if isinstance(vectorizer, TermVectorizer):
+        token_ids, indptr = vectorizer._tokens(texts) if frozen else vectorizer._fit_tokens(texts)
+        n_terms = len(vectorizer.vocabulary_)
+        return Index([Segment.from_tokens(0, token_ids, indptr, n_terms)], n_terms, vectorizer)
+    weights = (vectorizer.transform if frozen else vectorizer.fit_transform)(texts.tolist())
+    matrix = check_term_weights(None, weights)
+    return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
 
 
 def _one_query(retriever, query):

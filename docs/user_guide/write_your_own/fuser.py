@@ -23,7 +23,7 @@ class VoteFuser(Fuser):
         for name, vote in self.votes_.items():
             ranks = self._ranks(X, name)
             scores += vote * ((ranks <= self.depth) + 1 / ranks)
-        return X.reorder(scores, k=self.k, name="votes")
+        return X.reorder(scores, k=self.k, name="votes", source=self)
 
     def _ranks(self, X, name):
         ranks = X.column_ranks(name)  # NaN if the list lacks the document
