@@ -6,10 +6,9 @@ import numpy as np
 
 from sklrank._kernels._maxsim import maxsim, maxsim_of_bits, maxsim_of_bytes, maxsim_of_halves, panels
 from sklrank._threads import over_ranges
+from sklrank._vectors import blocks, checked_lengths, pack, prepare, read_only
 
-_UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
 _LONGEST = 1e18  # longest vector: no product of two, nor a sum of some, overflows
-_BLOCK = 4096  # tokens that stand in another precision at a time
 _PER_THREAD = 64  # documents that are worth a thread
 _NO_CALIBRATION = np.empty(0, dtype=np.float32)
 
@@ -38,28 +37,17 @@ def check_tokens(values, indptr, *, unit, name):
     ValueError
         If there is NaN or infinity.
     """
-    given = values
-    with np.errstate(over="ignore"):
-        values = np.ascontiguousarray(values, dtype=np.float32)
-    squares = squared_lengths(values, indptr, unit=unit, name=name, given=given)
-    other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & (squares > 0)) if unit else ()
-    if len(other):
-        values = values.copy() if values is given or not values.flags.owndata else values
-        for rows in np.array_split(other, len(other) // _BLOCK + 1):
-            values[rows] = values[rows] / np.sqrt(squares[rows])[:, None]
-    return values
+    return prepare(values, _refuse(indptr, name), unit=unit, longest=np.inf if unit else _LONGEST)
 
 
-def squared_lengths(values, indptr, *, unit, name, given=None):
-    """Squared lengths of token vectors.
+def token_lengths(values, indptr, *, unit, name):
+    """Lengths of token vectors.
 
     Parameters
     ----------
     values : ndarray of shape (n_tokens, n_features)
     indptr, unit, name
         As in `check_tokens`.
-    given : array of shape (n_tokens, n_features), default=None
-        What `values` were rounded from.
 
     Returns
     -------
@@ -70,17 +58,16 @@ def squared_lengths(values, indptr, *, unit, name, given=None):
     ValueError
         If there is NaN or infinity.
     """
-    squares = np.empty(len(values), dtype=np.float64)
-    for block in _blocks(values):
-        doubles = values[block].astype(np.float64)
-        np.einsum("ij,ij->i", doubles, doubles, out=squares[block])
-    bad = ~np.isfinite(squares) if unit else ~(squares < _LONGEST**2)
-    if bad.any():
-        token = np.flatnonzero(bad)[0]
-        finite = np.isfinite(np.asarray((values if given is None else given)[token])).all()
-        what = "numbers too large for single precision" if finite else "NaN or infinity"
-        raise ValueError(f"a token vector of {name(np.searchsorted(indptr, token, 'right') - 1)} holds {what}")
-    return squares
+    return checked_lengths(values, _refuse(indptr, name), longest=np.inf if unit else _LONGEST)
+
+
+def _refuse(indptr, name):
+    """The error for tokens that cannot be compared; it names the text of the first one."""
+
+    def refuse(tokens, fault):
+        return ValueError(f"a token vector of {name(np.searchsorted(indptr, tokens[0], 'right') - 1)} holds {fault}")
+
+    return refuse
 
 
 def of_like_length(lengths, n_tokens):
@@ -132,7 +119,7 @@ class TokenIndex:
 
     def __post_init__(self):
         for name in ("codes", "calibration", "indptr"):
-            object.__setattr__(self, name, _read_only(getattr(self, name)))
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @classmethod
     def of(cls, values, indptr, form="float32"):
@@ -159,14 +146,14 @@ class TokenIndex:
         elif form == "int8":
             calibration = np.empty(len(values), dtype=np.float32)
             codes = np.empty(values.shape, dtype=np.int8)
-            for block in _blocks(values):
+            for block in blocks(values):
                 steps = np.abs(values[block]).max(axis=1, initial=0) / np.float32(127)
                 calibration[block] = steps
                 np.rint(values[block] / np.where(steps > 0, steps, 1)[:, None], out=codes[block], casting="unsafe")
         elif form == "binary":
-            total = sum((values[block].sum(axis=0, dtype=np.float64) for block in _blocks(values)), np.zeros(1))
+            total = sum((values[block].sum(axis=0, dtype=np.float64) for block in blocks(values)), np.zeros(1))
             calibration = np.broadcast_to(total / max(len(values), 1), values.shape[1:]).astype(np.float32)
-            codes = np.concatenate([_pack(values[block] > calibration) for block in _blocks(values)])
+            codes = np.concatenate([pack(values[block] > calibration) for block in blocks(values)])
         return cls(form, codes, calibration, indptr, values.shape[1])
 
     def __setstate__(self, state):
@@ -244,13 +231,13 @@ class TokenIndex:
     def _packed(self, queries):
         """Tokens of queries as the kernel reads them."""
         if self.form == "binary":
-            return np.ascontiguousarray(_pack(queries > self.calibration).T)
+            return np.ascontiguousarray(pack(queries > self.calibration).T)
         return panels(queries)
 
     def _score(self, rows, queries, q_indptr, weights, scores):
         """Write scores of `rows`, shape (n_rows, n_queries)."""
-        documents = self.indptr, _read_only(rows)
-        queries = tuple(map(_read_only, (queries, q_indptr, weights)))
+        documents = self.indptr, read_only(rows)
+        queries = tuple(map(read_only, (queries, q_indptr, weights)))
         if self.form == "float32":
             maxsim(self.codes, *documents, *queries, scores)
         elif self.form == "float16":
@@ -259,23 +246,3 @@ class TokenIndex:
             maxsim_of_bytes(self.codes, self.calibration, *documents, *queries, scores)
         else:
             maxsim_of_bits(self.codes, *documents, *queries, self.n_features, scores)
-
-
-def _read_only(array):
-    """A view that cannot be written: memory maps cannot, and a kernel is compiled anew for what can."""
-    view = array.view(np.ndarray)
-    view.flags.writeable = False
-    return view
-
-
-def _blocks(values):
-    """Slices of a few tokens each; at least one."""
-    return [slice(start, start + _BLOCK) for start in range(0, max(len(values), 1), _BLOCK)]
-
-
-def _pack(bits):
-    """Bits of features, shape (n_tokens, n_features), as uint64 words, the last filled up with 0."""
-    packed = np.packbits(bits, axis=1)
-    filled = np.zeros((len(bits), -(-bits.shape[1] // 64) * 8), dtype=np.uint8)
-    filled[:, : packed.shape[1]] = packed
-    return filled.view(np.uint64)

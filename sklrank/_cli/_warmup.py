@@ -88,6 +88,7 @@ def exercise():
 
     from sklrank import Qrels, Run
     from sklrank._kernels._candidates import rank_candidates, settle_ties
+    from sklrank._vectors import read_only
     from sklrank.data import TokenVectors
     from sklrank.datasets import load_scifact
     from sklrank.encoders import MuveraEncoder, TermVectorizer
@@ -109,7 +110,6 @@ def exercise():
         TfidfRetriever,
     )
     from sklrank.retrievers._ann import ranking_arrays
-    from sklrank.retrievers._quantization import _frozen
 
     data = load_scifact()
     queries, qrels = data.queries[:20], data.qrels[:20]
@@ -151,7 +151,7 @@ def exercise():
     RM3Retriever(BM25Retriever(data.corpus)).fit(queries).predict(queries)
 
     # What proposes candidates to AnnRetriever is in extras; that it ranks them is not.
-    candidates, vectors = np.zeros((2, 1), dtype=np.int64), _frozen(np.eye(2, dtype=np.float32))
+    candidates, vectors = np.zeros((2, 1), dtype=np.int64), read_only(np.eye(2, dtype=np.float32))
     found = ranking_arrays(2, 1)
     rank_candidates(vectors, vectors, candidates, False, *found, 0, 2)
     settle_ties(vectors, vectors, np.zeros((2, 1), dtype=np.float32), np.zeros(2), False, *found, 0, 2)

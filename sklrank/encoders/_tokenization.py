@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from sklrank._kernels._text import NEEDS_LOWER, NEEDS_ROOM, NEEDS_TABLE, rehash, scan_tokens
+from sklrank._vectors import read_only
 from sklrank.encoders._characters import ascii_table, character_table
 
 _BATCH = 1 << 14  # documents per kernel call, so that an interrupt is heard
@@ -113,9 +114,7 @@ def scan_forms(texts, lowercase, min_length):
 
 
 def _read_only(values, dtype):
-    view = np.ascontiguousarray(values, dtype=dtype).view(np.ndarray)
-    view.flags.writeable = False
-    return view
+    return read_only(np.ascontiguousarray(values, dtype=dtype))
 
 
 def analyze_forms(texts, analyze):

@@ -7,6 +7,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklrank._kernels._diversity import similarities, subtract_projections
 from sklrank._validation import HasMethods
+from sklrank._vectors import vector_lengths
 from sklrank.data import TokenVectors
 from sklrank.encoders import TermVectorizer
 from sklrank.rerankers._base_greedy import GreedyReranker
@@ -73,7 +74,7 @@ def _asked(similarity, texts):
 def _cosines(vectors):
     """What gives, for some of the vectors, a function of the number of one of these: its cosines with all of these."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    lengths = _positive(np.linalg.norm(vectors.astype(np.float64), axis=1))
+    lengths = _positive(vector_lengths(vectors))
 
     def of(chosen):
         def row(i):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from sklrank._caching.keys import estimator_key
-from sklrank._maxsim import TokenIndex, check_tokens, squared_lengths
+from sklrank._maxsim import TokenIndex, check_tokens, token_lengths
 from sklrank._ragged import lengths_to_indptr
 from sklrank._session import DeviceTokens
 from sklrank._validation import HasMethods, Interval, StrOptions
@@ -187,7 +187,7 @@ class MaxSimReranker(ScoringReranker):
             if not as_stored:
                 whole = on_host()
                 return DeviceTokens(whole.codes, whole.indptr, device)
-            lengths = np.sqrt(squared_lengths(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name))
+            lengths = token_lengths(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name)
             scales = 1 / np.where(lengths > 0, lengths, 1) if self.metric == "cosine" else None
             return DeviceTokens(tokens.values, tokens.indptr, device, scales)
 

@@ -14,11 +14,12 @@ from sklrank._kernels._candidates import rank_candidates, settle_ties
 from sklrank._ragged import lengths_to_indptr, owners, places
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
+from sklrank._vectors import read_only
 from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_usearch import UsearchIndex
 from sklrank.retrievers._base_vectors import VectorRetriever
 from sklrank.retrievers._filters import rank_filtered
-from sklrank.retrievers._quantization import FloatCodes, _frozen, search
+from sklrank.retrievers._quantization import FloatCodes, search
 from sklrank.retrievers._rankings import scatter
 from sklrank.retrievers._recall import lowest, mean_recall
 
@@ -342,7 +343,7 @@ class AnnRetriever(VectorRetriever):
 
     def _score(self, queries, candidates, rows, scores, counts):
         """Score candidates, and write down the best."""
-        vectors, queries, euclidean = _frozen(self.vectors_), _frozen(queries), self.metric == "euclidean"
+        vectors, queries, euclidean = read_only(self.vectors_), read_only(queries), self.metric == "euclidean"
 
         def work(start, stop):
             rank_candidates(vectors, queries, candidates, euclidean, rows, scores, counts, start, stop)
@@ -357,7 +358,7 @@ class AnnRetriever(VectorRetriever):
             slacks = np.full(len(queries), (queries.shape[1] + 8) * 2.0**-23 + 2.0**-22)
         else:
             slacks = 2 * self._codes().prepare(queries)[1] + 2.0**-22
-        vectors, queries, euclidean = _frozen(self.vectors_), _frozen(queries), self.metric == "euclidean"
+        vectors, queries, euclidean = read_only(self.vectors_), read_only(queries), self.metric == "euclidean"
 
         def work(start, stop):
             settle_ties(vectors, queries, distances, slacks, euclidean, rows, scores, counts, start, stop)

@@ -9,7 +9,7 @@ from sklrank._kernels._dense import finish, workspace
 from sklrank._kernels._search import decode
 from sklrank._ragged import lengths_to_indptr
 from sklrank._validation import to_numpy
-from sklrank.retrievers._quantization import _frozen
+from sklrank._vectors import read_only
 from sklrank.retrievers._rankings import concatenate
 
 _CELLS = 1 << 24  # scores computed at a time
@@ -41,7 +41,7 @@ def search_elsewhere(xp, device, codes, vectors, queries, metric, k, masks, mask
         Ragged rankings.
     """
     k = min(k, len(vectors))
-    vectors, queries = _frozen(vectors), _frozen(queries)
+    vectors, queries = read_only(vectors), read_only(queries)
     documents = place("vectors", vectors)
     halves = None if codes.halves is None else place("halves", codes.halves)
     parts = []

@@ -9,14 +9,13 @@ from sklearn.utils.validation import validate_data
 
 from sklrank._caching.keys import estimator_key, parameters_key
 from sklrank._validation import HasMethods, StrOptions, check_fitted
+from sklrank._vectors import is_prepared, prepare
 from sklrank.data import Queries
 from sklrank.data._ids import show
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 
-_BLOCK = 4096  # vectors that are looked at, and scaled in double precision, at a time
 _METRICS = ("cosine", "dot", "euclidean")
-_UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         def make():
             return _prepare(output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
 
-        if _is_prepared(output, self.metric):  # then it stands on disk already, where there is a folder
+        if is_prepared(output, unit=self.metric == "cosine"):  # then it stands on disk already, where there is a folder
             return make()
         return self.corpus_.cached(("prepared", *self._vectors_key), make, persist=True)
 
@@ -148,35 +147,10 @@ def _check_dense(vectors, what):
 
 
 def _prepare(vectors, metric, names, what):
-    """`vectors` as they are searched; as they are where nothing has to change."""
+    """`vectors` as they are searched; as they are if nothing has to change."""
     _check_dense(vectors, what)
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    squares = np.einsum("ij,ij->i", vectors, vectors)
-    bad = ~np.isfinite(squares)
-    if bad.any():
-        bad[bad] = ~np.isfinite(vectors[bad]).all(axis=1)  # a square may overflow where the vector is finite
-    if bad.any():
-        rows = np.flatnonzero(bad)
-        raise ValueError(f"{len(rows)} vectors hold NaN or infinity, of {what} {show(names(rows))}")
-    if metric == "cosine":
-        # Row by row, so that what a vector becomes does not depend on the others.
-        other = np.flatnonzero((np.abs(squares - 1) > _UNIT) & vectors.any(axis=1))
-        vectors = vectors.copy() if len(other) else vectors
-        for start in range(0, len(other), _BLOCK):
-            rows = other[start : start + _BLOCK]
-            some = vectors[rows].astype(np.float64)
-            vectors[rows] = some / np.linalg.norm(some, axis=1)[:, None]
-    return vectors
 
+    def refuse(rows, fault):
+        return ValueError(f"{len(rows)} vectors hold {fault}, of {what} {show(names(rows))}")
 
-def _is_prepared(vectors, metric):
-    """Whether `_prepare` leaves `vectors` as they are."""
-    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or not vectors.flags.c_contiguous:
-        return False
-    if metric == "cosine":
-        for start in range(0, len(vectors), _BLOCK):
-            some = vectors[start : start + _BLOCK]
-            squares = np.einsum("ij,ij->i", some, some)
-            if (np.abs(squares[some.any(axis=1)] - 1) > _UNIT).any():
-                return False
-    return True
+    return prepare(vectors, refuse, unit=metric == "cosine")

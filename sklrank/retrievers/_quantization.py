@@ -8,6 +8,7 @@ from sklrank._kernels._quantized import agree_binary, dot_half, dot_int8, widen
 from sklrank._kernels._search import decode
 from sklrank._ragged import lengths_to_indptr
 from sklrank._threads import one_blas_thread, over_ranges
+from sklrank._vectors import blocks, pack, read_only, vector_lengths
 from sklrank.retrievers._rankings import concatenate
 
 _ROUNDING = 2.0**-24  # of float32, relative
@@ -22,23 +23,10 @@ _ROWS = 1 << 11  # documents that are read at a time while codes are made
 _NARROW = 4  # a filter that all queries share, and that leaves one document in so many, is searched by itself
 
 
-def _blocks(vectors):
+def _doubles(vectors):
     """Slices that cover the documents, and their vectors in double precision."""
-    for start in range(0, len(vectors), _ROWS):
-        where = slice(start, min(start + _ROWS, len(vectors)))
+    for where in blocks(vectors, _ROWS):
         yield where, vectors[where].astype(np.float64)
-
-
-def _lengths(vectors):
-    """Length of each vector, in double precision."""
-    return np.concatenate([np.linalg.norm(block, axis=1) for _, block in _blocks(vectors)])
-
-
-def _frozen(array):
-    """The same memory, read-only as memory maps are, for which kernels are compiled."""
-    array = array.view(np.ndarray)
-    array.flags.writeable = False
-    return array
 
 
 class FloatCodes:
@@ -55,7 +43,7 @@ class FloatCodes:
     is_exact = True
 
     def __init__(self, vectors, metric, half=False):
-        lengths = _lengths(vectors)
+        lengths = vector_lengths(vectors)
         self._longest = lengths.max()
         # What a product is short of, to be ordered as the distance is: half the square of the document's length.
         with np.errstate(over="ignore"):  # told with the first queries
@@ -69,11 +57,11 @@ class FloatCodes:
             # A power of 2, so that dividing by it rounds nothing and the largest component is about 1.
             self._unit = np.float32(2.0 ** np.ceil(np.log2(max(vectors.max(), -vectors.min(), 1e-30))))
             self.stored = np.empty(vectors.shape, dtype=np.float16)
-            for where, block in _blocks(vectors):
+            for where, block in _doubles(vectors):
                 self.stored[where] = block / self._unit
                 lost = block - self.stored[where].astype(np.float64) * self._unit
                 self._error = max(self._error, np.linalg.norm(lost, axis=1).max())
-            self.stored = _frozen(self.stored)
+            self.stored = read_only(self.stored)
 
     @property
     def bytes_per_vector(self):
@@ -85,7 +73,7 @@ class FloatCodes:
 
         Products whose terms are rounded beyond single precision first, by so much, are farther from them.
         """
-        lengths = _lengths(queries)
+        lengths = vector_lengths(queries)
         reach = lengths * self._longest if self.halves is None else (lengths + self._longest) ** 2
         if reach.max() > _LARGEST:
             raise ValueError(
@@ -105,7 +93,7 @@ class FloatCodes:
 
     def fill(self, operand, where, out, vectors):
         """Compute scores of the documents `where`, a slice or rows."""
-        block = vectors[where] if self.stored is None else _frozen(self.stored[where]).view(np.uint16)
+        block = vectors[where] if self.stored is None else read_only(self.stored[where]).view(np.uint16)
         if self.stored is not None and len(operand) < _FEW:
             dot_half(operand, block, out)
         else:
@@ -129,9 +117,9 @@ class Int8Codes:
     is_exact = False
 
     def __init__(self, vectors, metric):
-        self.lengths = None if metric == "cosine" else _lengths(vectors).astype(np.float32)
+        self.lengths = None if metric == "cosine" else vector_lengths(vectors).astype(np.float32)
         lowest, highest = np.full(vectors.shape[1], np.inf), np.full(vectors.shape[1], -np.inf)
-        for where, block in _blocks(vectors):
+        for where, block in _doubles(vectors):
             block = self._directions(block, where)
             np.minimum(lowest, block.min(axis=0), out=lowest)
             np.maximum(highest, block.max(axis=0), out=highest)
@@ -140,7 +128,7 @@ class Int8Codes:
         self.stored = np.empty(vectors.shape, dtype=np.int8)
         self.halves = np.empty(len(vectors), dtype=np.float32) if metric == "euclidean" else None
         largest = 1.0
-        for where, block in _blocks(vectors):
+        for where, block in _doubles(vectors):
             codes = np.rint((self._directions(block, where) - self.offsets) / self.scales).clip(-127, 127)
             largest = max(largest, np.linalg.norm(codes, axis=1).max())
             self.stored[where] = codes
@@ -148,7 +136,7 @@ class Int8Codes:
                 coded = (codes * self.scales + self.offsets) * self.lengths[where, None]
                 self.halves[where] = np.einsum("ij,ij->i", coded, coded) / 2
         self._largest = largest
-        self.stored = _frozen(self.stored)
+        self.stored = read_only(self.stored)
 
     def _directions(self, block, where):
         if self.lengths is None:
@@ -181,7 +169,7 @@ class Int8Codes:
     def fill(self, operand, where, out, vectors):
         """Compute scores of the documents `where`, a slice or rows."""
         queries, scales, shifts = operand
-        block = _frozen(self.stored[where])
+        block = read_only(self.stored[where])
         if queries.dtype == np.int16:
             dot_int8(queries, block, out)
         else:
@@ -210,12 +198,12 @@ class BinaryCodes:
     is_exact = False
 
     def __init__(self, vectors, metric):
-        means = sum(block.sum(axis=0) for _, block in _blocks(vectors)) / len(vectors)
+        means = sum(block.sum(axis=0) for _, block in _doubles(vectors)) / len(vectors)
         self._origin = means / 2
         self.stored = np.empty((-(-len(means) // 64), len(vectors)), dtype=np.uint64)
-        for where, block in _blocks(vectors):
-            self.stored[:, where] = _pack(block > means).T
-        self.stored = _frozen(self.stored)
+        for where, block in _doubles(vectors):
+            self.stored[:, where] = pack(block > means).T
+        self.stored = read_only(self.stored)
 
     @property
     def bytes_per_vector(self):
@@ -224,7 +212,7 @@ class BinaryCodes:
 
     def prepare(self, queries):
         """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
-        return _pack(queries > self._origin), np.zeros(len(queries))
+        return pack(queries > self._origin), np.zeros(len(queries))
 
     def converts(self, n_queries):
         """Whether `fill` copies what it reads."""
@@ -235,7 +223,7 @@ class BinaryCodes:
         if isinstance(where, slice):
             agree_binary(operand, self.stored, where.start, out)
         else:
-            agree_binary(operand, _frozen(np.ascontiguousarray(self.stored[:, where])), 0, out)
+            agree_binary(operand, read_only(np.ascontiguousarray(self.stored[:, where])), 0, out)
 
 
 def _widened(codes):
@@ -243,14 +231,6 @@ def _widened(codes):
     vectors = np.empty(codes.shape, dtype=np.float32)
     widen(codes, vectors)
     return vectors
-
-
-def _pack(bits):
-    """Rows of bits in words of 64."""
-    packed = np.packbits(bits, axis=1)
-    padded = np.zeros((len(bits), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
-    padded[:, : packed.shape[1]] = packed
-    return padded.view(np.uint64)
 
 
 def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_jobs):
@@ -279,7 +259,7 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     n_queries, n_documents = len(queries), len(vectors)
     k = min(k, n_documents)
     n_candidates = min(max(n_candidates, k), n_documents)
-    vectors, queries = _frozen(vectors), _frozen(queries)
+    vectors, queries = read_only(vectors), read_only(queries)
     rows = None
     if len(mask_of) and (mask_of == mask_of[0]).all() and mask_of[0] >= 0:
         allowed = np.flatnonzero(masks[mask_of[0]])

@@ -1,0 +1,159 @@
+"""Dense vectors as searches read them: single precision, finite, of unit length if a metric asks for it.
+
+One rule of precision holds for all. Lengths are measured in double precision, each vector by itself, so that the
+result does not depend on the other vectors; a vector is divided by its length in double precision and rounded once. A
+vector whose squared length differs from 1 by at most 1e-6 counts as a unit vector and stays as it is: vectors that were
+normalized in single precision are not changed.
+"""
+
+import numpy as np
+
+_BLOCK = 4096  # vectors that stand in double precision at a time
+_UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
+
+
+def blocks(vectors, size=_BLOCK):
+    """Iterate over slices of a few vectors that cover them all; there is at least one.
+
+    Parameters
+    ----------
+    vectors : array of shape (n_vectors, n_features)
+    size : int, default=4096
+        Most vectors of a slice.
+
+    Yields
+    ------
+    slice
+    """
+    for start in range(0, max(len(vectors), 1), size):
+        yield slice(start, min(start + size, len(vectors)))
+
+
+def vector_lengths(vectors):
+    """Return the euclidean length of each vector.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_vectors, n_features)
+
+    Returns
+    -------
+    ndarray of float64, shape (n_vectors,)
+    """
+    found = np.empty(len(vectors), dtype=np.float64)
+    for block in blocks(vectors):
+        found[block] = np.linalg.norm(vectors[block].astype(np.float64), axis=1)
+    return found
+
+
+def checked_lengths(vectors, refuse, *, longest=np.inf, given=None):
+    """Return the length of each vector; raise if one is not finite, or too long.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_vectors, n_features)
+    refuse : callable
+        ``refuse(rows, fault)`` returns the error to raise for the vectors `rows`, which hold what `fault` says.
+    longest : float, default=inf
+        Vectors of this length and longer ones are refused, too.
+    given : array of shape (n_vectors, n_features), default=None
+        Vectors that `vectors` were rounded from.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_vectors,)
+    """
+    found = vector_lengths(vectors)
+    bad = np.flatnonzero(~(found < longest))
+    if len(bad):
+        first = np.asarray((vectors if given is None else given)[bad[0]])
+        raise refuse(bad, "numbers too large for single precision" if np.isfinite(first).all() else "NaN or infinity")
+    return found
+
+
+def prepare(given, refuse, *, unit, longest=np.inf):
+    """Return vectors as searches read them; the array itself if nothing has to change.
+
+    Parameters
+    ----------
+    given : array of shape (n_vectors, n_features)
+    refuse : callable
+        As for `checked_lengths`.
+    unit : bool
+        Whether to bring the vectors to unit length. Vectors of zeros stay what they are.
+    longest : float, default=inf
+        As for `checked_lengths`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_vectors, n_features), C-contiguous
+    """
+    with np.errstate(over="ignore"):  # refused below
+        vectors = np.ascontiguousarray(given, dtype=np.float32)
+    found = checked_lengths(vectors, refuse, longest=longest, given=given)
+    if not unit:
+        return vectors
+    other = np.flatnonzero(_is_to_scale(found))
+    if len(other) == 0:
+        return vectors
+    if vectors is given or not vectors.flags.owndata:
+        vectors = vectors.copy()
+    for block in blocks(other):
+        rows = other[block]
+        vectors[rows] = vectors[rows].astype(np.float64) / found[rows, None]
+    return vectors
+
+
+def is_prepared(vectors, *, unit):
+    """Tell whether `prepare` returns the array itself.
+
+    Parameters
+    ----------
+    vectors : object
+    unit : bool
+        As for `prepare`.
+
+    Returns
+    -------
+    bool
+    """
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or not vectors.flags.c_contiguous:
+        return False
+    return not unit or not any(_is_to_scale(vector_lengths(vectors[block])).any() for block in blocks(vectors))
+
+
+def _is_to_scale(found):
+    return (np.abs(found**2 - 1) > _UNIT) & (found > 0)
+
+
+def read_only(array):
+    """Return a view that cannot be written: memory maps cannot, and a kernel is compiled anew for what can.
+
+    Parameters
+    ----------
+    array : ndarray
+
+    Returns
+    -------
+    ndarray
+    """
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def pack(bits):
+    """Return rows of bits as words of 64 bits, the last one filled up with zeros.
+
+    Parameters
+    ----------
+    bits : ndarray of bool, shape (n_vectors, n_features)
+
+    Returns
+    -------
+    ndarray of uint64, shape (n_vectors, n_words)
+    """
+    packed = np.packbits(bits, axis=1)
+    padded = np.zeros((len(bits), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return padded.view(np.uint64)
