@@ -94,9 +94,8 @@ def test_parameters_after_a_dot_are_trec_evals(trec, capsys):
 def test_names_of_files_are_escaped_in_tables(trec, capsys, tmp_path, form):
     run = write(tmp_path / "a_b~c^d|e.run", (trec / "results.test").read_text())
     _, out, _ = call(capsys, "evaluate", "-m", "map", "--format", form, trec / "qrels.test", run)
-    assert (
-        r"a_b\~c^d\|e.run" if form == "markdown" else r"a\_b\textasciitilde{}c\textasciicircum{}d\textbar{}e.run"
-    ) in out
+    escaped = {"markdown": r"a_b\~c^d\|e.run", "latex": r"a\_b\textasciitilde{}c\textasciicircum{}d\textbar{}e.run"}
+    assert escaped[form] in out
 
 
 def test_default_output_is_that_of_trec_eval(trec, capsys):

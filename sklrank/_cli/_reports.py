@@ -1,4 +1,4 @@
-"""What `sklrank evaluate` prints."""
+"""The output of `sklrank evaluate`."""
 
 import json
 import math

@@ -122,6 +122,20 @@ class Pairs:
         """``(n_queries, n_documents)``."""
         return (len(self), len(self.documents))
 
+    @classmethod
+    def of(cls, data):
+        """Return `data` if it is of this class already, else make it so.
+
+        Parameters
+        ----------
+        data : Run or Qrels, or whatever they are made from
+
+        Returns
+        -------
+        Run or Qrels
+        """
+        return data if isinstance(data, cls) else cls(data)
+
     def __len__(self):
         return len(self._indptr) - 1
 

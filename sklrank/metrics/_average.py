@@ -13,9 +13,9 @@ def settle(values, judged, empty="zero"):
     values : ndarray of float64, shape (n_queries,)
         NaN for queries without a relevant document.
     judged : Judged
-        What they were computed from.
+        The judgments and the run that they were computed from.
     empty : {"zero", "one", "drop", "nan"}, default="zero"
-        What such queries get. Those without any judgment get NaN whatever it is.
+        Value of such queries. Those without any judgment get NaN in any case.
 
     Returns
     -------
@@ -59,7 +59,9 @@ def aggregate(values, counted, how="mean", sample_weight=None):
         weight = weight[counted]
     values = values[counted]
     if how == "sum":
-        return float(values.sum() if weight is None else values @ weight)
+        if weight is None:
+            return float(values.sum())
+        return float(values @ weight)
     if len(values) == 0:
         raise ValueError(
             f"there is nothing to average: of {len(counted)} queries none has judgments that count. Are these the "

@@ -22,10 +22,13 @@ from sklrank.metrics._significance import (
     wilcoxon,
 )
 
+_PAIRED = {"paired_t": paired_t, "wilcoxon": wilcoxon}
+_RESAMPLING = {"randomization": randomization, "bootstrap": bootstrap}
+
 
 @validate_params(
     {
-        "test": [StrOptions({"paired_t", "randomization", "wilcoxon", "bootstrap", "tukey_hsd"})],
+        "test": [StrOptions({*_PAIRED, *_RESAMPLING, "tukey_hsd"})],
         "correction": [StrOptions({"holm", "bonferroni", "bh"}), None],
         "baseline": [str, None],
         "confidence": [Interval(Real, 0, 1, closed="neither")],
@@ -129,14 +132,15 @@ def compare(
         if metric.how != "mean":
             raise ValueError(f"{metric.name!r} is not a mean over queries, so its differences have no test here")
     names = list(runs)
-    first = 0 if baseline is None else names.index(baseline)
-    pairs = [
-        (a, b) for b in range(len(names)) for a in range(len(names)) if (a > b if baseline is None else a != b == first)
-    ]
+    if baseline is None:
+        pairs = [(a, b) for b in range(len(names)) for a in range(b + 1, len(names))]
+    else:
+        pairs = [(a, names.index(baseline)) for a, name in enumerate(names) if name != baseline]
     aligned = [align(qrels, run) for run in runs.values()]
     _warn_of_missing(names, aligned)
     rng = check_random_state(random_state)
-    correction = None if test == "tukey_hsd" else correction
+    if test == "tukey_hsd":  # holds for all pairs together
+        correction = None
     values, qids, tests = {}, {}, []
     for metric in chosen:
         values[metric.name], qids[metric.name] = _matrix(metric, aligned)
@@ -177,9 +181,7 @@ def _matrix(metric, aligned):
     rows = np.array(values)[:, counted]
     if rows.shape[1] < 2:
         raise ValueError(f"{metric.name!r}: {rows.shape[1]} judged queries; a comparison needs two or more")
-    qids = aligned[0].qids
-    qids = np.array([str(i) for i in range(len(counted))], dtype=object) if qids is None else qids
-    return rows, qids[counted]
+    return rows, aligned[0].qids[counted]
 
 
 def _test(metric, names, values, pairs, test, correction, confidence, n_resamples, rng):
@@ -190,11 +192,10 @@ def _test(metric, names, values, pairs, test, correction, confidence, n_resample
     differences = round_off(np.array([values[a] - values[b] for a, b in pairs]), values)
     if test == "tukey_hsd":
         p, intervals = tukey_hsd(values, pairs, confidence)
-    elif test in ("randomization", "bootstrap"):
-        run_test = randomization if test == "randomization" else bootstrap
-        p, intervals = run_test(differences, confidence, n_resamples, rng)
+    elif test in _RESAMPLING:
+        p, intervals = _RESAMPLING[test](differences, confidence, n_resamples, rng)
     else:
-        p, intervals = (paired_t if test == "paired_t" else wilcoxon)(differences, confidence)
+        p, intervals = _PAIRED[test](differences, confidence)
     adjusted = correct(p, correction)
     mean, deviation = differences.mean(axis=1), deviations(differences)
     effect = np.divide(mean, deviation, out=np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), where=deviation > 0)

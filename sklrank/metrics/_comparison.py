@@ -121,14 +121,7 @@ class Comparison:
         -------
         str
         """
-        rows = [["", "run", *map(escape_markdown, self.metrics)]]
-        for i, name in enumerate(self.names):
-            cells = []
-            for metric in self.metrics:
-                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
-                value = f"**{value}**" if self._is_best(metric, name) else value
-                cells.append(f"{value}<sup>{letters}</sup>" if letters else value)
-            rows.append([_letter(i), escape_markdown(name), *cells])
+        rows = self._means(digits, escape_markdown, "**{}**", "<sup>{}</sup>")
         tables = [markdown_table(rows, 2)]
         if self.tests:
             header, *details = self._details(digits)
@@ -148,32 +141,40 @@ class Comparison:
         -------
         str
         """
-        rows = [["", "run", *map(escape_latex, self.metrics)]]
-        for i, name in enumerate(self.names):
-            cells = []
-            for metric in self.metrics:
-                value, letters = f"{self.means[metric][name]:.{digits}f}", self._beaten(metric, name)
-                value = rf"\textbf{{{value}}}" if self._is_best(metric, name) else value
-                cells.append(value + (rf"$^{{\mathrm{{{letters}}}}}$" if letters else ""))
-            rows.append([_letter(i), escape_latex(name), *cells])
+        rows = self._means(digits, escape_latex, r"\textbf{{{}}}", r"$^{{\mathrm{{{}}}}}$")
         tables = [latex_table(rows, 2)]
         if self.tests:
             header, *details = self._details(digits)
-            rows = [["$d_z$" if cell == "d_z" else escape_latex(cell) for cell in header]]
+            rows = [[escape_latex(cell).replace(r"d\_z", "$d_z$") for cell in header]]
             for row in details:
                 figures = [f"${cell}$".replace("inf", r"\infty") for cell in row[3:]]
                 rows.append([*map(escape_latex, row[:3]), *figures])
             tables.append(latex_table(rows, 3))
         return "\n".join(["\n\n".join(tables), latex_comment(self._legend())]) + "\n"
 
+    def _means(self, digits, escape, best, beaten):
+        """Rows of the table of means, the first a header; `best` and `beaten` are formats of a mean and of letters."""
+        rows = [["", "run", *map(escape, self.metrics)]]
+        for i, name in enumerate(self.names):
+            cells = []
+            for metric in self.metrics:
+                cell = f"{self.means[metric][name]:.{digits}f}"
+                if self._is_best(metric, name):
+                    cell = best.format(cell)
+                if letters := self._beaten(metric, name):
+                    cell += beaten.format(letters)
+                cells.append(cell)
+            rows.append([_letter(i), escape(name), *cells])
+        return rows
+
     def _beaten(self, metric, name):
         """Letters of the runs that `name` is significantly better than."""
         beaten = set()
         for test in self.tests:
             if test["metric"] == metric and test["significant"]:
-                better, worse = (
-                    (test["run"], test["baseline"]) if test["difference"] > 0 else (test["baseline"], test["run"])
-                )
+                better, worse = test["run"], test["baseline"]
+                if test["difference"] < 0:
+                    better, worse = worse, better
                 if better == name:
                     beaten.add(self.names.index(worse))
         return "".join(map(_letter, sorted(beaten)))
@@ -185,9 +186,9 @@ class Comparison:
     def _legend(self):
         counts = sorted({matrix.shape[1] for matrix in self.values.values()})
         settings = self.settings
-        correction = f", {settings['correction']}" if settings["correction"] else ""
+        method = ", ".join(filter(None, [settings["test"], settings["correction"]]))
         return (
-            f"{' or '.join(map(str, counts))} queries. Letters: better than that run, {settings['test']}{correction}, "
+            f"{' or '.join(map(str, counts))} queries. Letters: better than that run, {method}, "
             f"p < {1 - settings['confidence']:.2g}."
         )
 
@@ -203,7 +204,7 @@ class Comparison:
                     test["baseline"],
                     f"{test['difference']:+.{digits}f}",
                     f"[{test['low']:+.{digits}f}, {test['high']:+.{digits}f}]",
-                    f"{test['p_adjusted']:.4f}" if test["p_adjusted"] >= 5e-5 else "<0.0001",
+                    _shown_p(test["p_adjusted"]),
                     f"{test['effect_size']:+.2f}",
                     f"{test['wins']}/{test['ties']}/{test['losses']}",
                     f"{test['detectable']:.{digits}f}",
@@ -222,4 +223,12 @@ class Comparison:
 
 
 def _letter(i):
-    return chr(ord("a") + i) if i < 26 else f"({i + 1})"
+    if i < 26:
+        return chr(ord("a") + i)
+    return f"({i + 1})"
+
+
+def _shown_p(p):
+    if p < 5e-5:
+        return "<0.0001"
+    return f"{p:.4f}"

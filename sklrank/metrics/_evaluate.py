@@ -1,7 +1,5 @@
 """Many metrics of one run."""
 
-import numpy as np
-
 from sklrank.data._frames import frame_like
 from sklrank.metrics._average import aggregate
 from sklrank.metrics._bounds import limits
@@ -10,7 +8,7 @@ from sklrank.metrics._judged import align
 
 
 class Evaluation(dict):
-    """What a run scored: a dict of metric names to numbers.
+    """Values of a run: a dict of metric names to numbers.
 
     Attributes
     ----------
@@ -113,7 +111,7 @@ def evaluate(qrels, run, metrics, bounds=False):
     >>> result.per_query["mrr"]
     array([0.5, 1. ])
 
-    Of d4 nobody said whether it is relevant:
+    Whether d4 is relevant is unknown:
 
     >>> evaluate(qrels, run, ["p@3", "mrr"], bounds=True).bounds["mrr"]
     (0.75, 0.75)
@@ -129,14 +127,11 @@ def evaluate(qrels, run, metrics, bounds=False):
         if bounds:
             per_query_ends[metric.name] = limits(metric, judged)
             ends[metric.name] = tuple(aggregate(end, counted, metric.how) for end in per_query_ends[metric.name])
-    qids = judged.qids
-    if qids is None:
-        qids = np.array([str(i) for i in range(len(judged))], dtype=object)
     return Evaluation(
         values,
         per_query=per_query,
-        qids=qids,
+        qids=judged.qids,
         in_run=judged.in_run,
-        bounds=ends if bounds else None,
-        per_query_bounds=per_query_ends if bounds else None,
+        bounds=ends or None,
+        per_query_bounds=per_query_ends or None,
     )

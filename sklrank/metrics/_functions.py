@@ -48,8 +48,8 @@ class FunctionMetric:
     @property
     def k(self):
         """The cutoff, or None."""
-        default = self._parameters["k"].default if "k" in self._parameters else None
-        return self.params.get("k", None if default is Parameter.empty else default)
+        known = {name: p.default for name, p in self._parameters.items() if p.default is not Parameter.empty}
+        return (known | self.params).get("k")
 
     @property
     def takes_weights(self):
@@ -61,37 +61,50 @@ class FunctionMetric:
         return self.evaluate(align(y_true, y_pred), **weights)[0]
 
     def evaluate(self, judged, **weights):
-        """Return the value of the run, those of the queries, and which queries count; None if there are none."""
+        """Return the value of the run, those of the queries, and which queries count; None if there are no values."""
         result = self._call(judged, **weights)
-        if result.ndim == 0:
-            values = self._call(judged, average=None) if "average" in self._parameters else None
-            return float(result), values, None if values is None else self._counted(judged, values)
-        counted = self._counted(judged, result)
-        return aggregate(result, counted), result, counted
+        if result.ndim:
+            counted = self._counted(judged, result)
+            return aggregate(result, counted), result, counted
+        values = self._call(judged, **self._per_query)
+        if values.ndim:
+            return float(result), values, self._counted(judged, values)
+        return float(result), None, None
 
     def values(self, judged):
         """Return one value per query, and which queries enter a mean."""
-        values = self._call(judged, **({"average": None} if "average" in self._parameters else {}))
-        if values.ndim == 0:
+        values = self._call(judged, **self._per_query)
+        if not values.ndim:
             raise ValueError(
                 f"{self.name} gave one number for the whole run, but one per query is needed here: return an array of "
-                f"shape (n_queries,), or take a parameter average, which is None for numbers per query"
+                "shape (n_queries,), or take a parameter average, which is None for numbers per query"
             )
         return values, self._counted(judged, values)
+
+    @property
+    def _per_query(self):
+        return {name: None for name in ("average",) if name in self._parameters}
 
     def _counted(self, judged, values):
         return judged.has_judgments & ~np.isnan(values)
 
     def _call(self, judged, **options):
-        y_true, y_pred = judged.source if hasattr(_unwrap(self.function), "measure") else judged.pair
+        if hasattr(_unwrap(self.function), "measure"):  # one of this package, which takes whatever there is
+            y_true, y_pred = judged.source
+        else:
+            y_true, y_pred = judged.pair
         result = self.function(y_true, y_pred, **self.params, **options)
+        n = len(judged)
         try:
-            values = None if result is None else np.asarray(result, dtype=np.float64)
+            values = np.array(result, dtype=np.float64)
         except (TypeError, ValueError):
             values = None
-        if values is None or values.shape not in ((), (len(judged),)):
-            got = repr(result) if values is None else f"an array of shape {values.shape}"
-            raise ValueError(f"{self.name}: expected one number, or one per query ({len(judged)},), got {got}")
+        if result is None or values is None:
+            raise ValueError(f"{self.name}: expected one number, or one per query ({n},), got {result!r}")
+        if values.shape not in ((), (n,)):
+            raise ValueError(
+                f"{self.name}: expected one number, or one per query ({n},), got an array of shape {values.shape}"
+            )
         return values
 
     def _check_parameters(self):
@@ -120,7 +133,9 @@ class FunctionMetric:
 
 
 def _unwrap(function):
-    return function.func if isinstance(function, partial) else function
+    while isinstance(function, partial):
+        function = function.func
+    return function
 
 
 def _name_of(function):
@@ -148,13 +163,15 @@ def as_metric(metric, **params):
         return metric_from_name(metric).with_params(**params)
     if not callable(metric):
         raise TypeError(f"metric is a name, such as 'ndcg@10', or a function; got {metric!r}")
-    return metric if isinstance(metric, FunctionMetric) else FunctionMetric(metric, params)
+    return FunctionMetric(metric, params)
 
 
 def as_metrics(metrics):
     """Return the metrics that one name or function, or a list of them, stands for, each once."""
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = [metrics]
     chosen = {}
-    for metric in map(as_metric, [metrics] if isinstance(metrics, str) or callable(metrics) else metrics):
+    for metric in map(as_metric, metrics):
         if chosen.setdefault(metric.name, metric) != metric:
             raise ValueError(f"two metrics are named {metric.name!r}: give the functions names that differ, with def")
     return list(chosen.values())

@@ -33,18 +33,18 @@ class Judgments:
     topics : tuple, default=None
         See `Judged`.
     qrels : Qrels, default=None
-        What they were made of.
-    chosen : ndarray of int64, default=None
-        Entry of `qrels` for each judgment; ``None``: the same.
+        The judgments as they came, if not as dicts.
+    chosen : slice or ndarray of int64
+        Entry of `qrels` for each judgment.
     """
 
-    def __init__(self, queries, indptr, grades, docids=None, topics=None, qrels=None, chosen=None):
+    def __init__(self, queries, indptr, grades, docids=None, topics=None, qrels=None, chosen=slice(None)):
         self.queries = queries
         self.indptr = indptr
         self.grades = grades
         self.topics = topics
         self.qrels = qrels
-        self.chosen = slice(None) if chosen is None else chosen
+        self.chosen = chosen
         if docids is not None:
             self.docids = docids
 
@@ -177,16 +177,22 @@ class _Numbered:
 def rankings_of(run):
     """Rankings of a `Run`, by rows if it has any: to number documents costs more than to look at them once."""
     _ = run.scores  # candidates that are not ordered yet raise an error that says so
-    return _Numbered(run) if run.is_numbered else _Listed(run.queries, _Cut(run.flat_docids, run.indptr))
+    if run.is_numbered:
+        return _Numbered(run)
+    return _Listed(run.queries, _Cut(run.flat_docids, run.indptr))
 
 
 def plain_rankings(y_pred):
     """Rankings that are lists of ids or dicts of scores; None if they are something else, which `Run` has to check."""
     if isinstance(y_pred, Run):
-        return None if y_pred.is_numbered else rankings_of(y_pred)
+        if y_pred.is_numbered:
+            return None
+        return rankings_of(y_pred)
     queries, rankings = _entries(y_pred)
-    kinds = None if rankings is None else set(map(type, rankings))
-    if kinds is None or not (kinds <= {dict} or kinds <= {list}) or not _keyed_by_str(rankings):
+    if rankings is None:
+        return None
+    kinds = set(map(type, rankings))
+    if not (kinds <= {dict} or kinds <= {list}) or not _keyed_by_str(rankings):
         return None
     if kinds <= {dict}:
         return _Scored(queries, rankings)
@@ -237,7 +243,7 @@ def _numbers(values, n, what, queries, indptr, entries):
                         f"{queries.ids[q]!r}, document {docid!r}"
                     ) from None
         raise
-    bad = np.flatnonzero(~np.isfinite(numbers) if what == "grade" else np.isnan(numbers))
+    bad = np.flatnonzero(np.isnan(numbers) | (np.isinf(numbers) & (what == "grade")))
     if len(bad):
         at = np.searchsorted(indptr, bad[:4], side="right") - 1
         pairs = [(queries.ids[q], list(entries[q])[e - indptr[q]]) for q, e in zip(at.tolist(), bad[:4].tolist())]

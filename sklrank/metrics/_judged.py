@@ -19,8 +19,8 @@ class Judged:
 
     Parameters
     ----------
-    qids : ndarray of object or None
-        Ids of the queries; None if the judgments have none.
+    qids : ndarray of object
+        Ids of the queries; their positions as str if they have none.
     indptr : ndarray of int64, shape (n_queries + 1,)
         Judgments of each query.
     grades : ndarray of float64, shape (n_judgments,)
@@ -91,10 +91,16 @@ class Judged:
     @cached_property
     def pair(self):
         """The judgments as a list of dicts, one per query, and the `Run` of the same queries in the same order."""
-        y_true, y_pred = self.source
-        qrels = y_true if isinstance(y_true, Qrels) else Qrels(y_true)
-        run = y_pred if isinstance(y_pred, Run) else Run(y_pred)
-        return qrels.judgments, run.align(qrels.queries) if qrels.has_ids and run.has_ids else run
+        qrels, run = Qrels.of(self.source[0]), Run.of(self.source[1])
+        if qrels.has_ids and run.has_ids:
+            run = run.align(qrels.queries)
+        return qrels.judgments, run
+
+    def condense(self, judged_only):
+        """Return this, or `judged_only` if that is wanted."""
+        if judged_only:
+            return self.judged_only
+        return self
 
     def count(self, chosen):
         """Return the number of judgments of each query for which `chosen`, a mask over all of them, holds."""
@@ -139,10 +145,10 @@ def align(y_true, y_pred):
         judgments, rankings = hits.Judgments.of(y_true), hits.rankings_of(y_pred)
     pairs = align_queries(rankings.queries, judgments.queries, "run")
     n_retrieved, found = rankings.find(judgments, pairs)
-    qids = judgments.queries.ids if judgments.queries.has_ids else None
     return Judged(
-        qids, judgments.indptr, judgments.grades, pairs >= 0, n_retrieved, *found, judgments.topics, (y_true, y_pred)
-    )
+        judgments.queries.ids, judgments.indptr, judgments.grades, pairs >= 0, n_retrieved, *found, judgments.topics,
+        (y_true, y_pred),
+    )  # fmt: skip
 
 
 def _as_qrels_and_run(y_true, y_pred):
@@ -151,12 +157,12 @@ def _as_qrels_and_run(y_true, y_pred):
         raise ValueError(f"y_true of shape {y_true.shape} and y_pred of shape {y_pred.shape}; matrices must agree")
     # The columns of a matrix are the rows of the corpus that the other side refers to, if it refers to one.
     if _is_matrix(y_pred):
-        qrels = y_true if isinstance(y_true, Qrels) else Qrels(y_true)
+        qrels = Qrels.of(y_true)
         return qrels, Run(y_pred, corpus=qrels.corpus)
-    run = y_pred if isinstance(y_pred, Run) else Run(y_pred)
-    if isinstance(y_true, Qrels):
-        return y_true, run
-    return Qrels(y_true, corpus=run.corpus if _is_matrix(y_true) else None), run
+    run = Run.of(y_pred)
+    if _is_matrix(y_true):
+        return Qrels(y_true, corpus=run.corpus), run
+    return Qrels.of(y_true), run
 
 
 def check_same_queries(y, run):

@@ -25,7 +25,7 @@ def ndcg(judged, *, k=None, gain="linear", judged_only=False):
 
 def dcg(judged, *, k=None, gain="linear", judged_only=False):
     """Discounted cumulative gain."""
-    judged = judged.judged_only if judged_only else judged
+    judged = judged.condense(judged_only)
     out = np.empty(len(judged))
     gains = gain_of(gain, judged.grades)[judged.hit_entries]
     kernels.discounted_gain(judged.hit_indptr, judged.hit_positions, gains, depth_of(judged, k), out)
@@ -98,7 +98,9 @@ def success(judged, *, k=None, relevance_level=1, judged_only=False):
 def r_precision(judged, *, multiple=1.0, relevance_level=1, judged_only=False):
     """Precision at as many places as there are relevant documents, or a multiple of them."""
     relevant = judged.n_relevant(relevance_level)
-    depth = relevant if multiple == 1 else (multiple * relevant + 0.9).astype(np.int64)
+    depth = relevant
+    if multiple != 1:
+        depth = (multiple * relevant + 0.9).astype(np.int64)
     return _ratio(_found(judged, depth, relevance_level, judged_only), depth)
 
 
@@ -107,11 +109,12 @@ def rank_biased_precision(judged, *, p=0.8, k=None, relevance_level=1, gain=None
     if gain is None:
         gains = (judged.grades >= relevance_level).astype(np.float64)
     else:
-        max_grade = judged.max_grade if max_grade is None else max_grade
+        if max_grade is None:
+            max_grade = judged.max_grade
         gains = gain_of(gain, _below(judged.grades, max_grade))
         gains /= max(gain_of(gain, np.array([max_grade], dtype=np.float64))[0], gains.max(initial=0.0), 1e-300)
     has_relevant = judged.count(gains > 0) > 0
-    judged = judged.judged_only if judged_only else judged
+    judged = judged.condense(judged_only)
     out = np.empty(len(judged))
     hit_gains = gains[judged.hit_entries]
     kernels.rank_biased_gain(judged.hit_indptr, judged.hit_positions, hit_gains, float(p), depth_of(judged, k), out)
@@ -123,7 +126,7 @@ def expected_reciprocal_rank(judged, *, k=None, max_grade=4, judged_only=False):
     _check_exponent(max_grade)
     chances = gain_of("exponential", _below(judged.grades, max_grade)) / 2.0**max_grade
     has_relevant = judged.count(chances > 0) > 0
-    judged = judged.judged_only if judged_only else judged
+    judged = judged.condense(judged_only)
     out = np.empty(len(judged))
     kernels.expected_reciprocal_rank(
         judged.hit_indptr, judged.hit_positions, chances[judged.hit_entries], depth_of(judged, k), out
@@ -152,7 +155,7 @@ def interpolated_precision(judged, *, recall=0.0, relevance_level=1, rounding="n
     """Highest precision at a recall of at least `recall`."""
     relevant = judged.n_relevant(relevance_level)
     needed = np.floor(recall * relevant + ROUNDING[rounding]).astype(np.int64)
-    source = judged.judged_only if judged_only else judged
+    source = judged.condense(judged_only)
     out = np.empty(len(judged))
     kernels.interpolated_precision(
         source.hit_indptr, source.hit_positions, source.hit_grades, float(relevance_level), needed, out
@@ -177,7 +180,7 @@ def alpha_ndcg(judged, *, k=None, alpha=0.5, judged_only=False):
     gained, ideal = np.empty(len(judged)), np.empty(len(judged))
     depth = depth_of(judged, k)
     kernels.ideal_novel_gain(judged.indptr, topic_indptr, topics, n_topics, float(alpha), depth, ideal)
-    source = judged.judged_only if judged_only else judged
+    source = judged.condense(judged_only)
     kernels.novel_gain(
         source.hit_indptr, source.hit_positions, source.hit_entries, topic_indptr, topics, n_topics, float(alpha),
         depth, gained,
@@ -187,18 +190,18 @@ def alpha_ndcg(judged, *, k=None, alpha=0.5, judged_only=False):
 
 def judged_at_k(judged, *, k=None):
     """Share of the first k documents that have a judgment."""
-    retrieved = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
+    retrieved = np.minimum(judged.n_retrieved, depth_of(judged, k))
     return _ratio(_found(judged, k, -np.inf, False), retrieved, 0.0)
 
 
 def unjudged_at_k(judged, *, k=None):
     """Share of the first k places that hold documents without a judgment, or with a negative one (trec_eval's unj)."""
-    retrieved = judged.n_retrieved if k is None else np.minimum(judged.n_retrieved, k)
+    retrieved = np.minimum(judged.n_retrieved, depth_of(judged, k))
     return _ratio(retrieved - _found(judged, k, 0, False), _n_places(judged, k, False), 0.0)
 
 
 def utility(judged, *, weights=(1.0, -1.0, 0.0, 0.0), relevance_level=1, judged_only=False):
-    """What the documents are worth: relevant and other retrieved ones, relevant and other missing ones."""
+    """Sum of what documents are worth: relevant and other retrieved ones, relevant and other missing ones."""
     weights = tuple(weights)
     if len(weights) != 4 or weights[3] != 0:
         raise ValueError(
@@ -301,11 +304,13 @@ def depth_of(judged, k):
     """The cutoff of each query."""
     if isinstance(k, np.ndarray):
         return k
-    return np.full(len(judged), _WHOLE if k is None else k, dtype=np.int64)
+    if k is None:
+        k = _WHOLE
+    return np.full(len(judged), k, dtype=np.int64)
 
 
 def _by_hits(kernel, judged, k, level, judged_only, dtype=np.float64):
-    judged = judged.judged_only if judged_only else judged
+    judged = judged.condense(judged_only)
     out = np.empty(len(judged), dtype=dtype)
     kernel(judged.hit_indptr, judged.hit_positions, judged.hit_grades, float(level), depth_of(judged, k), out)
     return out
@@ -319,7 +324,7 @@ def _n_places(judged, k, judged_only):
     """Number of places that precision divides by: the cutoff, or without one the length of each ranking."""
     if k is not None:
         return k
-    return judged.judged_only.n_retrieved if judged_only else judged.n_retrieved
+    return judged.condense(judged_only).n_retrieved
 
 
 def _void(values, judged, level):

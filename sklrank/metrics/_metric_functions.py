@@ -1,6 +1,5 @@
 """From a signature and a docstring to the public function of a metric."""
 
-import json
 import textwrap
 from functools import wraps
 from inspect import Parameter, cleandoc, signature
@@ -61,7 +60,9 @@ def metric(name, **described):
             empty, average, sample_weight = map(options.pop, ("empty", "average", "sample_weight"))
             judged = align(y_true, y_pred)
             values, counted = settle(MEASURES[name].values(judged, **options), judged, empty)
-            return values if average is None else aggregate(values, counted, sample_weight=sample_weight)
+            if average is None:
+                return values
+            return aggregate(values, counted, sample_weight=sample_weight)
 
         score.__doc__ = _complete(function.__doc__, parameters, described)
         constraints = {
@@ -81,7 +82,7 @@ def _complete(doc, parameters, described):
     lines = ["Parameters", "----------"]
     for name, parameter in parameters.items():
         kind, text = described_all[name]
-        default = "" if parameter.default is Parameter.empty else f", default={_shown(parameter.default)}"
+        default = _shown(parameter.default)
         lines += [
             f"{name} : {kind}{default}",
             textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent="    "),
@@ -94,4 +95,8 @@ def _complete(doc, parameters, described):
 
 
 def _shown(default):
-    return json.dumps(default) if isinstance(default, str) else repr(default)
+    if default is Parameter.empty:
+        return ""
+    if isinstance(default, str):
+        return f', default="{default}"'
+    return f", default={default!r}"

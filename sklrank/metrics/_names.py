@@ -38,7 +38,7 @@ class Metric:
     params : dict
         Its parameters.
     empty : {"zero", "one", "drop", "nan"}
-        What queries without a relevant document count for.
+        Value of queries without a relevant document.
 
     Attributes
     ----------
@@ -117,7 +117,9 @@ class Metric:
         float or ndarray of shape (n_queries,)
         """
         judged = align(y_true, y_pred)
-        return self.values(judged)[0] if average is None else self.evaluate(judged, sample_weight)[0]
+        if average is None:
+            return self.values(judged)[0]
+        return self.evaluate(judged, sample_weight)[0]
 
     def __repr__(self):
         return f"<metric {self.name}>"
@@ -188,7 +190,9 @@ def metric_from_name(name):
     base = _of_ir_measures(base, given, name)
     at = suffix if at is None else at
     if at is not None:
-        parameter = "gain" if "=" in at else MEASURES[base].at
+        parameter = MEASURES[base].at
+        if "=" in at:
+            parameter = "gain"
         if parameter is None:
             raise ValueError(f"{name!r}: {base} takes no cutoff")
         given[parameter] = at
@@ -232,7 +236,7 @@ def _of_ir_measures(base, given, name):
     if base == "num_ret" and "rel" in given:
         return "num_rel_ret"
     if base in ("set_p", "set_relative_p") and "relative" in given:
-        return "set_relative_p" if _parse("relative", given.pop("relative"), name) else "set_p"
+        base = {True: "set_relative_p", False: "set_p"}[_parse("relative", given.pop("relative"), name)]
     return base
 
 
@@ -261,13 +265,15 @@ def _gains(value):
 
 def _number(key, value, name):
     """A number within the range that the parameter has."""
-    whole = key == "k"
+    kind, form = float, "a number"
+    if key == "k":
+        kind, form = int, "a whole number"
+    elif value.isdecimal():
+        kind = int
     try:
-        number = int(value) if whole or re.fullmatch(r"\d+", value) else float(value)
+        number = kind(value)
     except ValueError:
-        raise ValueError(
-            f"{name!r}: {key} must be {'a whole number' if whole else 'a number'}, got {value!r}"
-        ) from None
+        raise ValueError(f"{name!r}: {key} must be {form}, got {value!r}") from None
     for allowed in PARAMETERS[key].constraints:
         if isinstance(allowed, Interval) and number not in allowed:
             raise ValueError(f"{name!r}: {key} must be {_range(allowed)}, got {value!r}")
@@ -276,7 +282,6 @@ def _number(key, value, name):
 
 def _range(interval):
     low, high = interval.left, interval.right
-    below = "above" if interval.closed in ("right", "neither") else "at least"
-    above = "below" if interval.closed in ("left", "neither") else "at most"
-    limits = [f"{word} {limit}" for word, limit in ((below, low), (above, high)) if limit is not None]
-    return " and ".join(limits) or "finite"
+    words = {"left": ("at least", "below"), "right": ("above", "at most"), "both": ("at least", "at most")}
+    limits = zip(words.get(interval.closed, ("above", "below")), (low, high))
+    return " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None) or "finite"

@@ -69,7 +69,7 @@ PARAMETERS = {
     "recalls": Parameter("sequence of float", "The levels of recall.", (_FROM_0_TO_1,)),
     "multiple": Parameter("float", "How many times the number of relevant documents.", (_AT_LEAST_0,)),
     "weights": Parameter(
-        "sequence of float", "What a document is worth.", (Interval(Real, None, None, closed="neither"),)
+        "sequence of float", "Worth of a document of each kind.", (Interval(Real, None, None, closed="neither"),)
     ),
     "rounding": Parameter(
         '{"nearest", "up"}',
@@ -100,4 +100,6 @@ PARAMETERS = {
 def constraints_of(name, default):
     """Constraints of a parameter, as scikit-learn's validation takes them."""
     stated = list(PARAMETERS[name].constraints)
-    return [*stated, None] if default is None and None not in stated else stated
+    if default is None and None not in stated:
+        stated.append(None)
+    return stated

@@ -18,7 +18,7 @@ class RankScorer(scorer_class()):
 
 
 class _Transforming(BaseEstimator):
-    """What predicts by transforming: several scorers share a prediction, which scikit-learn keeps by this name."""
+    """An estimator that predicts by transforming; scikit-learn keeps a prediction for several scorers by that name."""
 
     def __init__(self, estimator):
         self.estimator = estimator

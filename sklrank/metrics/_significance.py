@@ -3,18 +3,18 @@
 import numpy as np
 from scipy import optimize, stats
 
-SAME = 1e-12  # what is no more apart is the same but for rounding
+SAME = 1e-12  # numbers that are no further apart are equal except for rounding
 _CELLS = 1 << 22  # random signs or draws that are held at a time
 
 
 def round_off(differences, values):
-    """Round to 12 decimals, of values below 1: what is equal but for rounding is equal afterwards.
+    """Round to 12 decimals if values are at most 1: differences that are equal except for rounding become equal.
 
     Parameters
     ----------
     differences : ndarray
     values : ndarray
-        What they are differences of; the greatest one says how many decimals there are.
+        The values that they are differences of; the greater these are, the fewer decimals remain.
 
     Returns
     -------

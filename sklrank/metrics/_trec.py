@@ -67,7 +67,9 @@ def trec_names(spec):
         cuts = parameters.split(",")
         for cut in cuts:
             _check_cut(spec, base, cut)
-        return [f"{base}_{float(cut):.2f}" if base in _REAL_CUTS else f"{base}_{cut}" for cut in cuts]
+        if base in _REAL_CUTS:
+            cuts = [f"{float(cut):.2f}" for cut in cuts]
+        return [f"{base}_{cut}" for cut in cuts]
     base, at, cuts = spec.rpartition("@")
     if at and "," in cuts and "(" not in cuts and base != "11pt_avg":
         return [f"{base}@{cut.strip()}" for cut in cuts.split(",")]
