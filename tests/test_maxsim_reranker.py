@@ -304,7 +304,7 @@ class OnDevice(FunctionTransformer):
 def device(monkeypatch):
     """A CUDA device that is the CPU: which devices models were opened on, and what was copied there."""
     seen = {"opened": [], "copied": []}
-    start, place = sessions._model.open_session, DeviceTokens._placed
+    start, place = sessions._open_session.open_session, DeviceTokens._placed
 
     def opened(source, device, providers):
         seen["opened"].append(device)
@@ -314,9 +314,9 @@ def device(monkeypatch):
         seen["copied"].append((array.dtype.name, array.shape))
         return place(self, array)
 
-    monkeypatch.setattr(sessions._model, "open_session", opened)
+    monkeypatch.setattr(sessions._open_session, "open_session", opened)
     monkeypatch.setattr(DeviceTokens, "_placed", placed)
-    monkeypatch.setattr(sessions._model, "_OPEN", Recent(sessions._model._OPEN.n))
+    monkeypatch.setattr(sessions._open_session, "_OPEN", Recent(sessions._open_session._OPEN.n))
     return seen
 
 

@@ -97,11 +97,11 @@ class TextModel:
         -------
         list of ndarray
         """
-        self._check_vocabulary()
+        self.check_vocabulary()
         rows = self.tokenizer.rows(["a", "a b c"], self.max_length)
-        return self._run(rows, [0, 1][: self.n_rows or 2], outputs)
+        return self.run(rows, [0, 1][: self.n_rows or 2], outputs)
 
-    def _check_vocabulary(self):
+    def check_vocabulary(self):
         """Raise ValueError where the tokenizer has tokens that the model does not know; warn where it lacks many."""
         if self.tokenizer.n_tokens is None or self.device != "cpu":  # elsewhere such tokens read whatever is there
             return
@@ -165,7 +165,7 @@ class TextModel:
 
         def run(job):
             _, rows, positions = job
-            return self._run(rows, positions, outputs, multiple)
+            return self.run(rows, positions, outputs, multiple)
 
         done = 0
         for (chunk, rows, positions), values in in_threads(
@@ -266,7 +266,24 @@ class TextModel:
                     array[i, : len(row)] = row
         return feeds
 
-    def _run(self, rows, positions, outputs, multiple=1):
+    def run(self, rows, positions, outputs, multiple=1):
+        """Run the model over some rows at once.
+
+        Parameters
+        ----------
+        rows : Rows
+        positions : list of int
+            The rows to read.
+        outputs : list of str
+            Names of the outputs.
+        multiple : int, default=1
+            Pad to a multiple of so many tokens.
+
+        Returns
+        -------
+        list of ndarray
+            An array for each output, a row for each position; floats in single precision.
+        """
         ids = [rows.ids[i] for i in positions]
         types = None if rows.types is None else [rows.types[i] for i in positions]
         feeds = self._feeds(ids, types, [rows.attended[i] for i in positions], multiple)

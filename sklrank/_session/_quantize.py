@@ -173,7 +173,7 @@ def _rows(model, output, sample):
 
 
 def _values(model, rows, output):
-    return [model._run(one, [0], [output])[0].astype(np.float64) for one in rows]
+    return [model.run(one, [0], [output])[0].astype(np.float64) for one in rows]
 
 
 def _drift(before, after):

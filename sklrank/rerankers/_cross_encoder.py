@@ -7,16 +7,15 @@ from numbers import Integral
 from os import PathLike
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from sklrank._caching import Once, Recent
 from sklrank._caching.keys import bytes_key, path_key, text_keys
 from sklrank._session import Repository, TextModel, fetched, picklable
-from sklrank._session._quantize import MOST_LABELS
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
 from sklrank.data import Corpus, Queries, Run, StringArray
 from sklrank.rerankers._base_scoring import place
+from sklrank.rerankers._score_head import ScoreHead
 
 CONSTRAINTS = {
     "model": [str, PathLike, bytes, bytearray, HasMethods(["run", "get_inputs"])],
@@ -242,58 +241,10 @@ class CrossEncoder:
         if of["max_passage"] is not None and not hasattr(model.tokenizer, "spans"):
             raise ValueError("max_passage= needs a tokenizer that tells where tokens stand; a function does not")
         self.device = model.device
-        self._output, self.n_labels = self._head(model)
-        self._activation = self._checked_activation(model)
+        self._head = ScoreHead.of(model, output=of["output"], label=of["label"], activation=of["activation"])
+        self.n_labels = self._head.n_labels
         self._scores = self._cache_of(model)
         self._model = model
-
-    def _head(self, model):
-        """Name of the output that holds the scores, and how many labels it has."""
-        names = list(model.open.outputs)
-        model._check_vocabulary()
-        values = next(iter(model.pair_batches(["a"], ["a b c"], names))).outputs
-        fits = {
-            name: value.shape[-1] if value.ndim == 2 else 1
-            for name, value in zip(names, values)
-            if value.ndim < 3 and value.dtype.kind == "f"
-        }
-        chosen = self._settings["output"]
-        if chosen is not None and chosen not in names:
-            raise ValueError(f"output={chosen!r} is none of the model's: {model.open.signature()}")
-        if not fits or (chosen is not None and chosen not in fits):
-            found = ", ".join(f"{name} of shape {value.shape} and {value.dtype}" for name, value in zip(names, values))
-            raise ValueError(
-                "a cross-encoder gives one number a pair, or one for each label; of one pair the model makes "
-                f"{found}. {model.open.signature()}"
-            )
-        name = chosen or _likeliest(fits)
-        if name is None:
-            raise ValueError(
-                f"several outputs of the model may be the score, {', '.join(fits)}: say output=. "
-                f"{model.open.signature()}"
-            )
-        if fits[name] > MOST_LABELS and self._settings["label"] is None:
-            raise ValueError(
-                f"{name} of the model is {fits[name]} numbers a pair, which looks like a vector, not like the score of "
-                "a cross-encoder; if they are labels, say label=, and if another output is the score, output=. "
-                f"{model.open.signature()}"
-            )
-        return name, fits[name]
-
-    def _checked_activation(self, model):
-        label, activation = self._settings["label"], self._settings["activation"]
-        if label is not None and label >= self.n_labels:
-            raise ValueError(f"label={label}, and the labels of {model.open.description} are 0 to {self.n_labels - 1}")
-        if activation == "auto":
-            return "identity" if self.n_labels == 1 else "softmax"
-        if activation == "softmax" and self.n_labels == 1:
-            raise ValueError("activation='softmax' of one number is always 1: take 'sigmoid', or 'auto'")
-        if activation != "softmax" and self.n_labels > 1 and label is None:
-            raise ValueError(
-                f"activation={activation!r} makes no probabilities of {self.n_labels} labels, of which to expect a "
-                "grade: say label=, or take 'softmax'"
-            )
-        return activation
 
     def _cache_of(self, model):
         tokenizer = model.tokenizer.fingerprint
@@ -421,21 +372,12 @@ class CrossEncoder:
         for batch in self._model.pair_batches(
             queries,
             documents,
-            [self._output],
+            [self._head.output],
             max_tokens=self._settings["max_tokens_per_batch"],
             report=report,
         ):
-            scores[batch.indices] = self._activated(batch.outputs[0])
+            scores[batch.indices] = self._head.scores(batch.outputs[0])
         return scores
-
-    def _activated(self, logits):
-        """One number a pair."""
-        logits = logits.reshape(len(logits), -1).astype(np.float64)
-        values = {"identity": np.asarray, "sigmoid": expit, "softmax": _softmax}[self._activation](logits)
-        label = self._settings["label"]
-        if self.n_labels == 1:
-            return values[:, 0]
-        return values @ np.arange(self.n_labels) if label is None else values[:, label]
 
     def _opened(self):
         """The model itself, opened anew after unpickling."""
@@ -475,21 +417,9 @@ def of_repository(repository, file, revision, parameters):
     return {**settings, **parameters}
 
 
-def _likeliest(fits):
-    """Name of the output that holds the scores, of name → numbers a pair; None where that cannot be told."""
-    if "logits" in fits:
-        return "logits"
-    single = [name for name, width in fits.items() if width == 1] or list(fits)
-    return single[0] if len(single) == 1 else None
-
-
 def _tokenizer_key(tokenizer):
     """What tells a tokenizer from others within a process, as long as whoever opened it lives."""
     if isinstance(tokenizer, bytes):
         return bytes_key(tokenizer)
     tokenizer = fetched(tokenizer)
     return path_key(tokenizer) or (tokenizer if tokenizer is None else id(tokenizer))
-
-
-def _softmax(logits):
-    return softmax(logits, axis=1)
