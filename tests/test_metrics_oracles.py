@@ -328,7 +328,7 @@ def measures_of_ir_measures():
         known = measure.SUPPORTED_PARAMS
         required = {key: SOME_VALUE[key] for key, info in known.items() if info.required}
         yield name, measure(**required)
-        for key in known.keys() - required.keys() - OTHER_PARAMETERS.get(name, set()):
+        for key in sorted(known.keys() - required.keys() - OTHER_PARAMETERS.get(name, set())):
             yield name, measure(**required, **{key: SOME_VALUE[key]})
 
 
