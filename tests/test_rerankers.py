@@ -316,7 +316,7 @@ def test_vectors_that_a_retriever_made_are_used():
 def test_vectors_that_are_kept_are_within_the_limit_of_the_corpus():
     size = 4 * 2300  # bytes of a vector
     expected = DenseReranker(Counting(as_sparse=True, size=2300)).transform(everything(fresh()))
-    few, all_of_them = (Corpus(TEXTS, ids=fresh().ids, cache_limit=limit) for limit in (3 * size + 2000, 1 << 30))
+    few, all_of_them = (Corpus(TEXTS, ids=fresh().ids, cache_limit=limit) for limit in (2 * (3 * size + 2000), 1 << 30))
     for corpus, n_encoded in ((few, 2 + len(TEXTS) - 3), (all_of_them, 2)):
         reranker = DenseReranker(Counting(size=2300))
         for _ in range(2):

@@ -14,11 +14,12 @@ DEFAULT_LIMIT = 1 << 32  # bytes
 class _Entry:
     """A value, and what is known of it."""
 
-    __slots__ = ("value", "source", "size", "containers")
+    __slots__ = ("value", "of", "source", "size", "containers")
 
-    def __init__(self, value, source=None):
+    def __init__(self, value, of=None, source=None):
         self.value = value
-        self.source = source  # weak reference to the object that the value was derived from
+        self.of = of  # key of the value that this one is derived from
+        self.source = source  # weak reference to the object that this one is derived from
         self.containers = {}
         self.size = measure(value, self.containers)
 
@@ -28,8 +29,8 @@ class Cache(Counted):
 
     Each key is made once, also if several threads ask for it at the same time; different keys are made side by side.
     If all values together exceed `limit`, those that were asked for longest ago are dropped, except the last one,
-    however large it is. A value may be derived from another one (``of=``): to ask for it is to ask for both, so that
-    the one that others are made from is dropped after these, and with the last of them if it is gone everywhere else.
+    however large it is. A value may be derived from another one: to ask for it is to ask for both, so that parts of one
+    thing are dropped together, and the one that others are made from after these.
 
     Sizes are those of the moment. A value that was asked for since it was last measured is measured again when
     something is added, so that what grew counts; an array that several values share counts once.
@@ -72,7 +73,7 @@ class Cache(Counted):
         self._stores = {}  # key → stores inside the value, which count for themselves
         self._last = None  # the key that was asked for last
 
-    def get(self, key, make, *, of=None, file=None):
+    def get(self, key, make, *, of=None, source=None, file=None):
         """Return the value of a key, made by ``make()`` if there is none.
 
         Parameters
@@ -81,8 +82,10 @@ class Cache(Counted):
             What made the value: names and parameters.
         make : callable
             Makes the value, without arguments.
-        of : object, default=None
-            What the value is derived from. It is part of the key, and the value is dropped when it is gone.
+        of : hashable, default=None
+            Key of the value that this one is derived from.
+        source : object, default=None
+            Object that this one is derived from, if that is part of the key: the value is dropped when it is gone.
         file : str, default=None
             Name of the file of the value in the folder. ``None``: memory only.
 
@@ -90,8 +93,7 @@ class Cache(Counted):
         -------
         object
         """
-        source = None if of is None else weakref.ref(of)
-        key = key if of is None else (source, key)
+        key = key if source is None else (weakref.ref(source), key)
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -103,13 +105,13 @@ class Cache(Counted):
                 with self._lock:
                     entry = self._entries.get(key)
                 if entry is None:
-                    entry = self._add(key, self._found_or_made(make, file), of)
+                    entry = self._add(key, self._found_or_made(make, file), of, source)
         finally:
             self._making.pop(key, None)
         return entry.value
 
-    def get_each(self, key, keys, make, *, size_of):
-        """Return many small values of one kind, each made once.
+    def get_each(self, key, keys, make, *, size_of, of=None):
+        """Return many small values of one kind, each made once; they may hold half of the limit.
 
         Parameters
         ----------
@@ -121,15 +123,22 @@ class Cache(Counted):
             Takes positions in `keys`, a list of int; returns their values, none of them None.
         size_of : callable
             Bytes of a value.
+        of : hashable, default=None
+            Key of the value that these are derived from.
 
         Returns
         -------
         list
         """
-        store = self.get(key, lambda: Once(max_bytes=self.limit, size_of=size_of))
+
+        def new():
+            return Once(max_bytes=self.limit // 2, size_of=size_of)
+
+        store = self.get(key, new, of=of)
         before = store.n_bytes
         values = store.get(keys, make)
         if store.n_bytes != before:
+            self.get(key, new, of=of)  # `make` may have asked for other values meanwhile
             self._settle()
         return values
 
@@ -157,12 +166,11 @@ class Cache(Counted):
         """
         return Parts(None if file is None else self.folder, f"{file}.parts")
 
-    def _add(self, key, value, of):
-        source = None
-        if of is not None:
+    def _add(self, key, value, of, source):
+        if source is not None:
             home = weakref.ref(self)
-            source = weakref.ref(of, lambda _: (cache := home()) is not None and cache._bury(key))
-        entry = _Entry(value, source)
+            source = weakref.ref(source, lambda _: (cache := home()) is not None and cache._bury(key))
+        entry = _Entry(value, of, source)
         with self._lock:
             self._entries[key] = entry
             self._keys[id(value)] = key
@@ -183,9 +191,10 @@ class Cache(Counted):
             key, entry = self._source_of(entry)
 
     def _source_of(self, entry):
-        source = None if entry.source is None else entry.source()
-        key = None if source is None else self._keys.get(id(source))
-        return key, self._entries.get(key)
+        key = entry.of
+        if entry.source is not None:
+            key = self._keys.get(id(entry.source()))
+        return key, None if key is None else self._entries.get(key)
 
     def _count(self, key, size, sign):
         """Add a size to the total, or take it off."""
@@ -318,7 +327,7 @@ class Derives:
         cache = None if self._cache is None else self._cache()
         if cache is None:
             cache = vars(self).setdefault("_own_cache", Cache())
-        return cache.get(key, make, of=self)
+        return cache.get(key, make, source=self)
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name not in ("_cache", "_own_cache")}

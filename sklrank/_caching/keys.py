@@ -8,6 +8,7 @@ that holds a function is none of a file.
 import hashlib
 import os
 from copy import copy
+from operator import is_
 from pathlib import Path
 from pickle import PicklingError
 from types import FunctionType, MethodType
@@ -21,7 +22,7 @@ from sklrank._caching._attached import Attached
 from sklrank._caching._recent import Recent
 
 _FROZEN = Attached()  # frozen estimator → the attributes that its key was made of, and the key
-_RANKING = Attached()  # retriever → the attributes that its ranking key was made of, and the key
+_SNAPSHOTS = Attached()  # retriever → its snapshot
 _DIGESTS = Recent(2)  # content of a model → its hash
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -171,7 +172,7 @@ def _frozen_key(frozen):
 
 
 def _same(known, values):
-    return len(known) == len(values) and all(a is b for a, b in zip(known, values))
+    return len(known) == len(values) and all(map(is_, known, values))
 
 
 # --- rankings
@@ -243,9 +244,10 @@ def part_key(retriever, corpus):
 
 
 def snapshot(retriever):
-    """Return a copy of a fitted retriever that keeps its parameters, and those of the retrievers inside.
+    """Return a copy of a fitted retriever that nothing is set on any more, and its ranking key.
 
-    What it finds is what its key says, whatever another thread sets on the original meanwhile.
+    What the copy finds is what the key says, whatever another thread sets on the original meanwhile. Both are made
+    anew only if an attribute of the retriever, or of one inside, is another one.
 
     Parameters
     ----------
@@ -253,54 +255,51 @@ def snapshot(retriever):
 
     Returns
     -------
-    retriever
+    taken : retriever
+    key : hashable or None
     """
-    taken = copy(retriever)
-    for name, value in vars(taken).items():
-        if has_key(value):
-            vars(taken)[name] = snapshot(value)
-        elif isinstance(value, list):
-            vars(taken)[name] = [(item[0], snapshot(item[1])) if _is_named(item) else item for item in value]
-    return taken
+    known = _SNAPSHOTS.get((retriever,))
+    if known is None or not known.holds_for(retriever):
+        known = _Snapshot(retriever)
+        _SNAPSHOTS.put((retriever,), known)
+    return known.taken, known.key
+
+
+class _Snapshot:
+    """A copy of a retriever, its key, and the attributes from which both were made."""
+
+    def __init__(self, retriever):
+        self.inside = []  # retrievers inside, and their attributes
+        self.taken, self.attributes = self._copied(retriever)
+        self.key = self.taken.ranking_key()
+
+    def _copied(self, retriever):
+        taken = copy(retriever)
+        attributes = list(vars(taken).values())
+        for name, value in vars(taken).items():
+            if has_key(value):
+                vars(taken)[name] = self._copied_inside(value)
+            elif isinstance(value, list):
+                vars(taken)[name] = [
+                    (item[0], self._copied_inside(item[1])) if _is_named(item) else item for item in value
+                ]
+        return taken, attributes
+
+    def _copied_inside(self, retriever):
+        taken, attributes = self._copied(retriever)
+        self.inside.append((retriever, attributes))
+        return taken
+
+    def holds_for(self, retriever):
+        """Return whether no attribute was set since."""
+        return _same(self.attributes, list(vars(retriever).values())) and all(
+            _same(attributes, list(vars(part).values())) for part, attributes in self.inside
+        )
 
 
 def _is_named(item):
     """Return whether an item of a list is (name, retriever), as in a union."""
     return isinstance(item, tuple) and len(item) == 2 and has_key(item[1])
-
-
-def ranking_key_of(retriever, taken):
-    """Return ``taken.ranking_key()``, made anew only if an attribute of the retriever is another one.
-
-    Parameters
-    ----------
-    retriever : retriever
-        The original.
-    taken : retriever
-        Its `snapshot`.
-
-    Returns
-    -------
-    hashable or None
-    """
-    attributes = list(_attributes(taken))
-    known, key = _RANKING.get((retriever,)) or ((), None)
-    if not _same(known, attributes):
-        key = taken.ranking_key()
-        _RANKING.put((retriever,), (attributes, key))
-    return key
-
-
-def _attributes(retriever):
-    yield type(retriever)
-    for value in vars(retriever).values():
-        if has_key(value):
-            yield from _attributes(value)
-        elif isinstance(value, list):
-            for item in value:
-                yield from _attributes(item[1]) if _is_named(item) else (item,)
-        else:
-            yield value
 
 
 # --- queries

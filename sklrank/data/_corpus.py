@@ -388,9 +388,9 @@ class Corpus(DocumentIds):
             What determines the value beside the corpus: a name, and parameters.
         make : callable
             Makes the value; called once, whichever threads ask.
-        of : object, default=None
-            What the value is derived from, if that is another one that the corpus keeps. The two are used, and at
-            last dropped, together.
+        of : hashable, default=None
+            Key of the value that this one is derived from. To ask for this one is to ask for both, so that neither is
+            dropped while the other is in use.
         persist : bool, default=False
             Whether a corpus with a `cache_folder` also keeps the value there.
 
@@ -400,8 +400,10 @@ class Corpus(DocumentIds):
         """
         return self._cache.get(key, make, of=of, file=self._file_of(key) if persist else None)
 
-    def cached_each(self, key, keys, make, *, size_of):
+    def cached_each(self, key, keys, make, *, size_of, of=None):
         """Return many small values derived under `key`, of which each is made once.
+
+        They may hold half of `cache_limit`; beyond, those that were made longest ago are dropped.
 
         Parameters
         ----------
@@ -413,12 +415,14 @@ class Corpus(DocumentIds):
             Takes positions in `keys`, a list of int; returns their values.
         size_of : callable
             Bytes of a value.
+        of : hashable, default=None
+            Key of the value that these are derived from, as for `cached`.
 
         Returns
         -------
         list
         """
-        return self._cache.get_each(key, keys, make, size_of=size_of)
+        return self._cache.get_each(key, keys, make, size_of=size_of, of=of)
 
     def cached_parts(self, key):
         """Return the parts of the value of `key` that an interrupted run left in the `cache_folder`.

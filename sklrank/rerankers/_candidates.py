@@ -61,7 +61,9 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
             vectors += _rows(output)
         return vectors
 
-    vectors = corpus.cached_each(("candidates", field, key), rows.tolist(), make, size_of=_n_bytes)
+    vectors = corpus.cached_each(
+        ("candidates", field, key), rows.tolist(), make, size_of=_n_bytes, of=("fitted encoder", field, key)
+    )
     return Encoded(documents, queries, _stacked(vectors)), which
 
 

@@ -216,7 +216,10 @@ class AnnRetriever(VectorRetriever):
         kind = _BACKENDS[self.backend]
         key = ("ann", self.backend, *options.values(), self._vectors_key)
         self.index_ = self.corpus_.cached(
-            key, lambda: kind.build(self.vectors_, n_jobs=self.n_jobs, **options), persist=True
+            key,
+            lambda: kind.build(self.vectors_, n_jobs=self.n_jobs, **options),
+            of=self._vectors_key,
+            persist=True,
         )
         return self
 
@@ -367,7 +370,8 @@ class AnnRetriever(VectorRetriever):
 
     def _codes(self):
         """What exact search reads; that of DenseRetriever."""
-        return self.corpus_.cached(self._codes_key("float32"), lambda: FloatCodes(self.vectors_, self.metric))
+        key = self._codes_key("float32")
+        return self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric), of=self._vectors_key)
 
     def _scan(self, queries, k, mask):
         """The nearest documents to each query, exactly."""

@@ -68,7 +68,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         # drops it where memory is short.
         key = ("encoders", self._field, estimator_key(self.encoder), estimator_key(self.query_encoder))
         encoded = self.corpus_.cached(key, encoders)
-        self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()))
+        self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()), of=key)
         self.encoded_ = encoded
         if self.encoder is None:
             self.n_features_in_ = self.vectors_.shape[1]

@@ -162,7 +162,8 @@ class DenseRetriever(VectorRetriever):
             return self.vectors_
         if dim > self.vectors_.shape[1]:
             raise ValueError(f"truncate_dim={dim}, but vectors have {self.vectors_.shape[1]} dimensions")
-        return self.corpus_.cached((*self._vectors_key, dim), lambda: self._truncated(self.vectors_), persist=True)
+        key = self._vectors_key
+        return self.corpus_.cached((*key, dim), lambda: self._truncated(self.vectors_), of=key, persist=True)
 
     def _truncated(self, vectors):
         vectors = np.ascontiguousarray(vectors[:, : self.truncate_dim])
@@ -172,7 +173,7 @@ class DenseRetriever(VectorRetriever):
         """The form of the vectors that `dtype` names, made once however many estimators ask."""
         persist = dtype != "float32"  # whose form is that of the vectors themselves
         key = self._codes_key(dtype, self.truncate_dim)
-        return self.corpus_.cached(key, lambda: self._make_codes(dtype), persist=persist)
+        return self.corpus_.cached(key, lambda: self._make_codes(dtype), of=self._vectors_key, persist=persist)
 
     def _make_codes(self, dtype):
         vectors = self._searched()
@@ -224,7 +225,7 @@ class DenseRetriever(VectorRetriever):
     def _place(self, xp, device, dtype, name, array):
         """An array that belongs to the corpus, on a device of another library, brought there once."""
         key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype, self.truncate_dim))
-        return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device))
+        return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device), of=self._vectors_key)
 
     def recall_against_exact(self, X, k=None, filter=None):
         """Share of the exact ranking that the search with this `dtype` and `rescore` finds.

@@ -233,7 +233,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     def _index(self, dtype):
         """The tokens of the documents in a form, made once however many estimators ask."""
         changed = dtype != "float32" or self.pool_factor is not None
-        return self.corpus_.cached((*self._key, dtype), lambda: self._make_index(dtype), persist=changed)
+        encoded = ("encoded", self._key[1], self._key[2])
+        return self.corpus_.cached((*self._key, dtype), lambda: self._make_index(dtype), of=encoded, persist=changed)
 
     def _make_index(self, dtype):
         if dtype != "float32":
@@ -269,7 +270,10 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             return encoder, encoder._encode(tokens, "document")
 
         self._encoder, vectors = self.corpus_.cached(key, make, persist=True)
-        corpus = self.corpus_.cached((*key, "corpus"), lambda: Corpus(vectors, ids=self.corpus_.ids.tolist()))
+        limit = self.corpus_.cache_limit
+        corpus = self.corpus_.cached(
+            (*key, "corpus"), lambda: Corpus(vectors, ids=self.corpus_.ids.tolist(), cache_limit=limit), of=key
+        )
         return DenseRetriever(corpus, metric="dot", n_jobs=self.n_jobs).fit(None)
 
     @property

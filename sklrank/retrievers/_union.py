@@ -8,7 +8,7 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from sklrank._caching.keys import has_key, part_key, query_keys, ranking_key_of, snapshot
+from sklrank._caching.keys import has_key, part_key, query_keys, snapshot
 from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
@@ -138,8 +138,7 @@ class RetrieverUnion(FittedMixin, BaseComposition):
             if not self.cache or not has_key(retriever) or getattr(retriever, "corpus_", None) is None:
                 return retriever.transform(queries)
             check_unchanged(retriever)
-            taken = snapshot(retriever)
-            key = ranking_key_of(retriever, taken)
+            taken, key = snapshot(retriever)
             return retriever.transform(queries) if key is None else _kept_rankings(taken, key, queries)
 
         n_threads = min(effective_n_jobs(self.n_jobs), len(self.retrievers_)) if self.n_jobs not in (None, 1) else 1
