@@ -135,17 +135,16 @@ class Recent:
         return len(self._held)
 
 
-def memoized(function, n):
-    """Return a function that remembers what `function` returned for the last `n` arguments.
+def memoized(n):
+    """Decorate a function so that it remembers what it returned for the last `n` arguments.
 
     Parameters
     ----------
-    function : callable
-        Depends on nothing but its argument, which is hashable.
     n : int
 
     Returns
     -------
-    callable
+    decorator : callable
+        Takes a function that depends on nothing but its arguments, which are hashable.
     """
-    return functools.lru_cache(n)(function)
+    return functools.lru_cache(n)

@@ -195,7 +195,7 @@ def parameters_key(retriever, *parts):
     """
     if not type(retriever).fit.__module__.startswith("sklrank."):
         return None
-    inside = [part_key(part, getattr(retriever, "corpus_", None)) for part in parts if part is not None]
+    inside = [part_key(part, corpus_of(retriever)) for part in parts if part is not None]
     if any(key is None for key in inside):
         return None
     parameters = {
@@ -239,8 +239,22 @@ def part_key(retriever, corpus):
     key = retriever.ranking_key() if has_key(retriever) else None
     if key is None:
         return None
-    other = getattr(retriever, "corpus_", corpus)
-    return (key, None if other is corpus else Identity(other))
+    inner = corpus_of(retriever)
+    return (key, None if inner is None or inner is corpus else Identity(inner))
+
+
+def corpus_of(retriever):
+    """Return the corpus of a retriever, that of the parameter before `fit`; None if it has none.
+
+    Parameters
+    ----------
+    retriever : retriever
+
+    Returns
+    -------
+    Corpus or None
+    """
+    return getattr(retriever, "corpus_", getattr(retriever, "corpus", None))
 
 
 def snapshot(retriever):

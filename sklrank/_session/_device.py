@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import functools
 import io
 import re
 import sys
@@ -10,6 +9,7 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sklrank._caching import memoized
 from sklrank._optional import optional_import
 
 CPU = "CPUExecutionProvider"
@@ -88,7 +88,7 @@ def _start(ort, source, providers):
     return ort.InferenceSession(source, options, providers=providers)
 
 
-@functools.cache
+@memoized(1)
 def int8_saturates():
     """Whether sums of 8-bit products overflow on this CPU, so that int8 models would give other values than elsewhere.
 

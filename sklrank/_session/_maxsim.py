@@ -1,9 +1,8 @@
 """MaxSim as an ONNX graph, over token vectors that stay on a device."""
 
-from functools import cache
-
 import numpy as np
 
+from sklrank._caching import memoized
 from sklrank._maxsim import of_like_length
 from sklrank._optional import optional_import
 from sklrank._ragged import owners
@@ -85,7 +84,7 @@ class DeviceTokens:
         return scores
 
 
-@cache
+@memoized(8)
 def maxsim_graph(dtype):
     """The model that scores pairs of queries and documents, made here of operators that each device has.
 

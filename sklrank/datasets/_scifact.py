@@ -1,14 +1,13 @@
 """SciFact, which sklrank ships."""
 
-import threading
 from pathlib import Path
 
+from sklrank._caching import Recent
 from sklrank.datasets._beir import read_corpus, read_split
 
 _FOLDER = Path(__file__).parent / "data" / "scifact"
 _SUBSETS = ("test", "train")
-_LOCK = threading.Lock()
-_cached = {}
+_CORPUS = Recent(1)
 
 
 def load_scifact(subset="test"):
@@ -51,9 +50,6 @@ def load_scifact(subset="test"):
     """
     if subset not in _SUBSETS:
         raise ValueError(f"subset must be 'test' or 'train', got {subset!r}")
-    with _LOCK:
-        if "corpus" not in _cached:
-            _cached["corpus"] = read_corpus(_FOLDER)
-    data = read_split(_FOLDER, _cached["corpus"], subset)
+    data = read_split(_FOLDER, _CORPUS.get("scifact", lambda: read_corpus(_FOLDER)), subset)
     data.DESCR = (_FOLDER / "ATTRIBUTION.rst").read_text(encoding="utf-8")
     return data

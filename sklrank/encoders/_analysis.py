@@ -72,7 +72,7 @@ class Analysis:
                 self.n_characters = _RUNS.get(self.pattern.pattern)
         elif self.stem is not None:
             words = rules.set_params(ngram_range=(1, 1)).build_analyzer()
-            stem = memoized(self.stem, _MEMO_SIZE)
+            stem = memoized(_MEMO_SIZE)(self.stem)
             rules = CountVectorizer(
                 preprocessor=_same,
                 tokenizer=lambda text: [stem(word) for word in words(text)],

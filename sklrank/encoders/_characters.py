@@ -2,10 +2,10 @@
 
 import re
 import sys
-from functools import cache
 
 import numpy as np
 
+from sklrank._caching import memoized
 from sklrank._kernels._text import HARD
 
 _N_ASCII = 128
@@ -47,7 +47,7 @@ def _utf8(codes):
     )
 
 
-@cache
+@memoized(2)
 def ascii_table(lowercase):
     """Lower-cased byte of each ASCII word character, 0 for the other ones, 255 for bytes of longer characters."""
     table = np.full(256, 255, dtype=np.uint8)
@@ -55,7 +55,7 @@ def ascii_table(lowercase):
     return table
 
 
-@cache
+@memoized(2)
 def character_table(lowercase):
     """The table of all of Unicode, made of what the running interpreter says of each character."""
     return _table(sys.maxunicode + 1, lowercase)
