@@ -149,7 +149,7 @@ def test_columns_are_named_for_their_stages_and_none_is_lost():
     twice = Table([9] * 8).transform(once)
     assert twice.columns == ("first", "table", "table_2")
     assert_array_equal(np.isnan(twice.column("table")), [False, False, True])  # what was not scored has no score
-    assert Table([9] * 8).transform(ranked([[0]], name=None)).columns == ("score", "table")
+    assert Table([9] * 8).transform(ranked([[0]], name=None)).columns == ("previous", "table")
 
 
 def test_a_reranked_run_is_not_explained_by_the_fuser_before():

@@ -136,11 +136,13 @@ def test_other_content_is_another_corpus():
     assert len({corpus.fingerprint for corpus in corpora}) == len(corpora)
 
 
-def test_two_corpora_of_one_content_stay_apart_in_the_process_and_arrive_as_one():
+def test_two_corpora_of_one_content_stay_apart_in_the_process_and_arrive_in_another_as_one():
     one, two = Corpus({"a": "x"}), Corpus({"a": "x"})
     assert one.token == two.token and one is not two
-    first, second = pickle.loads(pickle.dumps(one)), pickle.loads(pickle.dumps(two))
-    assert first is second is one
+    pickles = pickle.dumps(one), pickle.dumps(two)
+    assert pickle.loads(pickle.dumps(one)) is one and pickle.loads(pickle.dumps(two)) is two
+    code = "import pickle, sys\none, two = (pickle.loads(bytes.fromhex(d)) for d in sys.argv[1:])\nprint(one is two)"
+    assert run_python(code, *(data.hex() for data in pickles)) == "True\n"
 
 
 MEMORY = """

@@ -2,6 +2,46 @@
 
 from collections.abc import Mapping
 
+_KEPT = ("qid", "rank", "docid", "score")  # what frames and records of a run hold themselves
+_OLD_SCORE = "previous"  # column of the score of a run without a name
+
+
+def check_score_columns(names):
+    """Raise an error that shows the first names that score columns cannot have."""
+    names = list(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"names of score columns are str, got {name!r} of type {type(name).__name__}")
+    kept = [name for name in names if name in _KEPT]
+    if kept:
+        raise ValueError(
+            f"a score column cannot have the name {kept[0]!r}: frames and records of a run use {', '.join(_KEPT)} "
+            "themselves. Give the retriever or the run that it comes from another name."
+        )
+    ranks = [name for name in names if name.endswith("_rank") and name.removesuffix("_rank") in names]
+    if ranks:
+        raise ValueError(
+            f"frames and records of a run keep the ranks of the column {ranks[0].removesuffix('_rank')!r} as "
+            f"{ranks[0]!r}, so that no score column beside it can have that name"
+        )
+
+
+def name_of_old_score(name, names):
+    """Name of the column that keeps the score of a run called `name`, beside the columns `names`."""
+    name = name or _OLD_SCORE
+    if name in _KEPT or name.endswith("_rank") and name.removesuffix("_rank") in names or f"{name}_rank" in names:
+        name = _OLD_SCORE
+    return name
+
+
+def numbered(name, names):
+    """The name with the first number from 2 that makes it unlike `names`; without one, if it is unlike them already."""
+    n, free = 1, name
+    while free in names:
+        n += 1
+        free = f"{name}_{n}"
+    return free
+
 
 class TakenArrays(Mapping):
     """Arrays by name, of which the chosen entries are taken on first use.

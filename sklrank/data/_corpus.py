@@ -17,10 +17,18 @@ from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, as_id_list, show
 from sklrank.data._passages import split_texts
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_column, as_table, plain_columns, table_dict, table_html, table_lists
-from sklrank.data._tokens import TokenVectors
+from sklrank.data._table import (
+    VECTOR,
+    as_column,
+    as_table,
+    holds_vectors,
+    plain_columns,
+    table_dict,
+    table_html,
+    table_lists,
+)
 
-_ID_NAMES = ("_id", "docid", "id", "docno", "doc_id")
+_ID_NAMES = ("docid", "_id", "id", "docno", "doc_id")
 
 # Unpickling returns the corpus of that content that is in the process already, so that a worker has one for all tasks.
 # Between two tasks, nothing else holds the corpora of a worker.
@@ -151,7 +159,7 @@ class Corpus(DocumentIds):
     ----------
     documents : list of str, dict, list of dict, DataFrame, or matrix of shape (n_documents, n_features)
         Texts; a dict from id to text or to columns; records or a frame (pandas, polars), whose ids stand in
-        ``"_id"``, ``"docid"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. Missing text is empty text.
+        ``"docid"``, ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. Missing text is empty text.
     ids : sequence of str, default=None
         Ids of the documents where `documents` has none. ``None``: their positions, "0", "1", …
     cache_folder : path, default=None
@@ -293,7 +301,7 @@ class Corpus(DocumentIds):
         """
         name = VECTOR if field is None else field
         column = self[name]
-        if not isinstance(column, TokenVectors) and getattr(column, "ndim", 1) != 2:
+        if not holds_vectors(column):
             raise TypeError(f"column {name!r} of the corpus holds no vectors")
         return column
 
@@ -316,6 +324,8 @@ class Corpus(DocumentIds):
         >>> Corpus({"a": "heat", "b": "cold"}).with_columns(views=[3, 8])
         <Corpus: 2 documents, columns text, views>
         """
+        if _ID_NAMES[0] in columns:
+            raise ValueError(f"documents have their ids; no column beside them can have the name {_ID_NAMES[0]!r}")
         added = {name: as_column(values, "document", name) for name, values in columns.items()}
         for name, column in added.items():
             n = column.shape[0] if hasattr(column, "shape") else len(column)
@@ -377,7 +387,7 @@ class Corpus(DocumentIds):
     @property
     def is_matrix(self):
         """Whether the corpus was made from a matrix, so that its documents are vectors."""
-        return VECTOR in self._columns
+        return holds_vectors(self._columns.get(VECTOR))
 
     def cached(self, key, make, *, of=None, persist=False):
         """Return the value derived under `key`, made by ``make()`` the first time.

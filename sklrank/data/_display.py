@@ -6,6 +6,11 @@ import re
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+def plural(what):
+    """Many of a thing, such as "document", "query" or "column name"."""
+    return "queries" if what == "query" else f"{what}s"
+
+
 def printable(text):
     r"""Write out the characters that would act on a terminal, or on the order in which a line is shown.
 

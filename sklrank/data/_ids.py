@@ -5,16 +5,12 @@ from numbers import Integral
 import numpy as np
 
 from sklrank._ragged import intervals
-from sklrank.data._display import snippet
+from sklrank.data._display import plural, snippet
+from sklrank.data._frames import as_list
 from sklrank.data._strings import StringArray
 
 _SHOWN = 3  # offenders that an error message shows
 _WIDTH = 100  # characters of each
-
-
-def plural(what):
-    """Many of "document", "query" or "passage"."""
-    return "queries" if what == "query" else f"{what}s"
 
 
 def show(values):
@@ -26,21 +22,22 @@ def show(values):
 
 def object_array(values):
     """A list as a one-dimensional object array."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    return np.fromiter(values, dtype=object, count=len(values))  # an assignment would look into lists
+
+
+def is_id(value):
+    """Whether a value can be an id: a str or an int."""
+    return isinstance(value, (str, Integral)) and not isinstance(value, bool)
 
 
 def as_id_list(ids, what):
     """`ids` as a list of str; int ids are written out, anything else is an error."""
-    if isinstance(ids, str):
-        raise TypeError(f"got one {what} id, {ids!r}; ids come as a list, even when there is one: [{ids!r}]")
-    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    ids = as_list(ids, f"{what} id")
     kinds = set(map(type, ids))
     if kinds <= {str}:
         return ids
     for i, value in enumerate(ids):
-        if not isinstance(value, (str, Integral)) or isinstance(value, bool):
+        if not is_id(value):
             raise TypeError(f"{what} id {i} is {value!r} of type {type(value).__name__}; ids are str or int")
     return list(map(str, ids))
 

@@ -36,3 +36,34 @@ def rank(indptr, scores, rows=None, k=None):
     new = np.empty_like(indptr)
     order_entries(indptr, rows, values, len(values) if k is None else k, entries, ranked, new)
     return entries[: new[-1]], new, ranked[: new[-1]].astype(scores.dtype, copy=False)
+
+
+def descend_ties(indptr, scores, entries, docids):
+    """Order entries of equal score by document id, descending, as trec_eval does.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_queries + 1,)
+    scores : ndarray, shape (n_entries,)
+        Scores of `entries`, in their order.
+    entries : ndarray of int64, shape (n_entries,)
+    docids : ndarray of object
+        Document of each entry, before it was ordered.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_entries,)
+    """
+    if len(scores) < 2:
+        return entries
+    tied = scores[1:] == scores[:-1]
+    starts = indptr[1:-1]
+    tied[starts[(starts > 0) & (starts < len(scores))] - 1] = False
+    if not tied.any():
+        return entries
+    entries = entries.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], tied, [False]]).astype(np.int8))).tolist()
+    for start, stop in zip(edges[::2], edges[1::2]):
+        group = entries[start : stop + 1].tolist()
+        entries[start : stop + 1] = sorted(group, key=docids.__getitem__, reverse=True)
+    return entries

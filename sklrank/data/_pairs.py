@@ -6,12 +6,11 @@ from copy import copy
 import numpy as np
 from scipy import sparse
 
-from sklrank._ragged import intervals, joined, lengths_to_indptr, owners, spans
+from sklrank._ragged import intervals, joined, spans
 from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
-from sklrank.data._ids import Ids, check_unique, object_array, show
-from sklrank.data._queries import Queries, as_key, concatenate_queries
+from sklrank.data._ids import Ids, check_unique, show
+from sklrank.data._queries import JOINS, Queries, as_key, concatenate_queries, one_after_the_other
 from sklrank.data._strings import StringArray
-from sklrank.data._table import as_csr
 
 _DENSE_CELLS = 1 << 27  # most cells that a dense matrix may have
 
@@ -247,13 +246,11 @@ class Pairs:
 
     def _take_queries(self, positions, queries):
         """The entries of the queries at `positions`, which are `queries` from now on; none for position -1."""
-        lengths = np.diff(self._indptr, append=self._indptr[-1])[positions]  # the last one is empty
-        entries, indptr = spans(self._indptr[positions], lengths)
+        entries, indptr = entries_of(positions, self._indptr)
         return self._take_entries(entries, indptr, queries)
 
     @classmethod
     def _concatenate(cls, parts):
-        parts = list(parts)
         strangers = {type(part).__name__ for part in parts if not isinstance(part, cls)}
         if strangers:
             raise TypeError(
@@ -279,8 +276,8 @@ class Pairs:
         return first._replace(indptr, queries, None, None, docids, values)
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is np.concatenate:
-            return type(self)._concatenate(args[0])
+        if function in JOINS:
+            return self._concatenate(one_after_the_other(self, function, *args, **kwargs))
         if function is np.shape:
             return self.shape
 
@@ -313,87 +310,30 @@ class Pairs:
                 self._documents = DocumentIds(Ids(ids, len(ids)))
 
 
-def check_duplicates(indptr, docids, qid_of):
-    """Raise ValueError that shows the first documents that stand twice in a query."""
-    if docids.dtype.kind == "i" and docids.size:  # rows: equal neighbours after one sort, without a Python object
-        keys = owners(indptr) * (int(docids.max()) + 1) + docids
-        keys.sort()
-        if not (keys[1:] == keys[:-1]).any():
-            return
-    twice = []
-    flat = docids.tolist()
-    for i, (start, stop) in enumerate(intervals(indptr)):
-        entries = flat[start:stop]
-        if len(set(entries)) != len(entries):
-            seen = set()
-            twice += [(qid_of(i), d) for d in entries if d in seen or seen.add(d)]
-    if twice:
-        raise ValueError(
-            f"a document stands once in a query; these (query, document) pairs stand more often: {show(twice)}"
-        )
+def entries_of(positions, indptr):
+    """Entries of the queries at `positions`, none for position -1, and their indptr."""
+    lengths = np.diff(indptr, append=indptr[-1])[positions]  # the last one is empty
+    return spans(indptr[positions], lengths)
 
 
-def keyed_by_str(data):
-    """Whether each query has a dict with keys of type str, so that no document stands twice."""
-    values = data.values() if isinstance(data, dict) else data
-    return all(isinstance(value, dict) and set(map(type, value)) <= {str} for value in values)
-
-
-def pair_of(queries, indptr, docs, entry):
-    """Query and document of an entry, for an error message."""
-    doc = docs[entry]
-    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1], doc if isinstance(doc, str) else int(doc)
-
-
-def group_by_query(qids):
-    """Sort entries by query, in the order in which queries and entries first appear.
-
-    Parameters
-    ----------
-    qids : list of str, length n_entries
+def take_queries(positions, indptr, arrays):
+    """Entries of the queries at `positions`, of each of some arrays; None stands for one that is not there.
 
     Returns
     -------
-    names : list of str
-        The queries.
-    order : ndarray of int64 or None
-        The entries, query by query; None where they stand so already.
-    indptr : ndarray of int64
+    indptr : ndarray of int64, shape (n_positions + 1,)
+    arrays : list
     """
-    table = {}
-    codes = np.fromiter((table.setdefault(q, len(table)) for q in qids), dtype=np.int64, count=len(qids))
-    indptr = lengths_to_indptr(np.bincount(codes, minlength=len(table)))
-    order = None if (codes[1:] >= codes[:-1]).all() else np.argsort(codes, kind="stable")
-    return list(table), order, indptr
+    if np.array_equal(positions, np.arange(len(indptr) - 1)):
+        return indptr, arrays
+    entries, indptr = entries_of(positions, indptr)
+    return indptr, [None if array is None else array[entries] for array in arrays]
 
 
-def canonical(matrix):
-    """A sparse matrix as CSR, its entries sorted and added up; the one given stays as it is."""
-    csr = as_csr(matrix)
-    if not csr.has_canonical_format:
-        csr = csr.copy() if csr is matrix else csr
-        csr.sum_duplicates()
-    return csr
-
-
-def as_numbers(values, what):
-    """`values` as an array of float64, a new one."""
-    try:
-        numbers = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        numbers = None
-    if numbers is None or numbers.ndim != 1:
-        bad = next((v for v in values if not _is_number(v)), values)
-        raise TypeError(f"{what} are numbers, got {bad!r} of type {type(bad).__name__}")
-    return numbers
-
-
-def _is_number(value):
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return np.ndim(value) == 0
+def check_shape(matrix, queries, documents):
+    """Raise ValueError if a matrix is not of shape (n_queries, n_documents)."""
+    if matrix.shape != (len(queries), len(documents)):
+        raise ValueError(f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents")
 
 
 def align_queries(own, wanted, what):
@@ -427,48 +367,3 @@ def positions_by_id(own, wanted):
     """Position in `own` of each of the queries `wanted`, both with ids; -1 where there is none."""
     table = {qid: i for i, qid in enumerate(own.ids.tolist())}
     return np.fromiter((table.get(qid, -1) for qid in wanted.ids.tolist()), dtype=np.int64, count=len(wanted))
-
-
-def as_pairs(data, value_of):
-    """Flatten judgments or rankings of the shapes that users hold them in.
-
-    Parameters
-    ----------
-    data : dict of str to (dict or list), or list of (dict or list)
-        For each query, document → value, or documents alone.
-    value_of : callable
-        Turns the documents of one query that came without values into values.
-
-    Returns
-    -------
-    queries : Queries
-    indptr : ndarray of int64
-    docids : ndarray of object
-    values : list
-    """
-    if isinstance(data, dict):
-        queries, entries = Queries.named(list(data)), list(data.values())
-    else:
-        entries = list(data)
-        queries = Queries.unnamed(len(entries))
-    docids, values, lengths = [], [], []
-    for i, entry in enumerate(entries):
-        if isinstance(entry, dict):
-            docids += entry.keys()
-            values += entry.values()
-        elif isinstance(entry, (list, tuple, np.ndarray)):
-            docids += entry
-            values += value_of(entry)
-        else:
-            raise TypeError(
-                f"query {queries.ids[i]!r} has {entry!r} of type {type(entry).__name__}; needed is a dict from "
-                "document id to value, or a list of document ids"
-            )
-        lengths.append(len(entry))
-    if not set(map(type, docids)) <= {str}:
-        bad = next((d for d in docids if not isinstance(d, (str, int, np.integer)) or isinstance(d, bool)), None)
-        if bad is not None:
-            raise TypeError(f"document id {bad!r} of type {type(bad).__name__}; ids are str or int")
-        docids = list(map(str, docids))
-    indptr = lengths_to_indptr(lengths)
-    return queries, indptr, object_array(docids), values

@@ -1,29 +1,20 @@
 """Qrels: the relevance judgments."""
 
 import numpy as np
-from scipy import sparse
 
 from sklrank._ragged import intervals
 from sklrank.data._corpus import Corpus, DocumentIds
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
-from sklrank.data._ids import Ids, as_id_list, object_array, show
-from sklrank.data._pairs import (
-    Pairs,
-    align_queries,
-    as_numbers,
-    as_pairs,
-    canonical,
-    check_duplicates,
-    group_by_query,
-    keyed_by_str,
-    pair_of,
-)
+from sklrank.data._ids import Ids, as_id_list, show
+from sklrank.data._pairs import Pairs, align_queries, check_shape, take_queries
 from sklrank.data._queries import Queries
+from sklrank.data._shapes import as_numbers, as_pairs, is_matrix, matrix_entries, pair_of, pairs_of_columns
 from sklrank.data._trec import check_fields, place_of_repeat, read_trec
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
+_LARGEST = 2.0**53  # of the grades; beyond, float64 does not tell whole numbers apart
 _GRADE_NAMES = ("grade", "relevance", "rel", "score", "label")
 
 
@@ -70,51 +61,36 @@ class Qrels(Pairs):
     def __init__(self, judgments, *, queries=None, corpus=None):
         if isinstance(judgments, Qrels):
             raise TypeError("these are Qrels already; align(queries) brings them into another order")
-        if is_frame(judgments):
-            self.__dict__.update(Qrels.from_frame(judgments, corpus=corpus).__dict__)
-            if queries is not None:
-                self.__dict__.update(self.align(queries).__dict__)
-            return
-        if sparse.issparse(judgments) or isinstance(judgments, np.ndarray) and judgments.ndim == 2:
+        queries = None if queries is None else Queries.of(queries)
+        if is_matrix(judgments):
             self._from_matrix(judgments, queries, corpus)
-            return
-        found, indptr, docids, grades = as_pairs(judgments, _refuse_bare)
-        if not keyed_by_str(judgments):
-            check_duplicates(indptr, docids, found.ids.__getitem__)
-        self._fill(found, indptr, docids, as_numbers(grades, "grades"), None, corpus)
-        if queries is not None:
-            queries = Queries.of(queries)
-            if found.has_ids:
-                self.__dict__.update(self.align(queries).__dict__)
-            else:
-                align_queries(found, queries, "judgments")
-                self._queries = queries
+        elif is_frame(judgments):
+            self._fill(*_frame_pairs(judgments), corpus, queries)
+        else:
+            found, indptr, docids, grades = as_pairs(judgments, _refuse_bare)
+            self._fill(found, indptr, docids, as_numbers(grades, "grades"), None, corpus, queries)
 
-    def _fill(self, queries, indptr, docids, grades, subtopics, corpus):
-        _check_grades(grades, queries, indptr, docids)
+    def _fill(self, found, indptr, docids, grades, subtopics, corpus, queries=None):
+        """Take in entries that are keyed by ids, those of `queries` if there are any."""
+        _check_grades(grades, found, indptr, docids)
         if corpus is None:
             documents, rows = DocumentIds.factorize(docids)
         else:
             documents = Corpus.of(corpus)
             rows = documents.rows(docids)
-        self._set_pairs(indptr, queries, documents, rows)
-        self.grades = grades
-        self.subtopics = subtopics
+        if queries is not None:
+            positions = align_queries(found, queries, "judgments")
+            indptr, (rows, grades, subtopics) = take_queries(positions, indptr, (rows, grades, subtopics))
+            found = queries
+        self._set_pairs(indptr, found, documents, rows)
+        self.grades, self.subtopics = grades, subtopics
 
     def _from_matrix(self, matrix, queries, corpus):
-        queries = Queries.unnamed(matrix.shape[0]) if queries is None else Queries.of(queries)
+        queries = Queries.unnamed(matrix.shape[0]) if queries is None else queries
         documents = DocumentIds(Ids(None, matrix.shape[1])) if corpus is None else Corpus.of(corpus)
-        if matrix.shape != (len(queries), len(documents)):
-            raise ValueError(
-                f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents"
-            )
-        if sparse.issparse(matrix):
-            matrix = canonical(matrix)
-            indptr, rows, grades = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
-        else:
-            indptr = np.arange(len(queries) + 1, dtype=np.int64) * matrix.shape[1]
-            rows, grades = np.tile(np.arange(matrix.shape[1]), len(queries)), matrix.ravel()
-        grades = grades.astype(np.float64)
+        check_shape(matrix, queries, documents)
+        indptr, rows, grades = matrix_entries(matrix)
+        grades = as_numbers(grades, "grades")
         _check_grades(grades, queries, indptr, rows)
         self._set_pairs(indptr, queries, documents, rows)
         self.grades, self.subtopics = grades, None
@@ -130,7 +106,7 @@ class Qrels(Pairs):
         query, doc, grade : str, default=None
             Names of the columns; ``None`` looks for the usual ones, such as ``"qid"``, ``"docid"``, ``"grade"``.
         subtopic : str, default=None
-            Column of the subtopic that a judgment is about, if any.
+            Column of the subtopic that a judgment is about; ``None``: the one named ``"subtopic"``, if there is one.
         corpus : Corpus, default=None
             The documents.
 
@@ -138,25 +114,8 @@ class Qrels(Pairs):
         -------
         Qrels
         """
-        columns = frame_columns(frame)
-        qids = as_id_list(columns[pick_column(columns, query, _QUERY_NAMES, "query")], "query")
-        docids = as_id_list(columns[pick_column(columns, doc, _DOC_NAMES, "doc")], "document")
-        grades = as_numbers(columns[pick_column(columns, grade, _GRADE_NAMES, "grade")], "grades")
-        subtopics = None if subtopic is None else columns[pick_column(columns, subtopic, (), "subtopic")]
-        return cls._from_columns(qids, docids, grades, subtopics, corpus)
-
-    @classmethod
-    def _from_columns(cls, qids, docids, grades, subtopics, corpus):
-        names, order, indptr = group_by_query(qids)
-        docids, grades = object_array(docids), np.asarray(grades, dtype=np.float64)
-        subtopics = None if subtopics is None else object_array(list(map(str, subtopics)))
-        if order is not None:
-            docids, grades = docids[order], grades[order]
-            subtopics = None if subtopics is None else subtopics[order]
-        pairs = docids if subtopics is None else object_array(list(zip(docids, subtopics)))
-        check_duplicates(indptr, pairs, names.__getitem__)
         self = object.__new__(cls)
-        self._fill(Queries.named(names), indptr, docids, grades, subtopics, corpus)
+        self._fill(*_frame_pairs(frame, query, doc, grade, subtopic), corpus)
         return self
 
     @classmethod
@@ -183,9 +142,12 @@ class Qrels(Pairs):
         """
         qids, iterations, docids, grades = read_trec(path, "qid iteration docid grade", "grade", finite=True)
         try:
-            return cls._from_columns(qids, docids, grades, iterations if subtopics else None, corpus)
+            entries = pairs_of_columns(qids, docids, grades, iterations if subtopics else None)
         except ValueError as error:
             raise ValueError(f"{place_of_repeat(path, (0, 1, 2) if subtopics else (0, 2))}: {error}") from None
+        self = object.__new__(cls)
+        self._fill(*entries, corpus)
+        return self
 
     @property
     def ids(self):
@@ -194,14 +156,19 @@ class Qrels(Pairs):
 
     @property
     def judgments(self):
-        """Judgments of each query, as a dict of document id to grade.
+        """Judgments of each query, as a dict of document id to grade; of several subtopics the highest grade.
 
         Returns
         -------
         list of dict
         """
         docids, grades = self.flat_docids.tolist(), _plain(self.grades)
-        return [dict(zip(docids[start:stop], grades[start:stop])) for start, stop in intervals(self._indptr)]
+        found = [dict(zip(docids[start:stop], grades[start:stop])) for start, stop in intervals(self._indptr)]
+        if self.subtopics is not None:
+            for judged, (start, stop) in zip(found, intervals(self._indptr)):
+                for docid, grade in zip(docids[start:stop], grades[start:stop]):
+                    judged[docid] = max(judged[docid], grade)
+        return found
 
     def to_dict(self):
         """``{qid: {docid: grade}}``; whole grades are int.
@@ -266,11 +233,23 @@ class Qrels(Pairs):
         return f"<Qrels: {len(self)} queries {named}, {len(self.grades)} judgments, {relevant} of them relevant>"
 
 
+def _frame_pairs(frame, query=None, doc=None, grade=None, subtopic=None):
+    """Judgments of a data frame, as `pairs_of_columns` gives them."""
+    columns = frame_columns(frame)
+    qids = as_id_list(columns[pick_column(columns, query, _QUERY_NAMES, "query")], "query")
+    docids = as_id_list(columns[pick_column(columns, doc, _DOC_NAMES, "doc")], "document")
+    grades = as_numbers(columns[pick_column(columns, grade, _GRADE_NAMES, "grade")], "grades")
+    if subtopic is None and "subtopic" in columns:
+        subtopic = "subtopic"
+    topics = None if subtopic is None else list(map(str, columns[pick_column(columns, subtopic, (), "subtopic")]))
+    return pairs_of_columns(qids, docids, grades, topics)
+
+
 def _check_grades(grades, queries, indptr, docs):
-    bad = np.flatnonzero(~np.isfinite(grades)).tolist()
+    bad = np.flatnonzero(~(np.abs(grades) <= _LARGEST)).tolist()
     if bad:
         pairs = [(*pair_of(queries, indptr, docs, e), float(grades[e])) for e in bad]
-        raise ValueError(f"grades are finite numbers; (query, document, grade): {show(pairs)}")
+        raise ValueError(f"grades are finite numbers, from -2**53 to 2**53; (query, document, grade): {show(pairs)}")
 
 
 def _refuse_bare(docids):

@@ -8,8 +8,9 @@ from sklrank.data._display import printable
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, check_unique, object_array
 from sklrank.data._strings import StringArray
-from sklrank.data._table import VECTOR, as_table, plain_columns, table_dict, table_html, table_lists
+from sklrank.data._table import VECTOR, as_table, holds_vectors, plain_columns, table_dict, table_html, table_lists
 
+JOINS = (np.concatenate, np.hstack, np.column_stack, np.dstack)
 _ID_NAMES = ("qid", "_id", "query_id", "id")
 
 
@@ -191,7 +192,7 @@ class Queries:
     @property
     def is_matrix(self):
         """Whether the queries were made from a matrix."""
-        return VECTOR in self._columns
+        return holds_vectors(self._columns.get(VECTOR))
 
     def __len__(self):
         return self._n
@@ -221,8 +222,8 @@ class Queries:
         return iter(self.texts)
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is np.concatenate:
-            return concatenate_queries(args[0])
+        if function in JOINS:
+            return concatenate_queries(one_after_the_other(self, function, *args, **kwargs))
         return NotImplemented
 
     def to_dict(self):
@@ -258,9 +259,20 @@ class Queries:
         return f"<Queries: {self._n} {named}, columns {printable(', '.join(self._columns)) or 'none'}>"
 
 
+def one_after_the_other(first, function, parts, axis=0, **options):
+    """The parts that a function of NumPy joins; ValueError if it would put them side by side."""
+    if function is not np.concatenate or axis != 0:
+        raise ValueError(
+            f"{type(first).__name__} objects are joined one after the other, by np.concatenate(parts), and not side by "
+            "side, as a FeatureUnion joins arrays. A RetrieverUnion unites retrievers, and Run.union unites runs."
+        )
+    if options:
+        raise TypeError(f"np.concatenate takes no {', '.join(options)} for {type(first).__name__} objects")
+    return list(parts)
+
+
 def concatenate_queries(parts):
     """Queries one after the other, with the columns that all have; ids where all have some."""
-    parts = list(parts)
     names = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
     columns = {name: _concatenate([part[name] for part in parts]) for name in names}
     ids = np.concatenate([part.ids for part in parts]) if all(part.has_ids for part in parts) else None
@@ -270,7 +282,7 @@ def concatenate_queries(parts):
 def _concatenate(columns):
     if isinstance(columns[0], StringArray):
         buffers = [column.buffer[column.offsets[0] : column.offsets[-1]] for column in columns]
-        return StringArray(np.concatenate(buffers), joined([column.offsets for column in columns]))
+        return StringArray._of(np.concatenate(buffers), joined([column.offsets for column in columns]))
     if sparse.issparse(columns[0]):
         return sparse.vstack(columns, format="csr")
     return np.concatenate(columns)

@@ -1,35 +1,31 @@
 """Run: what was found."""
 
-import html
 from copy import copy
 
 import numpy as np
-from scipy import sparse
 
-from sklrank._kernels._fusion import unite
 from sklrank._ragged import first_entries, intervals, lengths_to_indptr, places
-from sklrank.data._columns import TakenArrays
+from sklrank.data._columns import TakenArrays, check_score_columns, name_of_old_score, numbered
 from sklrank.data._corpus import Corpus, DocumentIds
-from sklrank.data._display import printable, snippet, table_lines
+from sklrank.data._display import printable
 from sklrank.data._files import write_lines
-from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
-from sklrank.data._ids import Ids, as_id_list, object_array, show
-from sklrank.data._order import rank
-from sklrank.data._pairs import (
-    Pairs,
-    align_queries,
+from sklrank.data._frames import as_list, frame_columns, frame_like, is_frame, pick_column
+from sklrank.data._ids import Ids, as_id_list, show
+from sklrank.data._order import descend_ties, rank
+from sklrank.data._pairs import Pairs, align_queries, check_shape, take_queries
+from sklrank.data._queries import Queries
+from sklrank.data._run_display import run_html, run_text
+from sklrank.data._shapes import (
     as_numbers,
     as_pairs,
-    canonical,
     check_duplicates,
-    group_by_query,
-    keyed_by_str,
+    is_matrix,
+    matrix_entries,
     pair_of,
-    positions_by_id,
+    pairs_of_columns,
 )
-from sklrank.data._queries import Queries, concatenate_queries
-from sklrank.data._strings import StringArray
 from sklrank.data._trec import check_fields, place_of_repeat, read_trec
+from sklrank.data._union import united
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
@@ -109,64 +105,52 @@ class Run(Pairs):
         if isinstance(rankings, Run):
             raise TypeError("this is a Run already")
         _check_options(ties, score_dtype)
-        if is_frame(rankings):
-            options = {"name": name, "ties": ties, "higher_is_better": higher_is_better, "score_dtype": score_dtype}
-            new = Run.from_frame(rankings, corpus=corpus, **options)
-            self.__dict__.update(new.__dict__)
-        elif sparse.issparse(rankings) or isinstance(rankings, np.ndarray) and rankings.ndim == 2:
+        queries = None if queries is None else Queries.of(queries)
+        if is_matrix(rankings):
             self._from_matrix(rankings, queries, corpus, name, higher_is_better)
             return
+        if is_frame(rankings):
+            found, indptr, docids, scores, _ = _frame_pairs(rankings)
         else:
             found, indptr, docids, scores = as_pairs(rankings, lambda docs: range(len(docs), 0, -1))
-            if not keyed_by_str(rankings):
-                check_duplicates(indptr, docids, found.ids.__getitem__)
-            self._fill(found, indptr, docids, _as_scores(scores), corpus, name, ties, higher_is_better, score_dtype)
+            scores = _as_scores(scores)
+        indptr, docids, scores, _ = _ranked(found, indptr, docids, scores, ties, higher_is_better, score_dtype)
         if queries is not None:
-            self._adopt(Queries.of(queries))
+            positions = align_queries(found, queries, "rankings")
+            dropped = sorted(set(found.ids) - set(queries.ids)) if found.has_ids and queries.has_ids else []
+            if dropped:
+                raise ValueError(f"{len(dropped)} queries of the rankings are not among those given: {show(dropped)}")
+            indptr, (docids, scores) = take_queries(positions, indptr, (docids, scores))
+            found = queries
+        self._set_ids(found, indptr, docids, corpus)
+        self._set_scores(scores, name=name)
 
-    def _fill(self, queries, indptr, docids, scores, corpus, name, ties, higher_is_better, score_dtype):
-        """Take in entries that are keyed by ids; order them."""
-        if not higher_is_better:
-            scores = -scores
-        _check_scores(scores, queries, indptr, docids)
-        with np.errstate(over="ignore"):  # beyond float32 is infinity, as in trec_eval
-            scores = scores.astype(score_dtype)
-        entries, _, scores = rank(indptr, scores)
-        docids = docids[entries]
-        if ties == "trec_eval":
-            docids = _descend(indptr, scores, docids)
+    def _set_ids(self, queries, indptr, docids, corpus):
+        """Take in entries that are keyed by ids, and number the documents if there is a corpus."""
         if corpus is None:
             self._set_pairs(indptr, queries, None, None, docids)
         else:
             corpus = Corpus.of(corpus)
             self._set_pairs(indptr, queries, corpus, corpus.rows(docids))
-        self._set_scores(scores, name=name)
 
     def _from_matrix(self, matrix, queries, corpus, name, higher_is_better):
-        queries = Queries.unnamed(matrix.shape[0]) if queries is None else Queries.of(queries)
+        queries = Queries.unnamed(matrix.shape[0]) if queries is None else queries
         documents = DocumentIds(Ids(None, matrix.shape[1])) if corpus is None else Corpus.of(corpus)
-        if matrix.shape != (len(queries), len(documents)):
-            raise ValueError(
-                f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents"
-            )
-        if sparse.issparse(matrix):
-            matrix = canonical(matrix)
-            indptr, rows, scores = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.copy()
-        else:
-            indptr = np.arange(len(queries) + 1, dtype=np.int64) * matrix.shape[1]
-            rows, scores = np.tile(np.arange(matrix.shape[1]), len(queries)), matrix.flatten()
+        check_shape(matrix, queries, documents)
+        indptr, rows, scores = matrix_entries(matrix)
         self._from_rows(indptr, rows, _as_scores(scores), queries, documents, name, higher_is_better)
 
     def _from_rows(self, indptr, rows, scores, queries, documents, name, higher_is_better):
         """Take in entries that are keyed by rows; order them by score, then row."""
-        if not higher_is_better:
-            scores = -scores
+        scores = scores if higher_is_better else -scores
         _check_scores(scores, queries, indptr, rows)
         entries, _, scores = rank(indptr, scores, rows)
         self._set_pairs(indptr, queries, documents, rows[entries])
         self._set_scores(scores, name=name)
 
     def _set_scores(self, scores, columns=None, column_ranks=None, name=None):
+        if columns:
+            check_score_columns(columns)
         self._scores, self.name = scores, name
         self._columns, self._column_ranks = dict(columns or {}), dict(column_ranks or {})
         self._source, self._made_ranks = None, {}
@@ -179,16 +163,6 @@ class Run(Pairs):
     def __getstate__(self):
         columns = {"_columns": dict(self._columns), "_column_ranks": dict(self._column_ranks), "_made_ranks": {}}
         return {**super().__getstate__(), **columns}
-
-    def _adopt(self, queries):
-        """Take `queries` for those of the run, in their order."""
-        positions = align_queries(self._queries, queries, "rankings")
-        if not np.array_equal(positions, np.arange(len(self))):
-            dropped = sorted(set(self.qids) - set(queries.ids))
-            if dropped:
-                raise ValueError(f"{len(dropped)} queries of the rankings are not among those given: {show(dropped)}")
-            self.__dict__.update(self._take_queries(positions, queries).__dict__)
-        self._queries = queries
 
     # --- other ways in
     @classmethod
@@ -287,6 +261,7 @@ class Run(Pairs):
         query=None,
         doc=None,
         score=None,
+        columns=(),
         corpus=None,
         name=None,
         ties="trec_eval",
@@ -301,6 +276,9 @@ class Run(Pairs):
             Of pandas, polars or pyarrow.
         query, doc, score : str, default=None
             Names of the columns; ``None`` looks for the usual ones, such as ``"qid"``, ``"docid"``, ``"score"``.
+        columns : sequence of str, default=()
+            Columns to take as score columns, with the ranks in ``"<name>_rank"`` if the frame has them. If the frame
+            has no score beside them, its rows are candidates without an order.
         corpus : Corpus, default=None
             The documents.
         name : str, default=None
@@ -317,21 +295,16 @@ class Run(Pairs):
         Run
         """
         _check_options(ties, score_dtype)
-        columns = frame_columns(frame)
-        qids = as_id_list(columns[pick_column(columns, query, _QUERY_NAMES, "query")], "query")
-        docids = as_id_list(columns[pick_column(columns, doc, _DOC_NAMES, "doc")], "document")
-        scores = _as_scores(columns[pick_column(columns, score, _SCORE_NAMES, "score")])
-        return cls._from_columns(qids, docids, scores, corpus, name, ties, higher_is_better, score_dtype)
+        found = _frame_pairs(frame, query, doc, score, columns)
+        return cls._of_ids(*found, corpus, name, ties, higher_is_better, score_dtype)
 
     @classmethod
-    def _from_columns(cls, qids, docids, scores, corpus, name, ties, higher_is_better, score_dtype):
-        names, order, indptr = group_by_query(qids)
-        docids = object_array(docids)
-        if order is not None:
-            docids, scores = docids[order], scores[order]
-        check_duplicates(indptr, docids, names.__getitem__)
+    def _of_ids(cls, found, indptr, docids, scores, columns, corpus, name, ties, higher_is_better, score_dtype):
+        indptr, docids, scores, entries = _ranked(found, indptr, docids, scores, ties, higher_is_better, score_dtype)
+        columns, ranks = ({name: values[entries] for name, values in group.items()} for group in columns)
         self = object.__new__(cls)
-        self._fill(Queries.named(names), indptr, docids, scores, corpus, name, ties, higher_is_better, score_dtype)
+        self._set_ids(found, indptr, docids, corpus)
+        self._set_scores(scores, columns, ranks, name)
         return self
 
     @classmethod
@@ -365,9 +338,10 @@ class Run(Pairs):
         qids, _, docids, _, scores, tags = read_trec(path, form, "score", ("Q0", "rank"), more=True)
         name = tags[0] if name is None and tags else name
         try:
-            return cls._from_columns(qids, docids, scores, corpus, name, ties, True, score_dtype)
+            found, indptr, docids, scores, _ = pairs_of_columns(qids, docids, scores)
         except ValueError as error:
             raise ValueError(f"{place_of_repeat(path, (0, 2))}: {error}") from None
+        return cls._of_ids(found, indptr, docids, scores, ({}, {}), corpus, name, ties, True, score_dtype)
 
     @classmethod
     def union(cls, runs):
@@ -396,21 +370,10 @@ class Run(Pairs):
         for name, run in runs.items():
             if not isinstance(run, Run):
                 raise TypeError(f"{name!r} is a {type(run).__name__}, needed is a Run")
-        own = dict(zip(runs, _align(list(runs.values()))))
-        first = next(iter(own.values()))
-        documents, rows = _common_rows(list(own.values()))
-        indptrs = np.stack([run._indptr for run in own.values()])
-        offsets = lengths_to_indptr(indptrs[:, -1])
-        scores = np.concatenate([run.scores for run in own.values()], dtype=np.float64)
-        indptr, rows, columns, ranks = unite(indptrs, offsets, np.concatenate(rows), scores)
+        queries, documents, indptr, rows, scores, ranks = united(list(runs.values()))
+        columns, column_ranks = dict(zip(runs, scores)), dict(zip(runs, ranks))
         return cls.from_ragged(
-            indptr,
-            rows,
-            None,
-            queries=first.queries,
-            corpus=documents,
-            columns=dict(zip(own, columns)),
-            column_ranks=dict(zip(own, ranks)),
+            indptr, rows, None, queries=queries, corpus=documents, columns=columns, column_ranks=column_ranks
         )
 
     # --- the same candidates otherwise
@@ -512,6 +475,7 @@ class Run(Pairs):
         Run
             Without a `source`, which has not seen the column.
         """
+        check_score_columns({*self._columns, name})
         new = copy(self)
         new._source = None
         new._columns = {**self._columns, name: self._checked_values(scores, "scores").astype(np.float64, copy=False)}
@@ -526,20 +490,25 @@ class Run(Pairs):
         Returns
         -------
         Run
-            The same run if it has no order, or has a column of that name already, which holds the score with NaN.
+            The same run if it has no order, or has that column already. The score of a run without a name becomes the
+            column ``"previous"``.
         """
-        name = self.name or "score"
-        if self._scores is None or name in self._columns:
+        if self._scores is None:
             return self
+        name = name_of_old_score(self.name, self._columns)
+        if name in self._columns:
+            column = self._columns[name]
+            if (np.isnan(column) | (column == self._scores)).all():
+                return self
+            name = numbered(name, self._columns)
         return self.with_column(name, self._scores, places(self._indptr) + 1.0)
 
     def _checked_values(self, values, what):
         """One number per entry, as an array of float32 or float64."""
-        values = np.asarray(values)
-        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-        if values.shape != (self._indptr[-1],):
-            raise ValueError(f"expected one of the {what} per entry, {self._indptr[-1]}; got shape {values.shape}")
-        return values
+        shape = np.shape(values)
+        if shape != (self._indptr[-1],):
+            raise ValueError(f"expected one of the {what} per entry, {self._indptr[-1]}; got shape {shape}")
+        return _as_scores(values, what)
 
     # --- what is in it
     @property
@@ -720,36 +689,9 @@ class Run(Pairs):
     def __array__(self, dtype=None, copy=None):
         return self._dense(self.scores, dtype)
 
-    # --- what people see
-    def _snippets(self, n_queries, n_documents, width):
-        corpus = self.corpus
-        names = () if corpus is None else [name for name in ("title", "text") if name in corpus.columns]
-        texts = [corpus[name] for name in names if isinstance(corpus[name], StringArray)]
-        for i in range(min(len(self), n_queries)):
-            start, stop = self._indptr[i], self._indptr[i + 1]
-            entries = []
-            for e in range(start, min(stop, start + n_documents)):
-                docid = self._docids[e] if self._rows is None else self._documents.ids[int(self._rows[e])]
-                text = next(filter(None, (text[int(self._rows[e])] for text in texts)), "")
-                entry = [printable(docid), snippet(text, width)]
-                if self.has_order:
-                    entry = [str(e - start + 1), entry[0], f"{self._scores[e]:.6g}", entry[1]]
-                entries.append(entry)
-            query = self.qids[i]
-            if "text" in self._queries.columns:
-                query = f"{query}: {self._queries.texts[i]}" if self.has_ids else self._queries.texts[i]
-            yield printable(query), entries, int(stop - start)
-
+    # --- shown to people
     def __str__(self):
-        lines = []
-        for query, entries, n in self._snippets(5, 5, 60):
-            lines.append(query if n else f"{query}\n  nothing found")
-            lines += [f"  {line}" for line in table_lines(entries)]
-            if n > len(entries):
-                lines.append(f"  … {n - len(entries)} more")
-        if len(self) > 5:
-            lines.append(f"… {len(self) - 5} more queries")
-        return "\n".join(lines) or "no queries"
+        return run_text(self)
 
     def __repr__(self):
         title = f" {self.name!r}" if self.name else ""
@@ -757,49 +699,47 @@ class Run(Pairs):
         return f"<Run{title}: {len(self)} queries, {self._indptr[-1]} documents found{columns}>"
 
     def _repr_html_(self):
-        parts = [f"<p>{html.escape(repr(self))}</p>"]
-        for query, entries, n in self._snippets(5, 5, 120):
-            rows = "".join(
-                "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in entry) + "</tr>" for entry in entries
-            )
-            more = f"<tr><td colspan=4>… {n - len(entries)} more</td></tr>" if n > len(entries) else ""
-            ranked = "<th>rank</th><th>docid</th><th>score</th><th></th>"
-            names = ranked if self.has_order else "<th>docid</th><th></th>"
-            head = f"<tr>{names}</tr>" if n else "<tr><td>nothing found</td></tr>"
-            parts.append(f"<table><caption>{html.escape(query)}</caption>{head}{rows}{more}</table>")
-        return "".join(parts)
+        return run_html(self)
 
 
-def _align(runs):
-    """Runs brought to the same queries: to all that some run has where all have ids, else by position."""
-    if not all(run.has_ids for run in runs):
-        lengths = list(map(len, runs))
-        if len(set(lengths)) > 1:
-            raise ValueError(f"runs of {lengths} queries: without ids in all of them they align by position")
-        return runs
-    known, parts = set(), []
-    for run in runs:
-        run._check_distinct_queries()
-        new = [i for i, qid in enumerate(run.qids.tolist()) if qid not in known]
-        known.update(run.qids.tolist())
-        parts.append(run.queries if len(new) == len(run) else run.queries[np.array(new, dtype=np.int64)])
-    queries = concatenate_queries([part for part in parts if len(part)]) if any(map(len, parts[1:])) else parts[0]
-    if all(run.queries is queries for run in runs):
-        return runs
-    return [run._take_queries(positions_by_id(run.queries, queries), queries) for run in runs]
+def _frame_pairs(frame, query=None, doc=None, score=None, columns=()):
+    """Rankings of a data frame: as from `as_pairs`, and the score columns and their ranks."""
+    names = as_list((columns,) if isinstance(columns, str) else columns, "column name")
+    check_score_columns(names)
+    given = frame_columns(frame)
+    qids = as_id_list(given[pick_column(given, query, _QUERY_NAMES, "query")], "query")
+    docids = as_id_list(given[pick_column(given, doc, _DOC_NAMES, "doc")], "document")
+    others = {name: values for name, values in given.items() if name not in names}
+    has_score = not names or score is not None or any(name in others for name in _SCORE_NAMES)
+    scores = _as_scores(given[pick_column(others, score, _SCORE_NAMES, "score")]) if has_score else None
+    ranks = [name for name in names if f"{name}_rank" in others]
+    taken = [pick_column(given, name, (), "columns") for name in names] + [f"{name}_rank" for name in ranks]
+    taken = [as_numbers(given[name], f"values of {name!r}") for name in taken]
+    found, indptr, docids, order, _ = pairs_of_columns(qids, docids, np.arange(len(qids)))
+    scores, *taken = [None if values is None else values[order] for values in (scores, *taken)]
+    return found, indptr, docids, scores, (dict(zip(names, taken)), dict(zip(ranks, taken[len(names) :])))
 
 
-def _common_rows(runs):
-    """The documents that the rows of all `runs` can refer to, and those rows."""
-    documents = runs[0]._documents
-    if documents is not None and all(run._documents is documents for run in runs):
-        return documents, [run.rows for run in runs]
-    corpus = next((run.corpus for run in runs if run.corpus is not None), None)
-    docids = [run.flat_docids for run in runs]
-    if corpus is None:
-        documents, rows = DocumentIds.factorize(np.concatenate(docids))
-        return documents, np.split(rows, lengths_to_indptr(list(map(len, docids)))[1:-1])
-    return corpus, [run.rows if run._documents is corpus else corpus.rows(ids) for run, ids in zip(runs, docids)]
+def _ranked(queries, indptr, docids, scores, ties, higher_is_better, score_dtype):
+    """Order entries that are keyed by ids.
+
+    Returns
+    -------
+    indptr, docids, scores : ndarray
+        Scores are None if they are None.
+    entries : ndarray of int64, or slice
+        The entries in their new order.
+    """
+    if scores is None:
+        return indptr, docids, None, slice(None)
+    scores = scores if higher_is_better else -scores
+    _check_scores(scores, queries, indptr, docids)
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, as in trec_eval
+        scores = scores.astype(score_dtype)
+    entries, _, scores = rank(indptr, scores)
+    if ties == "trec_eval":
+        entries = descend_ties(indptr, scores, entries, docids)
+    return indptr, docids[entries], scores, entries
 
 
 def _ranks(indptr, scores, rows):
@@ -817,10 +757,10 @@ def _check_options(ties, score_dtype):
         raise ValueError(f"score_dtype={score_dtype!r}; it is 'float32' or 'float64'")
 
 
-def _as_scores(values):
+def _as_scores(values, what="scores"):
     if isinstance(values, np.ndarray) and values.dtype in (np.float32, np.float64):
         return values
-    return as_numbers(values, "scores")
+    return as_numbers(values, what)
 
 
 def _check_scores(scores, queries, indptr, docs):
@@ -828,19 +768,3 @@ def _check_scores(scores, queries, indptr, docs):
         bad = np.flatnonzero(np.isnan(scores)).tolist()
         pairs = [pair_of(queries, indptr, docs, e) for e in bad]
         raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")
-
-
-def _descend(indptr, scores, docids):
-    """Order documents of equal score by id, descending."""
-    if len(scores) < 2:
-        return docids
-    tied = scores[1:] == scores[:-1]
-    bounds = indptr[1:-1]
-    tied[bounds[(bounds > 0) & (bounds < len(scores))] - 1] = False
-    if not tied.any():
-        return docids
-    docids = docids.copy()
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], tied, [False]]).astype(np.int8))).tolist()
-    for start, stop in zip(edges[::2], edges[1::2]):
-        docids[start : stop + 1] = sorted(docids[start : stop + 1], reverse=True)
-    return docids

@@ -1,10 +1,13 @@
 """A column of text as one UTF-8 buffer."""
 
+import codecs
+
 import numpy as np
 
 from sklrank._kernels._strings import gather_bytes, join_columns
 from sklrank._ragged import lengths_to_indptr
 
+_BLOCK = 1 << 20  # bytes that are checked at a time
 _CHUNK = 1 << 8  # strings encoded at a time, so few that the copies on the way stay in the cache
 
 
@@ -34,11 +37,21 @@ class StringArray:
     __slots__ = ("buffer", "offsets")
 
     def __init__(self, buffer, offsets):
-        # Read-only, as memory maps are: kernels are compiled for one kind.
-        buffer.flags.writeable = False
-        offsets.flags.writeable = False
-        self.buffer = buffer
-        self.offsets = offsets
+        self._set(buffer, offsets)
+        _check_text(self.buffer, self.offsets)
+
+    @classmethod
+    def _of(cls, buffer, offsets):
+        """Strings in arrays that hold text as they should."""
+        new = object.__new__(cls)
+        new._set(buffer, offsets)
+        return new
+
+    def _set(self, buffer, offsets):
+        _check_offsets(buffer, offsets)
+        # Read-only views, as memory maps are: kernels are compiled for one kind.
+        self.buffer, self.offsets = buffer.view(), offsets.view()
+        self.buffer.flags.writeable = self.offsets.flags.writeable = False
 
     @classmethod
     def from_strings(cls, strings, *, what="document"):
@@ -78,7 +91,7 @@ class StringArray:
             position = end
         buffer.resize(position, refcheck=False)
         np.cumsum(offsets, out=offsets)
-        return cls(buffer, offsets)
+        return cls._of(buffer, offsets)
 
     @classmethod
     def joined(cls, first, second):
@@ -96,7 +109,7 @@ class StringArray:
         buffer = np.empty(len(first.buffer) + len(second.buffer) + len(first), dtype=np.uint8)
         offsets = np.zeros(len(first) + 1, dtype=np.int64)
         join_columns(first.buffer, first.offsets, second.buffer, second.offsets, buffer, offsets)
-        return cls(buffer[: offsets[-1]].copy(), offsets)
+        return cls._of(buffer[: offsets[-1]].copy(), offsets)
 
     @property
     def nbytes(self):
@@ -117,7 +130,7 @@ class StringArray:
         offsets = lengths_to_indptr(self.offsets[indices + 1] - self.offsets[indices])
         buffer = np.empty(offsets[-1], dtype=np.uint8)
         gather_bytes(self.buffer, self.offsets, indices, buffer, offsets)
-        return StringArray(buffer, offsets)
+        return StringArray._of(buffer, offsets)
 
     def __iter__(self):
         for start in range(0, len(self), _CHUNK):
@@ -145,7 +158,34 @@ class StringArray:
         return {"buffer": self.buffer, "offsets": self.offsets}
 
     def __setstate__(self, state):
-        self.__init__(**state)
+        self._set(**state)
+
+
+def _check_offsets(buffer, offsets):
+    """Raise an error if a kernel that follows the offsets would leave the buffer."""
+    for name, array, dtype in (("buffer", buffer, np.uint8), ("offsets", offsets, np.int64)):
+        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
+            shown = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"{name} is a one-dimensional array of {np.dtype(dtype)}, got {shown}")
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name} has strides; np.ascontiguousarray gives one without")
+    if not len(offsets) or offsets[0] < 0 or offsets[-1] > len(buffer) or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"offsets rise from 0 to the length of the buffer, {len(buffer)}; got {offsets}")
+
+
+def _check_text(buffer, offsets):
+    """Raise ValueError if a string is not UTF-8."""
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    try:
+        for start in range(0, len(buffer), _BLOCK):
+            decode(buffer[start : start + _BLOCK].tobytes())
+        decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the buffer is not text in UTF-8: {error}") from None
+    starts = offsets[offsets < len(buffer)]
+    inside = np.flatnonzero((buffer[starts] & 0xC0) == 0x80)
+    if len(inside):
+        raise ValueError(f"offset {starts[inside[0]]} is inside a character")
 
 
 def _encode(strings, start, what):

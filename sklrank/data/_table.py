@@ -1,14 +1,14 @@
 """Named columns and ids: what a corpus and queries have in common."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 import numpy as np
 from scipy import sparse
 
-from sklrank.data._display import printable, snippet
-from sklrank.data._frames import frame_columns, is_frame, is_series
-from sklrank.data._ids import Ids, plural, show
+from sklrank.data._display import plural, printable, snippet
+from sklrank.data._frames import as_list, check_column_names, frame_columns, is_frame, is_series, series_ids
+from sklrank.data._ids import Ids, object_array, show
 from sklrank.data._strings import StringArray
 from sklrank.data._tokens import TokenVectors
 
@@ -57,26 +57,25 @@ def _split(data, what, id_names):
         raise TypeError(f"got one str; {plural(what)} come as a list of str, even when there is one: [{shown!r}]")
     if is_frame(data):
         return _columns(frame_columns(data), what, id_names)
-    if is_series(data):
-        values = data.to_list()
-        # An index of integers is where the rows once stood, and a split shuffles it: only one of str names them.
-        index = data.index if getattr(getattr(data, "index", None), "inferred_type", None) == "string" else None
-        return {"text": _column(values, what, "text")}, None if index is None else index.tolist()
     if isinstance(data, Mapping):
         values = list(data.values())
         if all(isinstance(value, Mapping) for value in values) and values:
-            columns, own = _columns(_transpose(values), what, id_names)
-            return columns, list(data) if own is None else own
+            return _keyed_columns(_transpose(values), list(data), what, id_names[0])
         return {"text": _column(values, what, "text")}, list(data)
     if sparse.issparse(data):
         return {VECTOR: as_csr(data)}, None
     if isinstance(data, np.ndarray) and data.ndim == 2 or hasattr(data, "__array_namespace__") and data.ndim == 2:
         return {VECTOR: _frozen(data)}, None
-    values = data.tolist() if isinstance(data, np.ndarray) else list(data)
+    values = as_list(data, what)
+    index = series_ids(data) if is_series(data) else None
     if values and all(isinstance(value, Mapping) for value in values):
+        if index is not None:
+            return _keyed_columns(_transpose(values), index, what, id_names[0])
         return _columns(_transpose(values), what, id_names)
     if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values):
-        return {VECTOR: _rows(values, what)}, None
+        return {VECTOR: _rows(values, what)}, index
+    if is_series(data):
+        return {"text": _column(values, what, "text")}, index
     return {"text": StringArray.from_strings(values, what=what)}, None
 
 
@@ -99,8 +98,19 @@ def _transpose(records):
     return {name: [record.get(name) for record in records] for name in names}
 
 
+def _keyed_columns(columns, ids, what, id_name):
+    """Make arrays of columns of things that have ids already, such as the keys of a dict."""
+    check_column_names(columns)
+    if columns.pop(id_name, ids) != ids:
+        raise ValueError(
+            f"the {plural(what)} have ids already, and others in the column {id_name!r}; that name is kept for ids"
+        )
+    return {name: _column(values, what, name) for name, values in columns.items()}, ids
+
+
 def _columns(columns, what, id_names):
     """Take the ids out of `columns`, and make arrays of the others."""
+    check_column_names(columns)
     key = next((name for name in id_names if name in columns), None)
     ids = columns.pop(key) if key is not None else None
     if ids is not None and None in ids:
@@ -110,23 +120,35 @@ def _columns(columns, what, id_names):
 
 def _column(values, what, name):
     """Text as a StringArray (missing text is empty), numbers and vectors as an array (missing is NaN), else objects."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {str} and (kinds or name == "text"):
-        return StringArray.from_strings(["" if v is None else v for v in values], what=f"{name!r} of {what}")
-    if name in ("text", "title"):
-        # a Series has its own marks for missing text: the only values that do not equal themselves
-        values = ["" if value is None or (value == value) is not True else value for value in values]
-        return StringArray.from_strings(values, what=f"{name!r} of {what}")
+    kinds = set(map(type, values))
+    if any(issubclass(kind, np.generic) for kind in kinds):
+        values = [value.item() if isinstance(value, (np.number, np.bool_)) else value for value in values]
+        kinds = set(map(type, values))
+    if not (kinds <= {str, type(None)} or kinds <= {int, float, bool, type(None)}):
+        values = [None if _is_missing(value) else value for value in values]
+        kinds = set(map(type, values))
+    missing = type(None) in kinds
+    kinds.discard(type(None))
+    if name in ("text", "title") or kinds and kinds <= {str}:
+        texts = ["" if value is None else value for value in values] if missing else values
+        return StringArray.from_strings(texts, what=f"{name!r} of {what}")
     if kinds <= {int, float, bool} and kinds:
-        missing = any(value is None for value in values)
-        return _frozen(np.array([np.nan if v is None else v for v in values] if missing else values))
-    if kinds and kinds <= {list, np.ndarray} and not any(value is None for value in values):
+        return _frozen(np.array([np.nan if value is None else value for value in values] if missing else values))
+    if kinds and kinds <= {list, np.ndarray} and not missing:
         vectors = _vectors(values)
         if vectors is not None:
             return vectors
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return _frozen(column)
+    return _frozen(object_array(values))
+
+
+def _is_missing(value):
+    """Whether a value marks what is missing: None, NaN, NaT or NA."""
+    if value is None or isinstance(value, Sized):
+        return value is None
+    try:
+        return not value == value  # NaN and NaT do not equal themselves
+    except TypeError:  # of NA that cannot be told
+        return True
 
 
 def _vectors(values):
@@ -147,8 +169,9 @@ def as_column(values, what, name):
     if sparse.issparse(values):
         return as_csr(values)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.ndim in (1, 2):
-        return _frozen(values)
-    return _column(list(values), what, name)
+        if name not in ("text", "title"):
+            return _frozen(values)
+    return _column(as_list(values, f"{name!r} of {what}"), what, name)
 
 
 def as_csr(matrix):
@@ -164,6 +187,11 @@ def _frozen(array):
         array = array.view()
         array.flags.writeable = False
     return array
+
+
+def holds_vectors(column):
+    """Whether a column has a vector, or a matrix of token vectors, for each row."""
+    return isinstance(column, TokenVectors) or getattr(column, "ndim", 1) == 2
 
 
 def plain_columns(columns):

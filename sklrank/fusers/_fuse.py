@@ -16,7 +16,6 @@ from sklrank.fusers._reciprocal_rank import ReciprocalRankFuser
 from sklrank.fusers._score import METHODS as SCORE_METHODS
 from sklrank.fusers._score import ScoreFuser
 
-_RESERVED = ("qid", "rank", "docid", "score")  # columns of a frame of a run
 _ALIASES = {"linear": "weighted", "wsum": "weighted", "med": "median", "bordafuse": "borda"}  # of other tools
 
 
@@ -70,19 +69,6 @@ def make_fuser(method, params):
     return kind(**params)
 
 
-def _check_names(runs):
-    """The runs, if their names can be those of score columns."""
-    for name in runs:
-        if not isinstance(name, str):
-            raise TypeError(f"expected a str as the name of each run, got {name!r} of type {type(name).__name__}")
-        if name in _RESERVED or name.removesuffix("_rank") in set(runs) - {name}:
-            raise ValueError(
-                f"a run cannot be named {name!r}: its scores become a column, and a frame of the fused run has another "
-                "column of that name; expected another name"
-            )
-    return runs
-
-
 def fuse(runs, method="rrf", *, y=None, **params):
     """Fuse runs: unite their candidates, and rank these by what all systems say.
 
@@ -119,7 +105,7 @@ def fuse(runs, method="rrf", *, y=None, **params):
     >>> fuse({"bm25": bm25, "dense": dense}, "sum", norm="min-max", weights={"bm25": 1, "dense": 0.5}, k=2).docids
     [['a', 'b']]
     """
-    union = Run.union(_check_names(runs)) if isinstance(runs, dict) else runs
+    union = Run.union(runs) if isinstance(runs, dict) else runs
     check_columns(union)
     fuser = make_fuser(method, params)
     if y is not None:

@@ -10,7 +10,7 @@ from sklrank._validation import Interval, StrOptions, _fit_context
 from sklrank.base import Reranker, check_run
 from sklrank.data._ids import show
 from sklrank.data._order import rank
-from sklrank.data._pairs import pair_of
+from sklrank.data._shapes import pair_of
 
 
 class ScoringReranker(Reranker):

@@ -9,7 +9,7 @@ import numpy as np
 from sklrank._retry import call_with_retries, call_with_timeout, pause_after
 from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions
-from sklrank.data._pairs import as_numbers
+from sklrank.data._shapes import as_numbers
 from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._texts import document_texts, query_texts
 from sklrank.retrievers._callable import Answers, SharesFunction, answers_of

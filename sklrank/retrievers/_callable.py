@@ -15,7 +15,7 @@ from sklrank._threads import over_ranges
 from sklrank._validation import Interval, _fit_context
 from sklrank.data import Queries
 from sklrank.data._ids import as_id_list, check_unique, show
-from sklrank.data._pairs import as_numbers
+from sklrank.data._shapes import as_numbers
 from sklrank.data._strings import StringArray
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._elsewhere import run_of

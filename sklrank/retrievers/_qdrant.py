@@ -16,7 +16,7 @@ from sklrank._threads import over_ranges
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, is_matrix_like
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._ids import show
-from sklrank.data._pairs import canonical
+from sklrank.data._shapes import canonical
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._base_vectors import _prepare
 from sklrank.retrievers._elsewhere import run_of

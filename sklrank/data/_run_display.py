@@ -1,0 +1,61 @@
+"""Runs as text and as HTML."""
+
+import html
+
+from sklrank.data._display import printable, snippet, table_lines
+from sklrank.data._strings import StringArray
+
+_N_SHOWN = 5  # queries, and documents of each
+
+
+def run_text(run):
+    """The first documents of the first queries, as lines."""
+    lines = []
+    for query, entries, n in _first_rankings(run, 60):
+        lines.append(query if n else f"{query}\n  nothing found")
+        lines += [f"  {line}" for line in table_lines(entries)]
+        if n > len(entries):
+            lines.append(f"  … {n - len(entries)} more")
+    if len(run) > _N_SHOWN:
+        lines.append(f"… {len(run) - _N_SHOWN} more queries")
+    return "\n".join(lines) or "no queries"
+
+
+def run_html(run):
+    """The first documents of the first queries, as tables."""
+    parts = [f"<p>{html.escape(repr(run))}</p>"]
+    names = ["rank", "docid", "score", ""] if run.has_order else ["docid", ""]
+    for query, entries, n in _first_rankings(run, 120):
+        lines = [_row("th", names)] if n else ["<tr><td>nothing found</td></tr>"]
+        lines += [_row("td", entry) for entry in entries]
+        if n > len(entries):
+            lines.append(f"<tr><td colspan=4>… {n - len(entries)} more</td></tr>")
+        parts.append(f"<table><caption>{html.escape(query)}</caption>{''.join(lines)}</table>")
+    return "".join(parts)
+
+
+def _row(tag, cells):
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _first_rankings(run, width):
+    """Of each of the first queries: what it asks, its first documents as tuples of str, and how many it has."""
+    texts = []
+    if run.corpus is not None:
+        columns = [run.corpus[name] for name in ("title", "text") if name in run.corpus.columns]
+        texts = [column for column in columns if isinstance(column, StringArray)]
+    for one in (run[i] for i in range(min(len(run), _N_SHOWN))):
+        shown = one.head(_N_SHOWN)
+        docids = list(map(printable, shown.flat_docids.tolist()))
+        snippets = [""] * len(docids)
+        if texts:
+            found = (next(filter(None, (text[row] for text in texts)), "") for row in shown.rows.tolist())
+            snippets = [snippet(text, width) for text in found]
+        entries = zip(docids, snippets)
+        if run.has_order:
+            ranks, scores = range(1, len(docids) + 1), shown.scores.tolist()
+            entries = ((str(r), d, f"{s:.6g}", t) for r, d, s, t in zip(ranks, docids, scores, snippets))
+        query = one.qids[0]
+        if "text" in run.queries.columns:
+            query = f"{query}: {one.queries.texts[0]}" if run.has_ids else one.queries.texts[0]
+        yield printable(query), list(entries), len(one.flat_docids)
