@@ -354,20 +354,3 @@ def check_finite(values, batch, texts):
                 f"the model makes NaN or infinity of text {index}, {texts[index][:40]!r}: in half precision numbers "
                 "may grow beyond what it holds. Take the model in single precision (fp32), or in int8"
             )
-
-
-def unit_length(vectors):
-    """Vectors divided by their length, in place; zeros stay zeros.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (n_vectors, n_features)
-
-    Returns
-    -------
-    ndarray
-    """
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    lengths[lengths == 0] = 1
-    vectors /= lengths[:, None]
-    return vectors

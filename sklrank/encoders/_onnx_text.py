@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from sklrank._validation import Interval, StrOptions
-from sklrank.encoders._onnx import OnnxEncoder, check_finite, unit_length
+from sklrank._vectors import prepare
+from sklrank.encoders._onnx import OnnxEncoder, check_finite
 
 
 class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
@@ -164,7 +165,7 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
             pooled = self._pooled(batch.outputs[0], batch.attended)[:, : self._n_features_out]
             check_finite(pooled, batch, texts)
             vectors[batch.indices] = pooled
-        return unit_length(vectors) if self.normalize else vectors
+        return prepare(vectors, None, unit=self.normalize)
 
     def _packed(self, encoded):
         return [row.tobytes() for row in encoded]

@@ -9,8 +9,9 @@ import numpy as np
 from sklrank._ragged import lengths_to_indptr
 from sklrank._session import Rows, Template
 from sklrank._validation import Interval, StrOptions
+from sklrank._vectors import prepare
 from sklrank.data import TokenVectors
-from sklrank.encoders._onnx import OnnxEncoder, as_texts, check_finite, unit_length
+from sklrank.encoders._onnx import OnnxEncoder, as_texts, check_finite
 
 _MASKS = ("[MASK]", "<mask>")
 
@@ -252,7 +253,7 @@ class OnnxTokenEncoder(OnnxEncoder):
             check_finite([output[:n] for output, n in zip(batch.outputs[0], map(len, batch.ids))], batch, texts)
             for i, (index, ids, attended) in enumerate(zip(batch.indices, batch.ids, batch.attended)):
                 vectors = batch.outputs[0][i, : len(ids)][self._kept(ids, attended)]
-                matrices[index] = unit_length(vectors) if self.normalize else vectors
+                matrices[index] = prepare(vectors, None, unit=self.normalize)
         return self._joined(matrices)
 
     def _kept(self, ids, attended):
