@@ -160,6 +160,48 @@ def test_only_validation_imports_private_names_of_scikit_learn(path):
     assert not private, f"import these through sklrank._validation: {private}"
 
 
+def private_members(tree):
+    """Private attributes and methods of the classes of a module."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            found |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+    return {name for name in found if re.fullmatch("_[^_].*[^_]", name)}
+
+
+NOT_DATA = {"self", "reranker", "found[d]"}  # a reranker has `_scores` as well, a named tuple `_replace`
+
+
+def test_no_room_touches_private_attributes_of_data():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+    of_data = set().union(*(private_members(tree) for path, tree in trees.items() if path.parent.name == "data"))
+    found = []
+    for path, tree in trees.items():
+        names = of_data - private_members(tree)
+        if path.parent.name != "data":
+            found += [
+                f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) not in NOT_DATA
+            ]
+    assert found == []
+
+
+def test_only_caching_keeps_what_was_computed():
+    """Under keys; a function of no arguments may keep its one value."""
+    stores = {"OrderedDict", "WeakKeyDictionary", "WeakValueDictionary", "WeakSet", "lru_cache"}
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in MODULES
+        if path.parent.name != "_caching"
+        for name in imported_names(path)
+        if name.rpartition(".")[2] in stores
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "sklrank" / "_kernels").glob("*.py")), ids=lambda path: path.name)
 def test_kernels_import_numpy_and_numba_only(path):
     allowed = {"numpy", "numba", "llvmlite", "math"}  # llvmlite is numba's own compiler
