@@ -143,8 +143,8 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     for q in range(len(indptr) - 1):
         n = 0
         low, high = np.inf, -np.inf
-        by_row, ordered = True, True
-        last, before = -1, np.inf
+        by_row = True
+        last = -1
         for e in range(indptr[q], indptr[q + 1]):
             s = scores[e]
             if s == s:
@@ -152,9 +152,11 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
                 n += 1
                 low, high = min(low, s), max(high, s)
                 by_row &= rows[e] > last
-                ordered &= s < before or s == before and rows[e] > last
-                last, before = rows[e], s
-        if ordered:
+                last = rows[e]
+        i = 1  # the first entry that does not stand in order, which soon comes if there is one
+        while i < n and (given[i] < given[i - 1] or given[i] == given[i - 1] and rows[found[i]] > rows[found[i - 1]]):
+            i += 1
+        if i >= n:
             n = min(n, depth)
             for i in range(n):
                 order[end + i], ranked[end + i] = found[i], given[i]
