@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-__all__ = ["FittedMixin", "check_unchanged", "record_fit"]
+__all__ = ["FittedMixin", "ParameterRecord", "check_unchanged", "record_fit"]
 
 _FEW = 64  # items up to which a list or dict, which can change in place, is compared in each call
 
@@ -40,7 +40,7 @@ class FittedMixin:
         super().__setstate__(state)
         changed = vars(self).get("_fit_record")
         if changed is not None:
-            self._fit_record = FitRecord(self, changed)
+            self._fit_record = ParameterRecord(self, self._refit_parameters, changed)
 
 
 def record_fit(estimator):
@@ -50,8 +50,9 @@ def record_fit(estimator):
     ----------
     estimator : estimator
     """
-    if getattr(estimator, "_refit_parameters", ()):
-        estimator._fit_record = FitRecord(estimator)
+    names = getattr(estimator, "_refit_parameters", ())
+    if names:
+        estimator._fit_record = ParameterRecord(estimator, names)
 
 
 def check_unchanged(estimator):
@@ -71,31 +72,34 @@ def check_unchanged(estimator):
     record.accept(estimator)
 
 
-class FitRecord:
-    """The values of parameters at the end of `fit`, those of nested estimators included.
+class ParameterRecord:
+    """The values that parameters have now, those of nested estimators included, for a comparison later.
 
     Parameters
     ----------
     estimator : estimator
+    names : sequence of str
+        The parameters.
     changed : dict of str to object, default={}
-        Values at the end of `fit` of parameters that were changed since.
+        Values to record instead of those that the estimator has now.
     """
 
-    def __init__(self, estimator, changed=()):
-        self._before = {name: _copy(value) for name, (_, _, value) in _parameters(estimator).items()}
+    def __init__(self, estimator, names, changed=()):
+        self._names = names
+        self._before = {name: _copy(value) for name, (_, _, value) in _parameters(estimator, names).items()}
         self._before.update(changed)
         self._accepted = None
         if not changed:
             self.accept(estimator)
 
     def accept(self, estimator):
-        """Note the present objects as equal to those of `fit`, so that `holds` need not compare values.
+        """Note the present objects as equal to the recorded ones, so that `holds` need not compare values.
 
         Parameters
         ----------
         estimator : estimator
         """
-        parameters = _parameters(estimator).values()
+        parameters = _parameters(estimator, self._names).values()
         # The estimator's own attributes are not kept: they hold the record, and a cycle would keep both alive.
         own = [(key, value) for owner, key, value in parameters if owner is estimator]
         nested = [(vars(owner), key, value) for owner, key, value in parameters if owner is not estimator]
@@ -103,7 +107,7 @@ class FitRecord:
         self._accepted = own, nested, containers
 
     def holds(self, attributes):
-        """Whether the values are objects that were accepted: a comparison that costs a microsecond.
+        """Whether the values are the recorded objects, or accepted ones: a comparison that costs a microsecond.
 
         Parameters
         ----------
@@ -141,11 +145,11 @@ class FitRecord:
         Returns
         -------
         dict of str to object
-            Their values at the end of `fit`, by the names that `set_params` takes.
+            The recorded values, by the names that `set_params` takes.
         """
         if self.holds(vars(estimator)):
             return {}
-        present = _parameters(estimator)
+        present = _parameters(estimator, self._names)
         # A name is missing if an estimator of another class took the place of the one it belongs to, which is a change.
         return {
             name: old
@@ -165,9 +169,9 @@ def _is_changed(estimator, owner, key, new, old):
     return has_same_content is None or not has_same_content(key, old, new)
 
 
-def _parameters(estimator):
+def _parameters(estimator, names):
     """By name: the estimator that has the parameter, the attribute, and the value."""
-    return dict(_walk(estimator, estimator._refit_parameters, ""))
+    return dict(_walk(estimator, names, ""))
 
 
 def _walk(estimator, names, prefix):

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from sklrank._caching.keys import bytes_key, path_stamp
+from sklrank._fitted import ParameterRecord
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._session import (
     PrintedBytes,
@@ -128,7 +129,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
             The encoder, its model open.
         """
         self._validate_params()
-        parameters = self._parameters()
+        opened_with = ParameterRecord(self, tuple(self.get_params(deep=False)))
         vars(self).pop("_opened_with", None)
         model = TextModel(
             self.model,
@@ -141,7 +142,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         self._set_outputs(model)
         self.device_ = model.device
         self._model = model
-        self._opened_with = parameters  # last: a thread that finds them finds the rest
+        self._opened_with = opened_with  # last: a thread that finds it finds the rest
         return self
 
     @with_callbacks
@@ -187,11 +188,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
     def _is_open(self):
         opened_with = vars(self).get("_opened_with")
-        return opened_with is not None and opened_with.items() <= vars(self).items()
-
-    def _parameters(self):
-        """The parameters as they are set, by name."""
-        return {name: getattr(self, name) for name in self.get_params(deep=False)}
+        return opened_with is not None and opened_with.holds(vars(self))
 
     def _has_same_content(self, name, old, new):
         """Whether a model or a tokenizer is the same at another path: a retriever that used it need not be fitted."""
@@ -293,7 +290,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
     def __sklearn_clone__(self):
         # Open sessions and tokenizers are shared, not copied.
-        parameters = self._parameters()
+        parameters = {name: getattr(self, name) for name in self.get_params(deep=False)}
         shared = {name: parameters.pop(name) for name in ("model", "tokenizer")}
         other = type(self)(**shared, **{name: clone(value, safe=False) for name, value in parameters.items()})
         # What scikit-learn's own clone carries over beside the parameters.

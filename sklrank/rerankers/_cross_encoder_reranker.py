@@ -2,6 +2,7 @@
 
 from copy import copy
 
+from sklrank._fitted import ParameterRecord
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._ragged import owners
 from sklrank._session import PrintedBytes, PrintedBytesMixin, picklable, unwrapped
@@ -206,11 +207,9 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
         """
         return super().transform(X)
 
-    def _settings(self):
-        return {name: unwrapped(getattr(self, name)) for name in ("model", *DEFAULTS)}
-
     def _open(self):
-        settings = self._settings()
+        opened_with = ParameterRecord(self, ("model", *DEFAULTS))
+        settings = {name: unwrapped(getattr(self, name)) for name in ("model", *DEFAULTS)}
         if isinstance(self.model, CrossEncoder):
             given = [name for name, default in DEFAULTS.items() if settings[name] != default]
             if given:
@@ -220,10 +219,11 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
             model = self.model._opened()
         else:
             model = CrossEncoder._shared(settings)
-        self.model_, self.device_, self._opened_with = model, model.device, settings
+        self.model_, self.device_, self._opened_with = model, model.device, opened_with
 
     def _score(self, candidates):
-        if getattr(self, "_opened_with", None) != self._settings():
+        opened_with = vars(self).get("_opened_with")
+        if opened_with is None or not opened_with.holds(vars(self)):
             self._open()
         texts, which = document_texts(candidates, self.field)
         queries = query_texts(candidates)
