@@ -339,7 +339,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
                         found[q] = rows[best], of_query[best]
         indptr = lengths_to_indptr([len(rows) for rows, _ in found])
         rows, scores = (np.concatenate(parts) for parts in zip(*found)) if found else (np.empty(0), np.empty(0))
-        return indptr, rows.astype(np.int64), scores.astype(np.float32)
+        entries, indptr, scores = rank(indptr, scores.astype(np.float32), rows, k)
+        return indptr, rows[entries].astype(np.int64), scores
 
     def _candidates(self, X, queries, tokens, filter):
         """What the first stage finds, but for documents and queries without tokens."""
@@ -430,10 +431,7 @@ def _check_type(tokens):
 
 
 def _best(scores, k):
-    """Positions of the k best scores, best first, of equal ones the first first."""
-    if k < len(scores):
-        least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        kept = np.flatnonzero(scores >= least)
-    else:
-        kept = np.arange(len(scores))
-    return kept[np.argsort(-scores[kept], kind="stable")][:k]
+    """Positions of the k best scores, and of all that equal the last of them."""
+    if k >= len(scores):
+        return np.arange(len(scores))
+    return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
