@@ -196,10 +196,10 @@ def plain_rankings(y_pred):
         return None
     if kinds <= {dict}:
         return _Scored(queries, rankings)
-    for qid, ranking in zip(queries.ids, rankings):
+    for q, ranking in enumerate(rankings):
         if len(set(ranking)) != len(ranking):
             twice = [docid for i, docid in enumerate(ranking) if docid in ranking[:i]]
-            raise ValueError(f"the ranking of query {qid!r} holds documents more than once: {show(twice)}")
+            raise ValueError(f"the ranking of query {queries.ids[q]!r} holds documents more than once: {show(twice)}")
     return _Listed(queries, rankings)
 
 
