@@ -477,6 +477,8 @@ def test_columns_that_cannot_be_scores_are_refused(clicks):
         ColumnScorer("price", function=np.sum).fit(run)
     with pytest.raises(ValueError, match="already"):
         ColumnScorer("price", name="bm25").transform(run)
+    with pytest.raises(ValueError, match=r"cannot have the name 'score'.*ColumnScorer by name="):
+        ColumnScorer("price", name="score").transform(run)
     with pytest.raises(ValueError, match="no corpus"):
         ColumnScorer("price").transform(Run({"q": {"a": 1.0}}))
     with pytest.raises(TypeError, match="takes a Run"):

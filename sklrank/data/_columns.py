@@ -16,7 +16,7 @@ def check_score_columns(names):
     if kept:
         raise ValueError(
             f"a score column cannot have the name {kept[0]!r}: frames and records of a run use {', '.join(_KEPT)} "
-            "themselves. Give the retriever or the run that it comes from another name."
+            "themselves. Give what it comes from (a run, a retriever, a ColumnScorer by name=) another name."
         )
     ranks = [name for name in names if name.endswith("_rank") and name.removesuffix("_rank") in names]
     if ranks:
