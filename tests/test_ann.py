@@ -19,8 +19,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklrank import Corpus, Queries
 from sklrank.metrics import get_scorer, register_scorers, unregister_scorers
 from sklrank.retrievers import AnnRetriever, DenseRetriever
-from sklrank.retrievers._ann import _ragged
 from sklrank.retrievers._ann_faiss import FaissIndex
+from sklrank.retrievers._ann_search import _ragged
 from sklrank.retrievers._ann_usearch import UsearchIndex
 
 RNG = np.random.default_rng(0)
@@ -193,9 +193,10 @@ def test_hostile_vectors(vectors, k, metric, dtype, data):
     drawn = np.array(data.draw(st.lists(st.booleans(), min_size=len(vectors), max_size=len(vectors))))
     retriever = AnnRetriever(metric=metric, dtype=dtype, k=k, expansion_search=1, connectivity=2).fit(vectors)
     for mask in (np.ones(len(vectors), dtype=bool), drawn):
-        exact = retriever._rank(retriever.vectors_, k, mask, retriever._scan)
+        search = retriever._searcher()
+        exact = search.rank(retriever.vectors_, k, mask, retriever.corpus_, search.scan)
         for exactly in (False, True):
-            found = retriever._rank(retriever.vectors_, k, mask, force_walk(retriever, exactly))
+            found = search.rank(retriever.vectors_, k, mask, retriever.corpus_, force_walk(search, exactly))
             assert np.isfinite(found[2]).all()
             assert (np.diff(found[0]) <= np.diff(exact[0])).all()
         run = retriever.predict(vectors, filter=mask)
@@ -205,12 +206,12 @@ def test_hostile_vectors(vectors, k, metric, dtype, data):
             assert one.rows.tolist() == [row for _, row in sorted(zip(-one.scores, one.rows.tolist()))]
 
 
-def force_walk(retriever, exactly):
+def force_walk(search, exactly):
     """The search through the index, however small the corpus is."""
 
     def walk(queries, k, mask):
-        breadth = max(k, retriever.expansion_search)
-        return _ragged(*retriever._walk(queries, k, breadth, mask, len(retriever.vectors_) / mask.sum(), exactly))
+        breadth = max(k, search.expansion_search)
+        return _ragged(*search.walk(queries, k, breadth, mask, len(search.vectors) / mask.sum(), exactly))
 
     return walk
 

@@ -109,7 +109,7 @@ def exercise():
         SparseRetriever,
         TfidfRetriever,
     )
-    from sklrank.retrievers._ann import ranking_arrays
+    from sklrank.retrievers._ann_search import ranking_arrays
 
     data = load_scifact()
     queries, qrels = data.queries[:20], data.qrels[:20]

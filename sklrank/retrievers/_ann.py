@@ -6,29 +6,17 @@ from numbers import Integral, Real
 from pathlib import Path
 
 import joblib
-import numpy as np
-from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
-from sklrank._kernels._candidates import rank_candidates, settle_ties
-from sklrank._ragged import lengths_to_indptr, owners, places
-from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
-from sklrank._vectors import read_only
 from sklrank.retrievers._ann_faiss import FaissIndex
+from sklrank.retrievers._ann_search import LOOKS, AnnSearch
 from sklrank.retrievers._ann_usearch import UsearchIndex
 from sklrank.retrievers._base_vectors import VectorRetriever
-from sklrank.retrievers._filters import rank_filtered
-from sklrank.retrievers._quantization import FloatCodes, search
-from sklrank.retrievers._rankings import scatter
+from sklrank.retrievers._quantization import FloatCodes
 from sklrank.retrievers._recall import lowest, mean_recall
 
 _BACKENDS = {"usearch": UsearchIndex, "faiss": FaissIndex}
-# A graph looks at about so many vectors for each candidate that it keeps, in no order; to look at fewer than that one
-# by one is faster, and exact.
-_LOOKS = 16
-_CELLS = 1 << 22  # candidates that stand in memory at a time
-_FEW = 16  # queries, which are not worth a thread
 _GENEROUS = 8  # candidates for each document asked for, while the number of lists is tuned
 
 
@@ -286,98 +274,20 @@ class AnnRetriever(VectorRetriever):
     def _search(self, X, k, filter=None):
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
-        ranked = self._rank(vectors, k, self._chosen_filter(filter, queries), self._nearest)
-        return self._run(*ranked, queries, k)
+        search = self._searcher()
+        filter = self._chosen_filter(filter, queries)
+        return self._run(*search.rank(vectors, k, filter, self.corpus_, search.nearest), queries, k)
 
-    def _rank(self, vectors, k, filter, find):
-        """What `find` finds for each query: indptr, rows and scores."""
-
-        def nearest(start, stop, masks, mask_of):
-            asked, parts = [], []
-            for mask, positions in _by_mask(masks, mask_of, stop - start):
-                admitted = len(self.vectors_) if mask is None else np.count_nonzero(mask)
-                if len(positions) and admitted:
-                    asked.append(positions)
-                    parts.append(find(vectors[start + positions], min(k, admitted), mask))
-            return scatter(asked, parts, stop - start)
-
-        return rank_filtered(nearest, filter, len(vectors), self.corpus_)
-
-    def _nearest(self, queries, k, mask, exactly=False):
-        """The nearest documents to each query that the index proposes; all of them, if these are few."""
-        n = len(self.vectors_)
-        admitted = n if mask is None else np.count_nonzero(mask)
-        breadth = max(k, self.expansion_search)
-        if admitted * admitted <= _LOOKS * n * breadth:
-            return self._scan(queries, k, mask)
-        rows, scores, counts = self._walk(queries, k, breadth, mask, n / admitted, exactly)
-        short = np.flatnonzero(counts < k)
-        if len(short):
-            indptr, *found = self._scan(queries[short], k, mask)
-            counts[short] = np.diff(indptr)
-            at = short[owners(indptr)], places(indptr)
-            rows[at], scores[at] = found
-        return _ragged(rows, scores, counts)
-
-    def _walk(self, queries, k, breadth, mask, thinned, exactly):
-        """The best candidates of the index, of which one in `thinned` passes the mask."""
-        count = k if self.index_.is_exact else breadth
-        breadth = math.ceil(breadth * thinned)
-        sieve = None if mask is None or self.index_.filters else mask.astype(bool)
-        if sieve is not None:
-            mask, count = None, math.ceil(count * thinned)
-        n_threads = 1 if len(queries) <= _FEW else effective_n_jobs(self.n_jobs)
-        found = ranking_arrays(len(queries), k)
-        step = max(1, _CELLS // count)
-        for start in range(0, len(queries), step):
-            own = queries[start : start + step]
-            rows, scores, counts = (array[start : start + step] for array in found)
-            candidates, distances = self.index_.search(
-                own, count, expansion=breadth, nprobe=self.nprobe, n_threads=n_threads, mask=mask
-            )
-            if distances is not None and sieve is None and not exactly:
-                rows[:] = candidates
-                self._settle(own, distances, rows, scores, counts)
-                continue
-            if sieve is not None:
-                candidates[~sieve[candidates]] = -1
-            self._score(own, candidates, rows, scores, counts)
-        return found
-
-    def _score(self, queries, candidates, rows, scores, counts):
-        """Score candidates, and write down the best."""
-        vectors, queries, euclidean = read_only(self.vectors_), read_only(queries), self.metric == "euclidean"
-
-        def work(start, stop):
-            rank_candidates(vectors, queries, candidates, euclidean, rows, scores, counts, start, stop)
-
-        over_ranges(work, len(queries), self.n_jobs)
-
-    def _settle(self, queries, distances, rows, scores, counts):
-        """Make scores of distances in single precision, and bring into order what these do not tell apart."""
-        counts[:] = np.count_nonzero(rows >= 0, axis=1)
-        # The rounding of the sum, of either metric, and of 1 minus it.
-        if self.metric == "cosine":
-            slacks = np.full(len(queries), (queries.shape[1] + 8) * 2.0**-23 + 2.0**-22)
-        else:
-            slacks = 2 * self._codes().prepare(queries)[1] + 2.0**-22
-        vectors, queries, euclidean = read_only(self.vectors_), read_only(queries), self.metric == "euclidean"
-
-        def work(start, stop):
-            settle_ties(vectors, queries, distances, slacks, euclidean, rows, scores, counts, start, stop)
-
-        over_ranges(work, len(queries), self.n_jobs)
+    def _searcher(self):
+        """The search over the index, with the parameters as they are now."""
+        return AnnSearch(
+            self.index_, self.vectors_, self.metric, self._codes, self.expansion_search, self.nprobe, self.n_jobs
+        )
 
     def _codes(self):
         """What exact search reads; that of DenseRetriever."""
         key = self._codes_key("float32")
         return self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric), of=self._vectors_key)
-
-    def _scan(self, queries, k, mask):
-        """The nearest documents to each query, exactly."""
-        masks = np.empty((0, len(self.vectors_)), dtype=np.uint8) if mask is None else mask[None, :]
-        mask_of = np.zeros(0 if mask is None else len(queries), dtype=np.int64)
-        return search(self._codes(), self.vectors_, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
 
     # --- how much is missed
     def recall_against_exact(self, X, k=None, filter=None):
@@ -409,12 +319,15 @@ class AnnRetriever(VectorRetriever):
         # A grid search asks for the same queries under each setting.
         key = ("nearest", self._vectors_key, self.metric, k, joblib.hash((vectors, filter)))
         floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
-        bounds, _, scores = self._rank(vectors, k, filter, partial(self._nearest, exactly=True))
+        search = self._searcher()
+        find = partial(search.nearest, exactly=True)
+        bounds, _, scores = search.rank(vectors, k, filter, self.corpus_, find)
         return mean_recall(bounds, scores, floors, sizes)
 
     def _floors(self, vectors, k, filter):
         """Score of the last of the truly nearest documents, and how many there are."""
-        bounds, _, scores = self._rank(vectors, k, filter, self._scan)
+        search = self._searcher()
+        bounds, _, scores = search.rank(vectors, k, filter, self.corpus_, search.scan)
         return lowest(bounds, scores)
 
     def tune(self, X, target=0.95, *, k=None, filter=None):
@@ -453,21 +366,12 @@ class AnnRetriever(VectorRetriever):
             return recall >= target
 
         # To look at as many as that is to look at all, so that the target is always reached.
-        most = max(k, len(self.vectors_) // _LOOKS + 1)
+        most = max(k, len(self.vectors_) // LOOKS + 1)
         if self.index_.n_lists:
             self.expansion_search = k if self.index_.is_exact else min(_GENEROUS * k, most)
             self.nprobe = _least(1, self.index_.n_lists, lambda n: reaches(nprobe=n))
         self.expansion_search = _least(k, most, lambda n: reaches(expansion_search=n))
         return self
-
-
-def _by_mask(masks, mask_of, n_queries):
-    """Queries by the mask that they share: pairs of a mask or None, and the positions of the queries."""
-    if len(masks) == 0 or len(mask_of) == 0:
-        yield None, np.arange(n_queries)
-    else:
-        for m in np.unique(mask_of):
-            yield None if m < 0 else masks[m], np.flatnonzero(mask_of == m)
 
 
 def _least(first, last, reaches):
@@ -479,18 +383,3 @@ def _least(first, last, reaches):
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
     return high
-
-
-def _ragged(rows, scores, counts):
-    """Ragged rows and scores of what queries find, one after the other."""
-    indptr = lengths_to_indptr(counts)
-    if indptr[-1] == rows.size:
-        return indptr, rows.reshape(-1), scores.reshape(-1)
-    found = np.arange(rows.shape[1]) < counts[:, None]
-    return indptr, rows[found], scores[found]
-
-
-def ranking_arrays(n_queries, k):
-    """Room for rows, scores and counts of what queries find."""
-    shape = n_queries, k
-    return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32), np.zeros(n_queries, dtype=np.int64)
