@@ -14,7 +14,7 @@ from sklrank.data._trec import check_fields, place_of_repeat, read_trec
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
-_LARGEST = 2.0**53  # of the grades; beyond, float64 does not tell whole numbers apart
+LARGEST_GRADE = 2.0**53  # of the grades; beyond, float64 does not tell whole numbers apart
 _GRADE_NAMES = ("grade", "relevance", "rel", "score", "label")
 
 
@@ -140,7 +140,7 @@ class Qrels(Pairs):
         ValueError
             If a line is not of that form; the message names file, line and reason.
         """
-        qids, iterations, docids, grades = read_trec(path, "qid iteration docid grade", "grade", finite=True)
+        qids, iterations, docids, grades = read_trec(path, "qid iteration docid grade", "grade", largest=LARGEST_GRADE)
         try:
             entries = pairs_of_columns(qids, docids, grades, iterations if subtopics else None)
         except ValueError as error:
@@ -246,7 +246,7 @@ def _frame_pairs(frame, query=None, doc=None, grade=None, subtopic=None):
 
 
 def _check_grades(grades, queries, indptr, docs):
-    bad = np.flatnonzero(~(np.abs(grades) <= _LARGEST)).tolist()
+    bad = np.flatnonzero(~(np.abs(grades) <= LARGEST_GRADE)).tolist()
     if bad:
         pairs = [(*pair_of(queries, indptr, docs, e), float(grades[e])) for e in bad]
         raise ValueError(f"grades are finite numbers, from -2**53 to 2**53; (query, document, grade): {show(pairs)}")

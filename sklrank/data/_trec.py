@@ -35,7 +35,7 @@ def check_fields(**fields):
         )
 
 
-def read_trec(path, form, number, skip=(), *, more=False, finite=False):
+def read_trec(path, form, number, skip=(), *, more=False, largest=np.inf):
     """Columns of a file of fields between blanks and tabs; ``#`` starts a line of comment.
 
     Parameters
@@ -50,8 +50,8 @@ def read_trec(path, form, number, skip=(), *, more=False, finite=False):
         Fields that are not needed; their columns stay empty.
     more : bool, default=False
         Whether lines may go on after the last field, as trec_eval 10 allows in runs.
-    finite : bool, default=False
-        Whether the number must be finite.
+    largest : float, default=inf
+        Largest number that is taken, without its sign.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def read_trec(path, form, number, skip=(), *, more=False, finite=False):
     for first, text in text_blocks(path):
         for i, values in enumerate(_fields(path, first, text, names, more)):
             if names[i] == number:
-                columns[i].append(_numbers(path, first, text, values, names, i, finite))
+                columns[i].append(_numbers(path, first, text, values, names, i, largest))
             elif names[i] not in skip:
                 columns[i].extend(map(shared.setdefault, values, values))
     i = names.index(number)
@@ -120,14 +120,14 @@ def _checked(path, first, text, names, more):
         yield number, values[: len(names)]
 
 
-def _numbers(path, first, text, values, names, i, finite):
+def _numbers(path, first, text, values, names, i, largest):
     """Read the numbers in field `i` of the lines of `text`, which are `values`."""
     try:
         numbers = np.array(values, dtype=np.float64)
     except ValueError:
         numbers = None
     # Python's float also takes 1_000 and the digits of other scripts.
-    if numbers is not None and not np.isnan(numbers).any() and not (finite and np.isinf(numbers).any()):
+    if numbers is not None and (np.abs(numbers) <= largest).all():
         written = "".join(values)
         if written.isascii() and "_" not in written:
             return numbers
@@ -135,8 +135,8 @@ def _numbers(path, first, text, values, names, i, finite):
         value = to_number(fields[i])
         if math.isnan(value):
             raise bad_line(path, number, f"the {names[i]} {fields[i][:80]!r} is not a number")
-        if finite and math.isinf(value):
-            raise bad_line(path, number, f"the {names[i]} {fields[i][:80]!r} is not finite")
+        if abs(value) > largest:
+            raise bad_line(path, number, f"the {names[i]} {fields[i][:80]!r} is beyond {largest:g}")
     return numbers
 
 

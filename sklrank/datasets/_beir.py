@@ -1,6 +1,5 @@
 """Reader of collections in BEIR's form."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from sklearn.utils import Bunch
 
 from sklrank.data import Corpus, Qrels, Queries
 from sklrank.data._files import bad_line, numbered_lines
+from sklrank.data._qrels import LARGEST_GRADE
 from sklrank.data._trec import to_number
 from sklrank.datasets._files import build, check_new, find, json_records, shown
 
@@ -122,8 +122,8 @@ def judgment_lines(path):
             continue
         qid, docid, score = cells
         grade = to_number(score)
-        if not math.isfinite(grade):
-            raise bad_line(path, number, f"the score {shown(score)} is not a finite number")
+        if not abs(grade) <= LARGEST_GRADE:  # NaN is not, either
+            raise bad_line(path, number, f"the score {shown(score)} is not a finite number of at most 2**53")
         if (qid, docid) in pairs:
             raise bad_line(path, number, f"query {shown(qid)} and document {shown(docid)} are judged already")
         pairs.add((qid, docid))
