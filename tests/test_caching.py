@@ -2,23 +2,36 @@
 
 import ast
 import os
+import pickle
+import signal
+import stat
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
-from contracts import DOCUMENTS, TEXTS
+from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from sklrank import Corpus
+from sklrank import Corpus, Qrels, Queries
+from sklrank._caching import Cache, Folder, Once, Recent
+from sklrank._caching._sizes import measure
+from sklrank._caching.keys import content_key, estimator_key, query_keys
 from sklrank.base import Retriever
 from sklrank.data import TokenVectors
+from sklrank.encoders import TermVectorizer
 from sklrank.fusers import ScoreFuser
+from sklrank.metrics import get_scorer
 from sklrank.retrievers import (
     BM25Retriever,
     CallableRetriever,
@@ -246,3 +259,217 @@ def test_a_parameter_that_another_thread_sets_leaves_no_wrong_ranking():
         retriever.set_params(k=k)
         wrong += sum(len(found) != k for found in union.transform(texts).docids)
     assert wrong == 0
+
+
+# --- the stores
+def test_an_array_that_two_values_share_counts_once_and_what_grows_counts():
+    array, grown = np.zeros(1000), {"arrays": []}
+    cache = Cache(limit=10**6)
+    cache.get("whole", lambda: array)
+    cache.get("view", lambda: array[10:20])
+    assert 8000 <= cache.n_bytes < 8200
+    cache.get("grows", lambda: grown)
+    grown["arrays"].append(np.zeros(10000))
+    cache.get("grows", None)  # it is in use
+    cache.get("other", lambda: 1)
+    assert 88000 <= cache.n_bytes < 89500
+    assert 80000 < cache.usage()["grows"] < 81000 and sum(cache.usage().values()) == cache.n_bytes
+
+
+def test_what_others_are_derived_from_outlives_them():
+    cache = Cache(limit=2500)
+    cache.get("encoders", lambda: "fitted")
+    for i in range(3):
+        cache.get(f"codes{i}", lambda: np.zeros(100), of="encoders")
+    assert "codes0" in cache
+    cache.get("codes3", lambda: np.zeros(100), of="encoders")
+    assert "encoders" in cache and "codes0" not in cache and "codes3" in cache
+    for i in range(4):
+        cache.get(f"new{i}", lambda: np.zeros(100))
+    assert "encoders" not in cache and "codes3" not in cache  # together
+
+
+def test_what_is_derived_from_an_object_goes_with_it():
+    class Source:
+        pass
+
+    cache, source = Cache(), Source()
+    values = [cache.get("key", lambda i=i: np.full(10, i), source=one) for i, one in enumerate((source, Source()))]
+    assert [value[0] for value in values] == [0, 1] and len(cache) == 1
+    assert cache.get("key", None, source=source) is values[0]
+    del source
+    assert len(cache) == 0 and cache.n_bytes == 0
+
+
+def test_memory_maps_count_nothing(tmp_path):
+    joblib.dump(np.zeros(10**5), tmp_path / "array")
+    mapped = joblib.load(tmp_path / "array", mmap_mode="r")
+    assert measure([mapped, mapped[:10]]).total < 1000 < measure(np.zeros(10**5)[:10]).total
+
+
+@pytest.mark.parametrize("n", [10, 10**4])
+def test_texts_and_numbers_in_containers_count(n):
+    words = [f"word {i}" for i in range(n)]
+    expected = sys.getsizeof(words) + sum(map(sys.getsizeof, words))
+    assert measure(words).total == measure([words, words]).total - sys.getsizeof([words, words]) == expected
+    table = dict(zip(words, range(n)))
+    assert measure([words, table]).total < 2.2 * expected
+
+
+def test_a_vocabulary_is_measured_once():
+    vectorizer, containers = TermVectorizer().fit([f"w{i}" for i in range(5000)]), {}
+    first = measure(vectorizer, containers).total
+    start = time.perf_counter()
+    assert measure(vectorizer, containers).total == first
+    assert time.perf_counter() - start < 0.02 and first > 5000 * 100
+
+
+@pytest.mark.parametrize("k", [10, 100])
+def test_encoded_once_holds_as_long_as_the_vectors_are_within_the_limit(k):
+    texts = [f"w{i % 37} w{i % 11}" for i in range(400)]
+    corpus = Corpus(texts, cache_limit=int(2.5 * 400 * 4000 * 4))  # the vectors, codes of them, and not much more
+    CountedVectors.n_texts = 0
+    for seed in range(3):
+        for dtype in ("float32", "int8"):
+            retriever = DenseRetriever(corpus, encoder=CountedVectors(), dtype=dtype, k=k).fit(None)
+            retriever.predict([f"w{seed}"])
+            BM25Retriever(corpus, k1=1.0 + seed).fit(None).predict(["w1"])
+    assert CountedVectors.n_texts - 6 == len(texts)  # beside the queries
+    assert corpus.cache_usage()["vectors"] + corpus.cache_usage().get("encoded", 0) >= 400 * 4000 * 4
+    assert sum(corpus.cache_usage().values()) <= corpus.cache_limit
+
+
+class CountedVectors(TransformerMixin, BaseEstimator):
+    n_texts = 0
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        CountedVectors.n_texts += len(X)
+        vectors = np.zeros((len(X), 4000), dtype=np.float32)
+        vectors[np.arange(len(X)), [int(text.split()[0][1:]) for text in X]] = 1
+        return vectors
+
+
+def test_what_a_corpus_keeps_can_be_looked_at_and_dropped():
+    corpus = Corpus(DOCUMENTS, cache_limit=10**7)
+    union = RetrieverUnion([("bm25", BM25Retriever(corpus)), ("dense", DenseRetriever(corpus, encoder=TfidfDense()))])
+    run = union.fit(TEXTS).transform(TEXTS)
+    assert {"index", "impacts", "rankings", "vectors"} <= set(corpus.cache_usage())
+    assert corpus.cache_usage()["rankings"] > 0 and corpus.cache_limit == 10**7
+    assert corpus.has_cached(("index", None, None)) and not corpus.has_cached(("index", "title", None))
+    assert corpus.clear_cache() is corpus and corpus.cache_usage() == {}
+    assert union.transform(TEXTS).docids == run.docids and "index" not in corpus.cache_usage()
+    assert Corpus(DOCUMENTS, cache_limit=7).with_columns(x=range(len(DOCUMENTS))).cache_limit == 7
+    for wrong in (-1, 1.5, "4 GB", None):
+        with pytest.raises(ValueError, match="cache_limit is a number of bytes"):
+            Corpus(DOCUMENTS, cache_limit=wrong)
+
+
+def test_an_index_that_was_unpickled_keeps_what_is_derived_from_it():
+    corpus = Corpus(DOCUMENTS)
+    retriever = pickle.loads(pickle.dumps(BM25Retriever(corpus).fit(TEXTS)))
+    run = retriever.predict(TEXTS)
+    impacts = retriever.index_.impacts(retriever._formula(), None)
+    assert retriever.predict(TEXTS).docids == run.docids
+    assert retriever.index_.impacts(retriever._formula(), None) is impacts
+
+
+# --- keys
+def test_keys_hold_content_and_functions_by_identity():
+    def twice(X):
+        return X
+
+    def again(X):
+        return X
+
+    encoder = FunctionTransformer(twice)
+    assert estimator_key(encoder) == estimator_key(clone(encoder)) != estimator_key(FunctionTransformer(again))
+    assert content_key([1, {"a": np.arange(3)}]) == content_key([1, {"a": np.arange(3)}])
+    assert content_key(np.arange(3)) != content_key(np.arange(3.0))
+    inside = [estimator_key(FunctionTransformer(kw_args={"f": [f]})) for f in (twice, again, twice)]
+    assert inside[0] == inside[2] != inside[1]
+    lock = threading.Lock()  # does not pickle
+    locked = [estimator_key(FunctionTransformer(kw_args={"lock": one})) for one in (lock, threading.Lock())]
+    assert locked[0] != locked[1] and len(set(map(hash, locked))) == 2
+
+
+class Embedder:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def embed(self, X):
+        return np.array([[len(text) * self.factor, 1.0] for text in X])
+
+
+def test_a_bound_method_is_of_its_object_also_in_clones():
+    corpus = Corpus(DOCUMENTS)
+    encoders = [FunctionTransformer(Embedder(factor).embed) for factor in (1, 2)]
+    assert estimator_key(encoders[0]) == estimator_key(clone(encoders[0])) != estimator_key(encoders[1])
+    vectors = [DenseRetriever(corpus, encoder=encoder, metric="dot").fit(None).vectors_ for encoder in encoders]
+    assert (2 * vectors[0][:, 0] == vectors[1][:, 0]).all()
+
+
+def test_keys_of_queries_hold_every_column():
+    assert query_keys(Queries(["a", "b"])) == ["a", "b"]
+    queries = Queries([{"text": "a", "ids": ["x"]}, {"text": "a", "ids": ["y"]}])
+    assert len(set(query_keys(queries))) == 2
+    assert len(set(query_keys(Queries(np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0]]))))) == 2
+
+
+def test_what_was_cached_changes_neither_the_hash_nor_the_pickle_of_a_retriever():
+    corpus = Corpus(DOCUMENTS)
+    retrievers = {name: make(corpus).fit(TEXTS) for name, make in PUBLIC.items()}
+    hashes = {name: joblib.hash(retriever) for name, retriever in retrievers.items()}
+    sizes = {name: len(pickle.dumps(retriever)) for name, retriever in retrievers.items()}
+    for name, retriever in retrievers.items():
+        if name != "union":
+            RetrieverUnion([("one", retriever)]).fit(TEXTS).transform(TEXTS)
+        retriever.transform(TEXTS)
+    assert {name: joblib.hash(retriever) for name, retriever in retrievers.items()} == hashes
+    assert {name: len(pickle.dumps(retriever)) for name, retriever in retrievers.items()} == sizes
+
+
+MEMORY = """if True:
+    import gc, re, sys
+    import numpy as np
+    from sklrank import Corpus
+    from sklrank.encoders import TermVectorizer
+    from sklrank.retrievers import BM25Retriever, RetrieverUnion
+
+    def resident():
+        return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+
+    rng, limit, kind = np.random.default_rng(0), int(sys.argv[1]), sys.argv[2]
+    weights = 1 / np.arange(1, 5001)
+    words = np.array([f"w{i}" for i in range(5000)])
+    def draw(n, length):
+        return [" ".join(text) for text in words[rng.choice(5000, size=(n, length), p=weights / weights.sum())]]
+
+    corpus = Corpus(draw(15000, 60), cache_limit=limit)
+    queries = draw(60, 8)
+    RetrieverUnion([("bm25", BM25Retriever(corpus))]).fit(None).transform(queries)
+    corpus.clear_cache()
+    gc.collect()
+    before = resident()
+    if kind == "impacts":
+        for word in range(10):
+            for k1 in np.linspace(0.5, 2.5, 25):
+                vectorizer = TermVectorizer(stop_words=[f"w{word}"])
+                BM25Retriever(corpus, vectorizer=vectorizer, k1=float(k1), k=10).fit(None).predict(queries)
+    else:
+        union = RetrieverUnion([("bm25", BM25Retriever(corpus, k=10))]).fit(None)
+        for part in range(16):
+            union.transform([f"{query} {part} {i}" for query in queries for i in range(60)])
+    print(resident() - before, sum(corpus.cache_usage().values()))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells no resident memory")
+@pytest.mark.parametrize("kind, limit", [("impacts", 500_000_000), ("rankings", 50_000_000)])
+def test_one_limit_bounds_the_memory_of_all_that_a_corpus_keeps(kind, limit):
+    grown, counted = map(int, run_python(MEMORY, limit, kind).split())
+    assert counted <= limit
+    assert grown <= 1.1 * limit + 30_000_000
+    assert grown >= 0.8 * counted - 30_000_000  # and what is counted is there

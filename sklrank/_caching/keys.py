@@ -8,13 +8,13 @@ that holds a function is none of a file.
 import hashlib
 import os
 from copy import copy
-from operator import is_
+from operator import is_, itemgetter
 from pathlib import Path
 from pickle import PicklingError
 from types import FunctionType, MethodType
 
 import numpy as np
-from joblib.hashing import NumpyHasher
+from joblib.hashing import NumpyHasher, Pickler
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
@@ -68,6 +68,15 @@ class _Hasher(NumpyHasher):
             self.functions.append(Identity(obj))
             obj = ("function",)
         super().save(obj)
+
+    def _batch_setitems(self, items, *args):
+        # joblib's, if anything in the dict does not pickle, goes on with a reference to it, of which all are equal.
+        items = list(items)
+        try:
+            items.sort(key=itemgetter(0))
+        except TypeError:
+            items.sort(key=lambda item: str(content_key(item[0])))
+        Pickler._batch_setitems(self, iter(items), *args)
 
 
 def content_key(value):
