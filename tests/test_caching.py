@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklrank import Corpus, Qrels, Queries
-from sklrank._caching import Cache, Folder, Once, Recent
+from sklrank._caching import Cache, Folder
 from sklrank._caching._sizes import measure
 from sklrank._caching.keys import content_key, estimator_key, query_keys
 from sklrank.base import Retriever
@@ -473,3 +473,162 @@ def test_one_limit_bounds_the_memory_of_all_that_a_corpus_keeps(kind, limit):
     assert counted <= limit
     assert grown <= 1.1 * limit + 30_000_000
     assert grown >= 0.8 * counted - 30_000_000  # and what is counted is there
+
+
+# --- between processes
+def files_of(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+ENCODE = """if True:
+    import sys, time
+    import numpy as np
+    from sklearn.base import BaseEstimator, TransformerMixin
+    from sklrank import Corpus
+    from sklrank.retrievers import DenseRetriever, _encoding
+
+    class Slow(TransformerMixin, BaseEstimator):
+        n_texts = 0
+
+        def fit(self, X, y=None):
+            self.offset_ = np.random.default_rng().random()  # two fits give other vectors
+            return self
+
+        def transform(self, X):
+            Slow.n_texts += len(X)
+            time.sleep(0.02)
+            return np.array([[len(text), self.offset_] for text in X])
+
+    _encoding._BLOCK = 3
+    corpus = Corpus([f"text {'x' * i}" for i in range(60)], cache_folder=sys.argv[1])
+    vectors = DenseRetriever(corpus, encoder=Slow(), metric="dot").fit(None).vectors_
+    assert (vectors[:, 0] == np.arange(60) + 5).all() and len(set(vectors[:, 1].tolist())) == 1, vectors
+    print(Slow.n_texts, vectors[0, 1])
+"""
+
+
+def start_python(code, *arguments):
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_processes_may_encode_into_one_fresh_folder_at_once(tmp_path):
+    processes = [start_python(ENCODE, tmp_path) for _ in range(3)]
+    printed = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, printed
+    found = {out.split()[1] for out, _ in printed}
+    assert len(found) == 1  # all took the encoder that was fitted first
+    assert run_python(ENCODE, tmp_path).split() == ["0", found.pop()]
+    assert not [name for name in files_of(tmp_path) if ".parts" in name or name.endswith(".tmp")]
+
+
+def test_a_grid_search_with_workers_may_begin_with_a_fresh_folder(tmp_path):
+    queries, qrels = Queries(QUERIES), Qrels(QRELS).align(Queries(QUERIES))
+    for attempt in range(2):
+        corpus = Corpus(DOCUMENTS, cache_folder=tmp_path / str(attempt))
+        retriever = DenseRetriever(corpus, encoder=make_pipeline(TfidfVectorizer(), TruncatedSVD(2, random_state=0)))
+        search = GridSearchCV(retriever, {"k": [10, 20, 30]}, cv=3, n_jobs=2, scoring=get_scorer("ndcg@10"))
+        assert search.fit(queries, qrels).best_score_ > 0
+        assert not [name for name in files_of(tmp_path) if name.endswith(".tmp")]
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path):
+    code = """if True:
+        import os, signal, sys
+        from sklrank._caching import Folder
+
+        class Deadly:
+            def __reduce__(self):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Folder(sys.argv[1]).write("value", [b"x" * 10**6, Deadly()])
+    """
+    process = start_python(code, tmp_path)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert [name.endswith(".tmp") for name in files_of(tmp_path)] == [True]
+    alive = tmp_path / f".value~{files_of(tmp_path)[0].split('~')[1].split('-')[0]}-{os.getpid()}-0f.tmp"
+    alive.write_bytes(b"of a process that lives")
+    assert Folder(tmp_path).write("value", 7) == 7
+    assert files_of(tmp_path) == [alive.name, "value"]
+
+
+@pytest.mark.parametrize("harm", ["zeroed", "truncated", "emptied", "foreign"])
+def test_a_damaged_file_is_named_and_made_anew(harm, tmp_path):
+    def fitted():
+        corpus = Corpus(DOCUMENTS, cache_folder=tmp_path)
+        return DenseRetriever(corpus, encoder=TfidfDense()).fit(None)
+
+    expected = fitted().predict(TEXTS)
+    for path in tmp_path.iterdir():
+        content = bytearray(path.read_bytes())
+        if harm == "zeroed":
+            content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+        damaged = {"zeroed": content, "truncated": content[:-30], "emptied": b"", "foreign": pickle.dumps(7)}[harm]
+        path.write_bytes(damaged)
+    names = files_of(tmp_path)
+    with pytest.warns(UserWarning) as caught:
+        run = fitted().predict(TEXTS)
+    told = [str(one.message) for one in caught]
+    assert all(any(name in message for message in told) for name in names), told
+    assert run.docids == expected.docids and run.scores.tobytes() == expected.scores.tobytes()
+    assert fitted().predict(TEXTS).docids == expected.docids and files_of(tmp_path) == names
+
+
+def test_files_have_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o022)
+    try:
+        Folder(tmp_path / "open").write("value", np.zeros(3))
+        os.umask(0o077)
+        Folder(tmp_path / "closed").write("value", np.zeros(3))
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name / "value").stat().st_mode) for name in ("open", "closed")]
+    assert modes == [0o644, 0o600]
+
+
+def test_a_folder_that_cannot_be_written_is_read(tmp_path, monkeypatch):
+    DenseRetriever(Corpus(DOCUMENTS, cache_folder=tmp_path), encoder=TfidfDense()).fit(None)
+    before = files_of(tmp_path)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("sklrank._caching._files._Summing", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    corpus = Corpus(DOCUMENTS, cache_folder=tmp_path)
+    CountedVectors.n_texts = 0
+    vectors = DenseRetriever(corpus, encoder=TfidfDense()).fit(None).vectors_
+    assert isinstance(vectors.base, np.memmap) or isinstance(vectors, np.memmap)
+    run = BM25Retriever(corpus).fit(None).predict(TEXTS)  # which is not there, and cannot be added
+    assert run.docids == BM25Retriever(Corpus(DOCUMENTS)).fit(None).predict(TEXTS).docids
+    assert files_of(tmp_path) == before
+
+
+def test_a_full_disk_is_told_and_costs_the_file_only(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sklrank._caching._files._Summing", refuse)
+    with pytest.warns(UserWarning, match="cannot be written.*No space left"):
+        assert Corpus(["a"], cache_folder=tmp_path).cached("key", lambda: 7, persist=True) == 7
+
+
+def test_a_relative_folder_is_that_of_the_time_when_it_was_named(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    data = pickle.dumps(BM25Retriever(Corpus(DOCUMENTS, cache_folder="kept")))
+    code = """if True:
+        import pickle, sys
+        pickle.loads(bytes.fromhex(sys.argv[1])).fit(None)
+    """
+    (tmp_path / "there").mkdir()
+    run_python(code, data.hex(), cwd=tmp_path / "there")
+    assert len(files_of(tmp_path / "here" / "kept")) == 1 and not files_of(tmp_path / "there")
+
+
+def test_the_folder_is_a_folder(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotADirectoryError, match="cache_folder=.*is a file"):
+        Corpus(DOCUMENTS, cache_folder=tmp_path / "file")

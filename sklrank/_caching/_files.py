@@ -38,6 +38,8 @@ class Folder:
 
     def __init__(self, path):
         self.path = Path(path).absolute()
+        if self.path.exists() and not self.path.is_dir():
+            raise NotADirectoryError(f"cache_folder={str(path)!r} is a file, and must be a folder")
         self._is_swept = False
 
     def read(self, name):
