@@ -37,12 +37,8 @@ def add_arguments(parser):
 
 def run(args):
     """Rank, search, rank again, compare."""
-    from sklearn.model_selection import GridSearchCV
-
-    from sklrank._cli._progress import Progress
     from sklrank.datasets import load_scifact
-    from sklrank.encoders import TermVectorizer
-    from sklrank.metrics import compare, get_scorer
+    from sklrank.metrics import compare
     from sklrank.retrievers import BM25Retriever
 
     check_output(args.output, [])
@@ -54,6 +50,39 @@ def run(args):
     bm25 = BM25Retriever(train.corpus, n_jobs=args.n_jobs).fit(train.queries)
     untuned = bm25.set_params(k=_DEPTH).predict(test.queries)
     say(f"   indexed and ranked in {time.perf_counter() - started:.1f} s, compilation included\n")
+
+    search, treatment = _search(bm25.set_params(k=100), train)
+
+    say("3. On the test claims, which the search has not seen\n")
+    tuned = search.best_estimator_.set_params(k=_DEPTH).predict(test.queries)
+    runs = {"untuned": untuned, "tuned": tuned}
+    comparison = compare(
+        test.qrels, runs, _METRICS, test="randomization", baseline="untuned", correction=None, random_state=0
+    )
+    say(comparison)
+    try:
+        _draw(args.output, search, treatment, comparison)
+    except ImportError as error:
+        say(f"\nno figure: {error}")
+    else:
+        say(f"\nfigure: {args.output}")
+    return 0
+
+
+def _search(bm25, train):
+    """Search the grid on the training claims.
+
+    Returns
+    -------
+    search : GridSearchCV
+    treatment : str
+        The name of the chosen treatment of words.
+    """
+    from sklearn.model_selection import GridSearchCV
+
+    from sklrank._cli._progress import Progress
+    from sklrank.encoders import TermVectorizer
+    from sklrank.metrics import get_scorer
 
     words = {
         "as they are": TermVectorizer(),
@@ -70,31 +99,17 @@ def run(args):
         return score
 
     started = time.perf_counter()
-    search = GridSearchCV(bm25.set_params(k=100), grid, scoring=scoring).fit(train.queries, train.qrels)
+    search = GridSearchCV(bm25, grid, scoring=scoring).fit(train.queries, train.qrels)
     chosen = search.best_params_
     treatment = next(name for name, vectorizer in words.items() if vectorizer is chosen["vectorizer"])
     say(f"   {progress.total} rankings of a fold in {time.perf_counter() - started:.1f} s")
     say(f"   chosen: k1={chosen['k1']:g}, b={chosen['b']:g}, words {treatment}")
     say(f"   nDCG@10 in cross-validation: {search.best_score_:.4f}\n")
-
-    say("3. On the test claims, which the search has not seen\n")
-    tuned = search.best_estimator_.set_params(k=_DEPTH).predict(test.queries)
-    runs = {"untuned": untuned, "tuned": tuned}
-    comparison = compare(
-        test.qrels, runs, _METRICS, test="randomization", baseline="untuned", correction=None, random_state=0
-    )
-    say(comparison)
-    try:
-        _draw(args.output, search.cv_results_, chosen, treatment, comparison)
-    except ImportError as error:
-        say(f"\nno figure: {error}")
-    else:
-        say(f"\nfigure: {args.output}")
-    return 0
+    return search, treatment
 
 
-def _draw(path, results, chosen, treatment, comparison):
-    """A heat map of the grid, and the differences query by query."""
+def _draw(path, search, treatment, comparison):
+    """Draw a heat map of the grid, and the differences query by query."""
     import numpy as np
 
     from sklrank._optional import optional_import
@@ -103,6 +118,7 @@ def _draw(path, results, chosen, treatment, comparison):
 
     figure = optional_import("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
+    results, chosen = search.cv_results_, search.best_params_
     heat = np.full((len(_K1), len(_B)), np.nan)
     for params, score in zip(results["params"], results["mean_test_score"]):
         if params["vectorizer"] is chosen["vectorizer"]:
