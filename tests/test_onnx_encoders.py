@@ -5,6 +5,7 @@ import pickle
 import sqlite3
 import string
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -477,6 +478,38 @@ def test_a_cache_that_is_none_says_where_it_is(tmp_path):
     assert same(encoder.transform(TEXTS), found)
     with pytest.raises(NotADirectoryError, match=f"cache_folder='{file}' is a file"):
         ENCODERS["text"](cache_folder=file).transform(TEXTS)
+
+
+def test_a_damaged_value_of_the_cache_is_named_and_made_anew(make, tmp_path):
+    encoder = make(cache_folder=tmp_path)
+    found = encoder.transform(TEXTS)
+    (file,) = tmp_path.iterdir()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        (key, value), *_ = connection.execute("SELECT key, value FROM encoded")
+        connection.execute("UPDATE encoded SET value = ? WHERE key = ?", (bytes(len(value)), key))
+    with pytest.warns(UserWarning, match=f"'{file}' is damaged: what it keeps of 1 texts is made anew"):
+        assert same(encoder.transform(TEXTS), found, atol=1e-6)
+    assert same(encoder.transform(TEXTS), found, atol=1e-6)
+
+
+def test_a_cache_that_cannot_be_written_is_read(tmp_path, monkeypatch):
+    encoder = ENCODERS["text"](cache_folder=tmp_path)
+    found = encoder.transform(TEXTS[:3])
+    connect = sqlite3.connect
+
+    def read_only(address, **options):
+        return connect(address.replace("mode=rwc", "mode=ro").replace("mode=rw", "mode=ro"), **options)
+
+    monkeypatch.setattr("sklrank.encoders._onnx_store.sqlite3.connect", read_only)
+    assert same(encoder.transform(TEXTS)[:3], found)
+    assert same(ENCODERS["text"](cache_folder=tmp_path, max_length=16).transform(TEXTS[:3]), found)
+
+
+def test_a_relative_cache_folder_is_the_same_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encoder = ENCODERS["text"](cache_folder="kept")
+    again = pickle.loads(pickle.dumps(encoder))
+    assert encoder.cache_folder == "kept" and again.cache_folder == str(tmp_path / "kept")
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):

@@ -283,7 +283,8 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         model, tokenizer = map(picklable, (self.model, self.tokenizer))
         # A file that was replaced makes another encoder, whose hash is another one, too.
         stamps = path_stamp(model), path_stamp(tokenizer_beside(model) if tokenizer is None else tokenizer)
-        return {**state, "model": model, "tokenizer": tokenizer, "_stamps": stamps}
+        travelling = {"model": model, "tokenizer": tokenizer, "cache_folder": picklable(self.cache_folder)}
+        return {**state, **travelling, "_stamps": stamps}
 
     def __setstate__(self, state):
         super().__setstate__({name: value for name, value in state.items() if name != "_stamps"})
