@@ -15,6 +15,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import skops.io
 from contracts import DOCUMENTS, QRELS, QUERIES, TEXTS
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import TruncatedSVD
@@ -429,6 +430,15 @@ def test_what_was_cached_changes_neither_the_hash_nor_the_pickle_of_a_retriever(
         retriever.transform(TEXTS)
     assert {name: joblib.hash(retriever) for name, retriever in retrievers.items()} == hashes
     assert {name: len(pickle.dumps(retriever)) for name, retriever in retrievers.items()} == sizes
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_skops_saves_what_is_fitted_and_was_used(name):
+    retriever = PUBLIC[name](Corpus(DOCUMENTS)).fit(TEXTS)
+    run = retriever.transform(TEXTS)
+    data = skops.io.dumps(retriever)
+    again = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+    assert again.transform(TEXTS).docids == run.docids
 
 
 MEMORY = """if True:

@@ -33,9 +33,9 @@ class MaxSimReranker(ScoringReranker):
     Parameters
     ----------
     encoder : transformer, default=None
-        Turns texts into `TokenVectors`. Only candidates are encoded, each once, unless the corpus has all its vectors
-        already, from a retriever with the same encoder. ``None``: the corpus holds token vectors, in float32, float16
-        or int8.
+        Turns texts into `TokenVectors`. Only candidates are encoded, unless the corpus has all its vectors already,
+        from a retriever with the same encoder; each once, as long as their vectors are within half of the
+        `cache_limit` of the corpus. ``None``: the corpus holds token vectors, in float32, float16 or int8.
     query_encoder : transformer, default=None
         The encoder of queries where it is another one. ``None``: the same, or without an `encoder`, queries are token
         vectors.

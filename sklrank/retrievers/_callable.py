@@ -108,9 +108,8 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
     **Ties** are in the order of the corpus; without one, in the order in which `f` gave them.
 
     **Answers are kept** for the function, in the process, so that a grid search asks each query once, whatever it
-    varies: clones share them, and so do the tasks of a worker. Where the engine's content changes, say
-    ``cache=0``, which a `RetrieverUnion` heeds, too, or ``clear_cache()`` when it did; the union keeps what it has
-    seen, unless it says ``cache=False``.
+    varies: clones share them, and so do the tasks of a worker. If the content of the engine changes, say ``cache=0``,
+    or ``clear_cache()`` when it did. A `RetrieverUnion` keeps no ranking of a function.
 
     **Filters** apply to what `f` found; where too few of that pass, `f` is asked for twice as many, until `k` do or
     `f` has no more. A filter that the engine can apply itself is cheaper in `f`, with `query_field` for what differs
