@@ -88,7 +88,7 @@ def is_matrix_like(X):
     if sparse.issparse(X):
         return True
     if isinstance(X, np.ndarray) or hasattr(X, "__array_namespace__"):
-        return X.ndim != 1 or X.dtype.kind in "fiub"
+        return X.ndim > 1 or X.dtype.kind in "fiub"
     if isinstance(X, (list, tuple)) and len(X):
         return isinstance(X[0], (list, tuple, np.ndarray, int, float)) and not isinstance(X[0], str)
     module = type(X).__module__.partition(".")[0]

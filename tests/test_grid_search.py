@@ -392,3 +392,51 @@ def test_threads_share_one_index(corpus, counts):
     assert counts == {"tokenized": 1, "inverted": 1}
     serial = GridSearchCV(pipe, grid, **options).fit(QUERIES, QRELS)
     assert (threaded.cv_results_["mean_test_score"] == serial.cv_results_["mean_test_score"]).all()
+
+
+class Holder(BaseEstimator):
+    """An estimator with a parameter that may be anything."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+    def fit(self, X, y=None):
+        return self
+
+    def score(self, X, y=None):
+        return 1.0
+
+
+def test_a_corpus_is_a_value_to_search():
+    smaller, whole = Corpus({"d0": DOCUMENTS["d0"]}), Corpus(DOCUMENTS)
+    pipe = Pipeline([("bm25", BM25Retriever())])
+    search = GridSearchCV(pipe, {"bm25__corpus": [smaller, whole]}, scoring=NDCG, cv=3).fit(QUERIES, QRELS)
+    assert search.best_params_["bm25__corpus"] is whole
+    assert search.cv_results_["param_bm25__corpus"].tolist() == [smaller, whole]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Corpus(DOCUMENTS),
+        lambda: Corpus({"only": "heat"}),
+        lambda: Corpus(np.eye(3)),
+        lambda: QUERIES,
+        lambda: QUERIES[:1],
+        lambda: QRELS,
+        lambda: Run([{"d0": 1.0}, {"d1": 2.0}]),
+        lambda: Run([{"d0": 1.0}]),
+    ],
+)
+def test_values_of_the_data_model_may_be_searched(make):
+    value = make()
+    for values in ([value], [value, make()], [None, value]):
+        search = GridSearchCV(Holder(), {"value": values}, cv=2).fit(np.zeros((4, 1)))
+        found = search.cv_results_["param_value"]
+        assert found.dtype == object and all(a is b for a, b in zip(found.data, values, strict=True))
+
+
+def test_an_array_of_corpora_holds_the_corpora():
+    corpus = Corpus(DOCUMENTS)
+    assert np.array([corpus, corpus]).tolist() == [corpus, corpus]
+    assert np.asarray(corpus).item() is corpus

@@ -567,6 +567,12 @@ class Corpus(DocumentIds):
 
     __iter__ = None  # columns are asked for by name, documents by id
 
+    def __array__(self, dtype=None, copy=None):
+        # One object, not a sequence: GridSearchCV makes an array of the values of a parameter.
+        array = np.empty((), dtype=object)
+        array[()] = self
+        return array if dtype is None else array.astype(dtype)
+
     def _repr_html_(self):
         return table_html(self, "docid", self._columns, self._ids)
 
