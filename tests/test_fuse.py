@@ -55,7 +55,7 @@ def test_a_fuser_is_taken_as_it_is():
     fitted = ProbabilisticFuser("posfuse").fit(Run.union(RUNS), QRELS)
     assert fuse(RUNS, fitted).docids == fuse(RUNS, "posfuse", y=QRELS).docids
     assert fuse(Run.union(RUNS), "rrf").docids == fuse(RUNS).docids
-    with pytest.raises(TypeError, match="has its parameters"):
+    with pytest.raises(TypeError, match="already has its parameters"):
         fuse(RUNS, RankFuser(), k=2)
 
 
@@ -91,7 +91,7 @@ def test_bad_methods_and_parameters_are_named():
         fuse(RUNS, "rrf", weights="learn")
     with pytest.raises(ValueError, match="unknown score columns: 'sparse'"):
         fuse(RUNS, "rrf", weights={"bm25": 1, "dense": 1, "sparse": 1})
-    with pytest.raises(TypeError, match="method is a name"):
+    with pytest.raises(TypeError, match="expected method to be a name"):
         fuse(RUNS, 7)
     with pytest.raises(ValueError, match="no score columns"):
         fuse(RUNS["bm25"])

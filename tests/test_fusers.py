@@ -610,10 +610,10 @@ def test_learned_weights_are_those_of_the_parameters_at_fit():
 @pytest.mark.parametrize("weights, message", [
     ({"s0": 1, "bm25": 1}, "weights of unknown score columns: 'bm25'"),
     ({"s0": 1, "s1": 1}, "weights lack the score columns 's2'"),
-    ({"s0": -1, "s1": 1, "s2": 1}, "the weight of 's0' is -1"),
-    ({"s0": np.nan, "s1": 1, "s2": 1}, "the weight of 's0' is nan"),
-    ({"s0": np.inf, "s1": 1, "s2": 1}, "the weight of 's0' is inf"),
-    ({"s0": "1", "s1": 1, "s2": 1}, "the weight of 's0' is '1'"),
+    ({"s0": -1, "s1": 1, "s2": 1}, "as the weight of 's0', got -1"),
+    ({"s0": np.nan, "s1": 1, "s2": 1}, "as the weight of 's0', got nan"),
+    ({"s0": np.inf, "s1": 1, "s2": 1}, "as the weight of 's0', got inf"),
+    ({"s0": "1", "s1": 1, "s2": 1}, "as the weight of 's0', got '1'"),
     ({"s0": 0, "s1": 0, "s2": 0}, "all weights are 0"),
 ])  # fmt: skip
 def test_bad_weights_are_refused(weights, message):
@@ -641,7 +641,9 @@ def test_what_cannot_be_fused_is_refused():
         ReciprocalRankFuser().transform(["query"])
     with pytest.raises(ValueError, match="no score columns"):
         ReciprocalRankFuser().fit(Run({"q": {"a": 1.0}}))
-    with pytest.raises(ValueError, match=r"score columns \['s0', 's1'\]; the fuser was fitted on \['s0', 's1', 's2'\]"):
+    with pytest.raises(
+        ValueError, match=r"score columns \['s0', 's1'\], but the fuser was fitted on \['s0', 's1', 's2'\]"
+    ):
         ReciprocalRankFuser().fit(candidates).transform(union(LISTS[:2]))
-    with pytest.raises(ValueError, match="takes no negative scores"):
+    with pytest.raises(ValueError, match="needs scores of at least 0"):
         ScoreFuser("geometric", norm="zmuv").transform(candidates)

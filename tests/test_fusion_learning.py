@@ -471,7 +471,7 @@ def test_columns_that_cannot_be_scores_are_refused(clicks):
         ColumnScorer("text").fit(run)
     with pytest.raises(KeyError, match="no column 'likes'"):
         ColumnScorer("likes").fit(run)
-    with pytest.raises(ValueError, match="function made"):
+    with pytest.raises(ValueError, match="function returned"):
         ColumnScorer("price", function=lambda values: np.log(values - 2.5)).fit(run)
     with pytest.raises(ValueError, match="one value for each"):
         ColumnScorer("price", function=np.sum).fit(run)

@@ -310,7 +310,7 @@ def test_ids_do_not_steer_the_terminal():
 
 
 def test_what_gives_no_run_is_refused():
-    with pytest.raises(ValueError, match="no step of the pipeline gives a Run"):
+    with pytest.raises(ValueError, match="no step of the pipeline returns a Run"):
         waterfall(HashingVectorizer(), ["heat"], [{"d1": 1}])
 
 

@@ -1,4 +1,4 @@
-"""Bases of fusers: verbs, checks, weights."""
+"""Base classes of fusers: verbs, checks and weights."""
 
 from copy import copy
 from numbers import Integral, Real
@@ -13,26 +13,26 @@ from sklrank.fusers._weights import learn_weights
 
 
 class ColumnFuser(Fuser):
-    """Base of fusers that give each candidate a score made of its score columns.
+    """Base class of fusers that compute the score of a candidate from its score columns.
 
-    A subclass gives in ``_fuse(run, names)`` a score to each candidate, NaN to those that it leaves out, and in
-    `contributions` what each column adds to it. One that learns from judgments says in ``_learner()`` what makes it so,
-    and learns in ``_learn(run, y, names)``.
+    A subclass implements ``_fuse(run, names)``, which returns a score for each candidate, NaN to leave it out, and
+    `contributions`, which returns the share of each column in the score. A subclass that learns from judgments also
+    implements ``_learner()``, which names the parameter that makes it learn, and ``_learn(run, y, names)``.
     """
 
     _parameter_constraints: dict = {"k": [Interval(Integral, 1, None, closed="left"), None]}
-    _stage = None  # name of its runs
+    _stage = None  # name of the runs that the fuser returns
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Note the score columns, and learn from the judgments what the method learns.
+        """Record the score columns, and learn from the judgments if the method learns.
 
         Parameters
         ----------
         X : Run
-            Candidates with score columns, from a `RetrieverUnion` or `Run.union`.
+            Candidates. They have score columns, as `RetrieverUnion` and `Run.union` make them.
         y : Qrels or list of dict, default=None
-            Their judgments.
+            Relevance judgments. They are used only if the method learns.
 
         Returns
         -------
@@ -47,10 +47,10 @@ class ColumnFuser(Fuser):
         return self
 
     def _learn(self, run, y, names):
-        """Check what goes by column, and learn from judgments."""
+        """Check the parameters that depend on the columns, and learn from judgments."""
 
     def _learner(self):
-        """The parameter that makes the fuser learn from judgments, as text; None if it does not."""
+        """Return the parameter that makes the fuser learn from judgments, as text; None if it does not learn."""
         return None
 
     def transform(self, X):
@@ -59,25 +59,27 @@ class ColumnFuser(Fuser):
         Parameters
         ----------
         X : Run
-            Candidates with score columns.
+            Candidates. They have score columns.
 
         Returns
         -------
         Run
-            Best first, equal scores by row; it keeps the score columns.
+            The candidates, best first. Equal scores are ordered by row. The score columns are kept.
         """
         names = self._check(X)
         return X.reorder(self._fuse(X, names), k=self.k, name=self._stage, source=copy(self))
 
     def _check(self, X):
-        """Names of the columns to fuse, after a look at `X` and the parameters."""
+        """Check `X` and the parameters, and return the names of the columns to fuse."""
         self._validate_params()
         if self._learner() is not None:
             check_fitted(self, "columns_")
         names = check_columns(X)
         known = getattr(self, "columns_", names)
         if set(names) != set(known):
-            raise ValueError(f"candidates with the score columns {list(names)}; the fuser was fitted on {list(known)}")
+            raise ValueError(
+                f"the candidates have the score columns {list(names)}, but the fuser was fitted on {list(known)}"
+            )
         return known
 
     def _needs_refit(self, name, old, new):
@@ -94,10 +96,11 @@ class ColumnFuser(Fuser):
 
 
 class WeightedFuser(ColumnFuser):
-    """Base of fusers in which each column has a weight.
+    """Base class of fusers that weigh the columns.
 
-    A subclass gives in ``_prepare(run, names)`` the `Lists` of columns, which do not depend on the weights, and in
-    ``_method()`` an object with the functions ``combine`` and ``contribute`` of `_methods`.
+    A subclass implements ``_prepare(run, names)``, which returns the `Lists` of the columns and does not depend on the
+    weights, and ``_method()``, which returns an object with the functions ``combine`` and ``contribute``, see
+    `_methods`.
     """
 
     _parameter_constraints: dict = {
@@ -126,7 +129,7 @@ class WeightedFuser(ColumnFuser):
         self.weights_, _ = learn_weights(fuse, names, run, y, metric=self.metric)
 
     def _is_joint(self):
-        """Whether the values of a list depend on the other lists."""
+        """Return whether the values of a list depend on the other lists."""
         return False
 
     def _fuse(self, run, names):
@@ -135,7 +138,7 @@ class WeightedFuser(ColumnFuser):
         return self._combine(self._prepare(run, _pick(names, kept)), weights[kept])
 
     def _combine(self, lists, weights):
-        """Fused scores; NaN if no list has the candidate."""
+        """Return the fused scores; NaN for a candidate that no list has."""
         return np.where(lists.found, self._method().combine(lists, weights, self), np.nan)
 
     def contributions(self, X):
@@ -144,14 +147,14 @@ class WeightedFuser(ColumnFuser):
         Parameters
         ----------
         X : Run
-            Candidates with score columns.
+            Candidates. They have score columns.
 
         Returns
         -------
         values : ndarray of float64, shape (n_columns, n_entries)
-            The values that are fused, such as normalized scores; NaN if the column has none, or has weight 0.
+            The values that are fused, such as normalized scores. NaN if the column has no value, or has weight 0.
         contributions : ndarray of float64, shape (n_columns, n_entries)
-            Their shares of the fused score; NaN if there is none, or the method does not add.
+            The share of each value in the fused score. NaN if there is none, or if the method does not add shares.
         """
         names = self._check(X)
         weights = self._weights(names)
@@ -165,8 +168,10 @@ class WeightedFuser(ColumnFuser):
         return values, contributions
 
     def _weights(self, names):
-        """Weight of each column."""
-        return check_weights(self.weights if self._learner() is None else self.weights_, names)
+        """Return the weight of each column."""
+        if self._learner() is None:
+            return check_weights(self.weights, names)
+        return check_weights(self.weights_, names)
 
 
 def _pick(names, chosen):
@@ -174,29 +179,45 @@ def _pick(names, chosen):
 
 
 def check_columns(run):
-    """Names of the score columns of candidates; TypeError or ValueError if there is nothing to fuse."""
+    """Return the names of the score columns of candidates.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    TypeError
+        If it is not a `Run`.
+    ValueError
+        If there are no score columns.
+    """
     if not isinstance(run, Run):
         raise TypeError(
             f"X is a {type(run).__name__}; a fuser takes a Run with score columns, as a RetrieverUnion or Run.union "
-            "gives it"
+            "makes it"
         )
     if not run.columns:
         raise ValueError(
-            "the run has no score columns, so that there is nothing to fuse: a RetrieverUnion has one for each "
-            "retriever, Run.union({name: run}) one for each run"
+            "the run has no score columns, so there is nothing to fuse; a RetrieverUnion makes one for each retriever, "
+            "and Run.union({name: run}) one for each run"
         )
     return run.columns
 
 
 def check_weights(weights, names):
-    """Weights of columns as an array of float64.
+    """Return the weights of columns as an array of float64.
 
     Parameters
     ----------
     weights : dict of str to float, or None
-        At least 0, one for each column; ``None``: 1 each.
+        Weight of each score column, at least 0. If None, each weight is 1.
     names : sequence of str
-        The columns.
+        Names of the score columns.
 
     Returns
     -------
@@ -208,11 +229,11 @@ def check_weights(weights, names):
     if unknown:
         raise ValueError(f"weights of unknown score columns: {show(unknown)}; there are {list(names)}")
     if missing:
-        raise ValueError(f"weights lack the score columns {show(missing)}; 0 leaves a column out")
+        raise ValueError(f"weights lack the score columns {show(missing)}; a weight of 0 leaves a column out")
     for name, weight in weights.items():
         if not isinstance(weight, Real) or not 0 <= weight < np.inf:
-            raise ValueError(f"the weight of {name!r} is {weight!r}; a weight is a number of at least 0")
+            raise ValueError(f"expected a finite number of at least 0 as the weight of {name!r}, got {weight!r}")
     values = np.array([weights[name] for name in names], dtype=np.float64)
     if not values.any():
-        raise ValueError("all weights are 0, which leaves nothing to fuse")
+        raise ValueError("all weights are 0, so there is nothing to fuse")
     return values

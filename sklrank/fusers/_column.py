@@ -1,4 +1,4 @@
-"""A column of the corpus as a score column."""
+"""ColumnScorer: a column of the corpus as a score column."""
 
 from datetime import date
 
@@ -15,20 +15,20 @@ _FUNCTIONS = {"log1p": np.log1p}
 class ColumnScorer(BaseEstimator):
     """Add a column of the corpus, such as clicks or a date, to candidates as a score column.
 
-    A fuser behind it weighs the column against the scores of the retrievers. If the candidates have an order, their
-    score is kept as a column too, under the name of their run.
+    A fuser in a later step weighs the column against the scores of the retrievers. If the candidates have an order,
+    their score is kept as a column too, under the name of their run.
 
     Parameters
     ----------
     column : str
-        Name of the column: numbers, bools or dates. NaN and None are missing values.
+        Name of the column of the corpus. It holds numbers, bools or dates. NaN and None are missing values.
     function : {"log1p"} or callable, default=None
         Function that is applied to the values first. It takes an array and returns one value for each of its values.
-        ``None``: the values as they are.
+        If None, the values are not changed.
     name : str, default=None
-        Name of the score column; ``None``: that of the column.
+        Name of the score column. If None, it is that of the column of the corpus.
     higher_is_better : bool, default=True
-        Whether higher values are better; False negates them, for prices and ages.
+        Whether a higher score is better. If False, as for prices and ages, the values are negated.
 
     See Also
     --------
@@ -37,10 +37,10 @@ class ColumnScorer(BaseEstimator):
 
     Notes
     -----
-    Nothing is learned. The values are made once and cached on the corpus. Ranked by the column alone, equal values go
-    by row.
+    Nothing is learned. The values are computed once and cached on the corpus. If candidates are ranked by the column
+    alone, equal values are ordered by row.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     Examples
     --------
@@ -72,14 +72,14 @@ class ColumnScorer(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Check the column; nothing is learned.
+        """Check the column, and learn nothing.
 
         Parameters
         ----------
         X : Run
             Candidates.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. Not used.
 
         Returns
         -------
@@ -89,14 +89,14 @@ class ColumnScorer(BaseEstimator):
         return self
 
     def fit_transform(self, X, y=None):
-        """Check the column, and add it.
+        """Check the column, and add it to the candidates.
 
         Parameters
         ----------
         X : Run
             Candidates.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. Not used.
 
         Returns
         -------
@@ -105,28 +105,30 @@ class ColumnScorer(BaseEstimator):
         return self.fit(X, y).transform(X)
 
     def transform(self, X):
-        """Add the column.
+        """Add the column to the candidates.
 
         Parameters
         ----------
         X : Run
-            Candidates with a corpus.
+            Candidates. They have a corpus.
 
         Returns
         -------
         Run
-            The same candidates in the same order, with the column, and with the score that they had as another.
+            The same candidates in the same order, with the column. The score that they had becomes another column.
         """
         self._validate_params()
         values = self._values(_corpus_of(X))
         run = X.with_old_score()
-        name = self.column if self.name is None else self.name
+        name = self.name
+        if name is None:
+            name = self.column
         if name in run.columns:
-            raise ValueError(f"the candidates have a score column {name!r} already; give this one another name=")
+            raise ValueError(f"the candidates already have a score column {name!r}; give this one another name=")
         return run.with_column(name, values[run.rows])
 
     def _values(self, corpus):
-        """Value of each document of the corpus, made once."""
+        """Return the value of each document of the corpus, computed once."""
         key = ("column scores", self.column, self.function, self.higher_is_better)
         return corpus.cached(key, lambda: self._make_values(corpus[self.column]))
 
@@ -134,7 +136,9 @@ class ColumnScorer(BaseEstimator):
         values = _as_numbers(column, self.column)
         if self.function is not None:
             values = self._apply_function(values)
-        return values if self.higher_is_better else -values
+        if not self.higher_is_better:
+            values = -values
+        return values
 
     def _apply_function(self, values):
         function = _FUNCTIONS.get(self.function, self.function)
@@ -142,13 +146,13 @@ class ColumnScorer(BaseEstimator):
             changed = np.asarray(function(values.copy()), dtype=np.float64)
         if changed.shape != values.shape:
             raise ValueError(
-                f"expected function to make an array of shape {values.shape}, one value for each, got one of shape "
+                f"expected function to return an array of shape {values.shape}, one value per value, got one of shape "
                 f"{changed.shape}"
             )
         bad = np.flatnonzero(~np.isfinite(changed) & np.isfinite(values))
         if len(bad):
             raise ValueError(
-                f"function made {changed[bad[0]]} of {values[bad[0]]:g}, the {self.column!r} of document {bad[0]}"
+                f"function returned {changed[bad[0]]} for {values[bad[0]]:g}, the {self.column!r} of document {bad[0]}"
             )
         return changed
 
@@ -165,25 +169,28 @@ def _corpus_of(run):
     if not isinstance(run, Run):
         raise TypeError(f"X is a {type(run).__name__}; a ColumnScorer takes a Run, and stands behind a retriever")
     if run.corpus is None:
-        raise ValueError("the candidates have no corpus, and so no column of it: run.with_corpus(corpus)")
+        raise ValueError("the candidates have no corpus that holds the column: run.with_corpus(corpus) adds one")
     return run.corpus
 
 
 def _as_numbers(column, name):
-    """A column of numbers, bools or dates as float64; missing values are NaN."""
+    """Convert a column of numbers, bools or dates to float64; missing values become NaN."""
     values = None
     if isinstance(column, np.ndarray) and column.ndim == 1:
-        values = _as_seconds(column) if _holds_dates(column) else _as_floats(column)
+        convert = _as_seconds if _holds_dates(column) else _as_floats
+        values = convert(column)
     if values is None:
         raise TypeError(f"column {name!r} of the corpus does not hold numbers, bools or dates; it cannot be a score")
     if np.isinf(values).any():
-        raise ValueError(f"column {name!r} of the corpus holds infinite values; a score is finite, or NaN for missing")
+        raise ValueError(f"column {name!r} of the corpus holds infinite values; a score is finite, or NaN if missing")
     return values
 
 
 def _types(column):
-    """Types of the values of an array of objects, without None."""
-    return {type(value) for value in column.tolist() if value is not None} if column.dtype == object else set()
+    """Return the types of the values of an array of objects, except None."""
+    if column.dtype != object:
+        return set()
+    return {type(value) for value in column.tolist() if value is not None}
 
 
 def _holds_dates(column):
@@ -192,12 +199,13 @@ def _holds_dates(column):
 
 
 def _as_seconds(column):
-    column = column.astype("datetime64[us]") if column.dtype == object else column
+    if column.dtype == object:
+        column = column.astype("datetime64[us]")
     return np.where(np.isnat(column), np.nan, (column - np.datetime64(0, "us")) / np.timedelta64(1, "s"))
 
 
 def _as_floats(column):
-    """Numbers as float64; None if there are other values."""
+    """Convert numbers to float64; None if there are other values."""
     if column.dtype.kind not in "biufO" or any(issubclass(kind, str) for kind in _types(column)):
         return None
     try:

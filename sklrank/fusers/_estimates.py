@@ -9,26 +9,26 @@ from sklrank._ragged import owners
 from sklrank.fusers._normalize import normalize
 from sklrank.fusers._weights import judge
 
-_LEAST = 0.001  # least probability, and least one of the contrary, so that odds are finite
+_LEAST = 0.001  # least probability of relevance, and of its contrary, so that odds are finite
 NOT_FOUND = np.log(_LEAST / (1 - _LEAST))
 
 
 @dataclass(frozen=True)
 class RankEstimates:
-    """A method that learns from the ranks of relevant documents how likely a document is relevant at its rank.
+    """Method that estimates how likely a document is relevant at its rank, from the ranks of relevant documents.
 
     Parameters
     ----------
     estimate : callable
-        Takes the `Hits` of the training queries, the position of each candidate in the list of a column, the length of
-        the list of each query, and the fuser; gives an array of estimates.
+        Function that returns an array of estimates. Its arguments are the `Hits` of the training queries, the position
+        of each candidate in the list of a column, the length of the list of each query, and the fuser.
     believe : callable
-        Takes these estimates, positions, the length of the list of each position, and the fuser; gives what the column
-        adds to the score of each candidate.
+        Function that returns the share of a column in the score of each candidate. Its arguments are the estimates,
+        positions, the length of the list of each position, and the fuser.
     uses_scores : bool, default=False
-        Whether that is multiplied by 1 and the normalized score.
+        Whether the share is multiplied by 1 plus the normalized score.
     absent : float, default=NaN
-        What a column adds for a document that it lacks.
+        Share of a column in the score of a document that it lacks.
     parameters : tuple of str, default=()
         Further parameters of the fuser that the estimates depend on.
     """
@@ -40,20 +40,20 @@ class RankEstimates:
     parameters: tuple = ()
 
     def learner(self, fuser):
-        """The parameter that makes the fuser learn from judgments."""
+        """Return the parameter that makes the fuser learn from judgments."""
         return f"method={fuser.method!r}"
 
     def refit_parameters(self):
-        """The parameters of the fuser that need a new `fit`, besides `method`."""
+        """Return the parameters of the fuser that need a new `fit`, besides `method`."""
         return "relevance_level", *self.parameters
 
     def learn(self, fuser, run, y, names):
-        """Estimate from judged queries."""
+        """Compute the estimates from judged queries."""
         hits = Hits(run, y, fuser.relevance_level)
         fuser.estimates_ = {name: self.estimate(hits, *_positions(run, name), fuser) for name in names}
 
     def contribute(self, fuser, run, names):
-        """Normalized scores, if the method looks at them, and what each column adds."""
+        """Return the normalized scores, NaN if the method does not use them, and the shares of the columns."""
         queries = owners(run.indptr)
         scores, added = np.full((2, len(names), len(run.rows)), np.nan)
         for name, values in zip(names, added):
@@ -69,7 +69,7 @@ class RankEstimates:
 
 
 class Hits:
-    """The relevant candidates of the training queries, and how they lie in the list of a system."""
+    """Relevant candidates of the training queries, and statistics of their positions in the list of a system."""
 
     def __init__(self, run, y, level):
         judged = judge(run, y)
@@ -77,12 +77,12 @@ class Hits:
         self.counted = judged.has_judgments[self.queries]
         self.n_queries = int(judged.has_judgments.sum())
         self.n_relevant = judged.n_relevant(level)
-        places = np.repeat(run.indptr[:-1], np.diff(judged.hit_indptr)) + judged.hit_positions
+        entries = np.repeat(run.indptr[:-1], np.diff(judged.hit_indptr)) + judged.hit_positions
         self.relevant = np.zeros(len(run.rows), dtype=bool)
-        self.relevant[places] = judged.hit_grades >= level
+        self.relevant[entries] = judged.hit_grades >= level
 
     def share_by_position(self, positions):
-        """Share of relevant documents at each position, of the lists that reach it."""
+        """Return the share of relevant documents at each position, among the lists that reach it."""
         seen = self.counted & (positions >= 0)
         n = np.bincount(positions[seen])
         n_relevant = np.bincount(positions[seen & self.relevant], minlength=len(n))
@@ -93,7 +93,7 @@ class Hits:
         return n_relevant[nearest] / n[nearest]
 
     def share_by_segment(self, segments, sizes, n_segments):
-        """Mean over the queries of the share of relevant documents in each segment that they have; -1 is none."""
+        """Return the share of relevant documents in each segment, as a mean over queries; segment -1 is none."""
         chosen = self.relevant & (segments >= 0)
         cells = self.queries[chosen] * n_segments + segments[chosen]
         n_relevant = np.bincount(cells, minlength=len(self.n_relevant) * n_segments)
@@ -103,7 +103,7 @@ class Hits:
         return shares[: segments[self.counted].max(initial=0) + 1]
 
     def mean_average_precision(self, positions):
-        """Mean over the queries of the average precision."""
+        """Return the mean over the queries of the average precision."""
         chosen = np.flatnonzero(self.relevant & (positions >= 0))
         chosen = chosen[np.lexsort((positions[chosen], self.queries[chosen]))]
         queries = self.queries[chosen]
@@ -113,7 +113,7 @@ class Hits:
 
 
 def _positions(run, name):
-    """Position of each candidate in the list of a column, -1 if it is not there; length of the list of each query."""
+    """Return the position of each candidate in the list of a column, -1 if absent, and the length of each list."""
     ranks = run.column_ranks(name)
     positions = np.where(np.isnan(ranks), 0, ranks).astype(np.int64) - 1
     lengths = np.zeros(len(run), dtype=np.int64)
@@ -122,22 +122,22 @@ def _positions(run, name):
 
 
 def _at(estimates, numbers):
-    """The estimates of these numbers; the last one for those below all that training saw."""
+    """Return the estimates of positions or segments; the last estimate for those beyond the training lists."""
     return estimates[np.minimum(numbers, len(estimates) - 1)]
 
 
 def estimate_positions(hits, positions, lengths, fuser):
-    """Share of relevant documents at each position."""
+    """Return the share of relevant documents at each position."""
     return hits.share_by_position(positions)
 
 
 def believe_position(estimates, positions, lengths, fuser):
-    """The share at the position."""
+    """Return the share at each position."""
     return _at(estimates, positions)
 
 
 def believe_window(estimates, positions, lengths, fuser):
-    """Mean of the shares at the positions around, as far as the list goes."""
+    """Return the mean of the shares at the positions around each position, up to the end of the list."""
     total, count = np.zeros((2, len(positions)))
     for step in range(-fuser.window, fuser.window + 1):
         near = positions + step
@@ -148,39 +148,39 @@ def believe_window(estimates, positions, lengths, fuser):
 
 
 def estimate_precision(hits, positions, lengths, fuser):
-    """Mean average precision."""
+    """Return the mean average precision."""
     return np.array([hits.mean_average_precision(positions)])
 
 
 def believe_precision(estimates, positions, lengths, fuser):
-    """Mean average precision over the rank."""
+    """Return the mean average precision, divided by the rank."""
     return estimates[0] / (positions + 1)
 
 
 def _equal_segments(positions, lengths, n_segments):
-    """Number of the segment of each position, -1 for none, and its size, if each list is cut into `n_segments`."""
+    """Cut each list into `n_segments`; return the segment of each position, -1 for none, and its size."""
     size = np.maximum(-(-lengths // n_segments), 1)
     segments = np.where(positions < 0, -1, positions // size)
     return segments, np.minimum(size, np.maximum(lengths - segments * size, 1))
 
 
 def estimate_equal_segments(hits, positions, lengths, fuser):
-    """Share of relevant documents in each of `n_segments` parts of the lists."""
+    """Return the share of relevant documents in each of `n_segments` parts of the lists."""
     segments, sizes = _equal_segments(positions, lengths[hits.queries], fuser.n_segments)
     return hits.share_by_segment(segments, sizes, fuser.n_segments)
 
 
 def believe_equal_segment(estimates, positions, lengths, fuser):
-    """The share in the segment of the position, over the number of that segment, from 1."""
+    """Return the share in the segment of each position, divided by the number of that segment, from 1."""
     segments, _ = _equal_segments(positions, lengths, fuser.n_segments)
     return _at(estimates, segments) / (segments + 1)
 
 
 def by_segment(bounds):
-    """Estimates for segments of positions: ``estimate`` and ``believe`` of `RankEstimates`."""
+    """Return ``estimate`` and ``believe`` of `RankEstimates` for segments of positions."""
 
     def segment(positions):
-        """Number of the segment that holds each position, -1 for none; what lies below all is in the last one."""
+        """Return the segment of each position, -1 for none; positions beyond the last bound are in the last segment."""
         return np.minimum(np.searchsorted(bounds, positions, side="right") - 1, len(bounds) - 2)
 
     def estimate(hits, positions, lengths, fuser):
@@ -194,7 +194,7 @@ def by_segment(bounds):
 
 
 def as_log_odds(estimate, believe):
-    """The same with the logarithms of the odds of the estimates."""
+    """Return the same two functions for the logarithms of the odds of the estimates."""
 
     def estimate_odds(*args):
         shares = np.maximum(estimate(*args), _LEAST)

@@ -1,4 +1,4 @@
-"""Fusion in one call."""
+"""Fuse runs in one call."""
 
 from difflib import get_close_matches
 
@@ -20,7 +20,7 @@ _ALIASES = {"linear": "weighted", "wsum": "weighted", "med": "median", "bordafus
 
 
 def _methods():
-    """Name of each method, its fuser, and the name that the fuser has for it."""
+    """Return for each method its fuser, and its name in that fuser."""
     methods = {"rrf": (ReciprocalRankFuser, None)}
     for kind, table in (
         (ScoreFuser, SCORE_METHODS),
@@ -28,7 +28,10 @@ def _methods():
         (ProbabilisticFuser, PROBABILISTIC_METHODS),
     ):
         for method in sorted(table):
-            methods[f"rank_{method}" if method in methods else method] = (kind, method)
+            name = method
+            if name in methods:
+                name = f"rank_{method}"
+            methods[name] = (kind, method)
     return methods
 
 
@@ -36,12 +39,12 @@ METHODS = _methods()
 
 
 def make_fuser(method, params):
-    """The fuser that a name stands for.
+    """Make the fuser of a method.
 
     Parameters
     ----------
     method : str or Fuser
-        A name, or a fuser, which is returned as it is.
+        Name of the method, or a fuser, which is returned unchanged.
     params : dict
         Parameters of the fuser.
 
@@ -51,17 +54,25 @@ def make_fuser(method, params):
     """
     if isinstance(method, Fuser):
         if params:
-            raise TypeError(f"{type(method).__name__} has its parameters; these are too many: {', '.join(params)}")
+            raise TypeError(
+                f"{type(method).__name__} already has its parameters; leave these out, or set them on it: "
+                f"{', '.join(params)}"
+            )
         return method
     if not isinstance(method, str):
-        raise TypeError(f"method is a name, such as 'rrf', or a fuser; got {method!r} of type {type(method).__name__}")
+        raise TypeError(
+            f"expected method to be a name, such as 'rrf', or a fuser; got {method!r} of type {type(method).__name__}"
+        )
     name = _ALIASES.get(method, method)
     if name not in METHODS:
         near = get_close_matches(name, [*METHODS, *_ALIASES], n=2, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = ""
+        if near:
+            hint = f" Did you mean {' or '.join(map(repr, near))}?"
         raise ValueError(f"there is no method {method!r}.{hint} There are {', '.join(METHODS)}")
     kind, name = METHODS[name]
-    params = params if name is None else {"method": name, **params}
+    if name is not None:
+        params = {"method": name, **params}
     unknown = sorted(set(params) - set(kind().get_params()))
     if unknown:
         known = sorted(set(kind().get_params()) - {"method"})
@@ -70,18 +81,19 @@ def make_fuser(method, params):
 
 
 def fuse(runs, method="rrf", *, y=None, **params):
-    """Fuse runs: unite their candidates, and rank these by what all systems say.
+    """Fuse runs: unite their candidates, and rank them by the ranks or scores in all runs.
 
     Parameters
     ----------
     runs : dict of str to Run, or Run
-        The runs by name, or candidates with a score column for each system. Queries align by id if all runs have
-        ids, else by position.
+        Runs by name, or candidates with a score column for each system. Queries are aligned by id if all runs have
+        ids, otherwise by position.
     method : str or Fuser, default="rrf"
-        ``"rrf"``, or a method of `ScoreFuser`, `RankFuser` or `ProbabilisticFuser`; ``"rank_median"`` is that of
-        `RankFuser`. A fuser is taken as it is; one that learns comes fitted, or learns from `y`.
+        Name of the method: ``"rrf"``, or a method of `ScoreFuser`, `RankFuser` or `ProbabilisticFuser`. The "median" of
+        `RankFuser` is named ``"rank_median"`` here. A fuser is also accepted; if it learns, it must be fitted, or `y`
+        must be given.
     y : Qrels or whatever they are made from, default=None
-        Judgments of these queries, for what learns from them. A run is then to be measured on other queries.
+        Relevance judgments. A method that learns is fitted on them; evaluate such a fusion on other queries.
     **params : dict
         Parameters of the fuser, such as ``rank_constant``, ``weights``, ``norm`` and ``k``.
 
@@ -91,8 +103,8 @@ def fuse(runs, method="rrf", *, y=None, **params):
 
     See Also
     --------
-    ReciprocalRankFuser, RankFuser, ScoreFuser, ProbabilisticFuser : The same as estimators, for pipelines and searches.
-    sklrank.inspection.diagnose : Whether fusing is likely to help.
+    ReciprocalRankFuser, RankFuser, ScoreFuser, ProbabilisticFuser : Estimators, for pipelines and parameter searches.
+    sklrank.inspection.diagnose : Tells whether fusing is likely to help.
 
     Examples
     --------
@@ -105,14 +117,19 @@ def fuse(runs, method="rrf", *, y=None, **params):
     >>> fuse({"bm25": bm25, "dense": dense}, "sum", norm="min-max", weights={"bm25": 1, "dense": 0.5}, k=2).docids
     [['a', 'b']]
     """
-    union = Run.union(runs) if isinstance(runs, dict) else runs
+    union = runs
+    if isinstance(runs, dict):
+        union = Run.union(runs)
     check_columns(union)
     fuser = make_fuser(method, params)
     if y is not None:
-        y = (y if isinstance(y, Qrels) else Qrels(y)).align(union.queries)
-        return clone(fuser).fit(union, y).transform(union)
+        if not isinstance(y, Qrels):
+            y = Qrels(y)
+        return clone(fuser).fit(union, y.align(union.queries)).transform(union)
     if fuser is not method:
         if get_tags(fuser).requires_fit:
-            raise ValueError(f"method {method!r} with these parameters learns from judgments: y=, or a fitted fuser")
+            raise ValueError(
+                f"method {method!r} with these parameters learns from judgments: give y=, or a fitted fuser as method"
+            )
         fuser.fit(union)
     return fuser.transform(union)

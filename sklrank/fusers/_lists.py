@@ -1,4 +1,4 @@
-"""The values that systems give to candidates, and their sums."""
+"""Values of candidates in the lists of several systems, and the sums of these values."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from sklrank._kernels._fusion import add_values
 
 @dataclass
 class Lists:
-    """What each system gives each candidate.
+    """Value of each candidate in the list of each system.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_queries + 1,)
-        Bounds of the queries' entries.
+        Start and end of the entries of each query.
     values : ndarray of float64, shape (n_systems, n_entries)
-        NaN if the system did not find the entry.
+        Values. NaN if the system did not find the entry.
     absent : ndarray of float64, shape (n_systems, n_queries), default=None
-        The value that a system gives to the entries that it did not find; NaN, or ``None``, if it gives none.
+        Value that a system gives to the entries that it did not find. NaN if it gives none. If None, all are NaN.
     rows : ndarray of int64, shape (n_entries,), default=None
-        The documents, for methods that break ties on the way.
+        Row of the document of each entry, for methods that break ties before the end.
     """
 
     indptr: np.ndarray
@@ -33,16 +33,18 @@ class Lists:
             self.absent = np.full((len(self.values), len(self.indptr) - 1), np.nan)
 
     def of_systems(self, chosen):
-        """The lists of the systems in a mask of shape (n_systems,)."""
-        return self if chosen.all() else Lists(self.indptr, self.values[chosen], self.absent[chosen], self.rows)
+        """Return the lists of some systems, given a mask of shape (n_systems,)."""
+        if chosen.all():
+            return self
+        return Lists(self.indptr, self.values[chosen], self.absent[chosen], self.rows)
 
     @property
     def found(self):
-        """Whether any system found the entry, shape (n_entries,)."""
+        """Whether any system found each entry, shape (n_entries,)."""
         return ~np.isnan(self.values).all(axis=0)
 
     def filled(self):
-        """Values, with those for missing entries in place of NaN, shape (n_systems, n_entries)."""
+        """Return the values, with `absent` instead of NaN, shape (n_systems, n_entries)."""
         absent = np.repeat(self.absent, np.diff(self.indptr), axis=1)
         return np.where(np.isnan(self.values), absent, self.values)
 
@@ -52,15 +54,18 @@ class Lists:
         Parameters
         ----------
         weights : ndarray of float64, shape (n_systems,)
+            Weights of the systems.
         plain : bool, default=False
-            Whether to add the values without their weights.
+            Whether to add the values without the weights.
 
         Returns
         -------
         Sums
         """
         totals, errors, counts, mass = np.zeros((4, self.values.shape[1]))
-        factors = np.ones_like(weights) if plain else weights
+        factors = weights
+        if plain:
+            factors = np.ones_like(weights)
         for values, absent, factor in zip(self.values, self.absent, factors.tolist()):
             add_values(self.indptr, values, absent, factor, totals, errors, counts, mass)
         totals += errors
@@ -74,11 +79,15 @@ class Sums:
     Parameters
     ----------
     lists : Lists
-        What was added.
+        Values that were added.
     weights : ndarray of float64, shape (n_systems,)
         Weights of the systems.
-    totals, counts, mass : ndarray of float64, shape (n_entries,)
-        Sum of the weighted values, number of systems that found the entry, and the sum of the weights of these.
+    totals : ndarray of float64, shape (n_entries,)
+        Sum of the weighted values.
+    counts : ndarray of float64, shape (n_entries,)
+        Number of systems that found the entry.
+    mass : ndarray of float64, shape (n_entries,)
+        Sum of the weights of these systems.
     """
 
     lists: Lists
@@ -88,7 +97,7 @@ class Sums:
     mass: np.ndarray
 
     def total_weight(self):
-        """Sum of the weights of the systems that give a value; 1 if none does."""
+        """Return the sum of the weights of the systems that give a value; 1 if none does."""
         if np.isnan(self.lists.absent).any():
             return np.where(self.mass > 0, self.mass, 1.0)
         return self.weights.sum()

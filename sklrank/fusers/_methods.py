@@ -1,8 +1,8 @@
-"""Ways to combine the values of several lists, from which the tables of methods are made.
+"""Functions that combine the values of several lists. The tables of methods are made of them.
 
-``combine(lists, weights, fuser)`` gives a fused score to each entry, and ``contribute(lists, weights, fuser)`` the part
-of it that each list adds, shape (n_systems, n_entries). A method whose score is not a sum has ``None`` for the latter.
-Entries that no list has found may get any score: they are left out afterwards.
+``combine(lists, weights, fuser)`` returns a fused score for each entry. ``contribute(lists, weights, fuser)`` returns
+the share of each list in that score, shape (n_systems, n_entries). It is None if the score is not a sum. An entry that
+no list has may get any score, because it is left out later.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,14 @@ from sklrank.fusers._lists import Lists
 
 @dataclass(frozen=True)
 class Method:
-    """How the values of several lists are combined.
+    """Method that combines the values of several lists.
 
     Parameters
     ----------
     combine : callable
+        Function that returns the fused scores.
     contribute : callable, default=None
+        Function that returns the shares of the lists. None if there are none.
     """
 
     combine: Callable
@@ -34,9 +36,9 @@ def weighted_sum(factor=lambda sums, fuser: 1.0, *, plain=False):
     Parameters
     ----------
     factor : callable
-        Takes the `Sums` and the fuser, and gives a number, or one for each entry; by default 1.
+        Function of the `Sums` and the fuser that returns one number, or one for each entry. The default returns 1.
     plain : bool, default=False
-        Whether to add the values without their weights.
+        Whether to add the values without the weights.
 
     Returns
     -------
@@ -83,14 +85,14 @@ def extreme(choose):
 
 
 def mean(forward, backward, *, least):
-    """Take the weighted mean of functions of the values, and the inverse function of that.
+    """Apply a function to the values, take the weighted mean, and apply the inverse function to it.
 
     Parameters
     ----------
     forward, backward : callable
         The function and its inverse.
     least : float
-        Values are raised to this before.
+        Least value. Lower values are raised to it first.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def mean(forward, backward, *, least):
     def combine(lists, weights, fuser):
         values, absent = (forward(np.maximum(part, least)) for part in (lists.values, lists.absent))
         sums = Lists(lists.indptr, values, absent).add(weights)
-        with np.errstate(divide="ignore", invalid="ignore"):  # of entries that no list has found
+        with np.errstate(divide="ignore", invalid="ignore"):  # for entries that no list has
             return backward(sums.totals / sums.total_weight())
 
     return combine

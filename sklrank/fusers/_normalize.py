@@ -1,7 +1,7 @@
-"""Normalization: the scores of each list brought to a scale that lists can share.
+"""Normalization of scores to a scale that all lists share.
 
-A list is what one system found for one query. `NORMS` is the table of norms. Those that are a line of the score go
-through one kernel, ``(clip(score) - shift) / scale``, with bounds, shift and scale for each list.
+A list holds the documents that one system found for one query. `NORMS` is the table of norms. Norms that are linear in
+the score share one kernel, ``(clip(score) - shift) / scale``, with limits, a shift and a scale for each list.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ from sklrank._ragged import places, sums
 from sklrank.data._order import rank
 from sklrank.fusers._lists import Lists
 
-_PART = 1 / 16  # shifts and scales are held in parts: the range of a list may be more than the largest number
+_PART = 1 / 16  # shifts and scales are stored in parts, because the range of a list may exceed the largest number
 
 
 @dataclass(frozen=True)
 class Norm:
-    """An entry of the table of norms.
+    """Entry of the table of norms.
 
     Parameters
     ----------
     normalize : callable
-        Takes a run, names of score columns, and for each of them the least score that its system can give; gives
-        `Lists`. Their `absent` is the value of missing documents: the lowest of the list, but no more than 0, or in a
-        joint norm a share of what the list leaves over.
+        Function that returns `Lists`. Its arguments are a run, the names of score columns, and for each column the
+        least score that its system can give. `Lists.absent` is the value of missing documents: the lowest value of the
+        list, but at most 0. In a joint norm it is an equal share of the points that the list does not give away.
     joint : bool, default=False
-        Whether the values of a list depend on the documents that the other lists have.
+        Whether the values of a list depend on the documents of the other lists.
     """
 
     normalize: Callable
@@ -39,32 +39,34 @@ class Norm:
 
 
 def stack_ranks(run, names):
-    """Ranks in the columns, shape (n_systems, n_entries)."""
+    """Return the ranks in the columns, shape (n_systems, n_entries)."""
     return np.array([run.column_ranks(name) for name in names], dtype=np.float64)
 
 
 def stack_scores(run, names):
-    """Scores in the columns, shape (n_systems, n_entries)."""
+    """Return the scores in the columns, shape (n_systems, n_entries)."""
     return np.array([run.column(name) for name in names], dtype=np.float64)
 
 
 def _zeros(run, names):
-    """The value of missing documents if no list has a value below 0."""
+    """Return the value of missing documents for norms without values below 0."""
     return np.zeros((len(names), len(run)))
 
 
-# --- by rank
+# --- norms of ranks
 
 
 def borda_points(indptr, ranks):
-    """Borda points: one for each candidate of the query that does not stand above.
+    """Compute Borda points: one point for each candidate of the query that is not ranked above the document.
 
-    The candidates that a list lacks share evenly the points that it leaves over.
+    The candidates that a list lacks share the remaining points of the list equally.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_queries + 1,)
+        Start and end of the entries of each query.
     ranks : ndarray of float64, shape (n_systems, n_entries)
+        Ranks. NaN if the system did not find the entry.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def _borda(run, names, leasts):
 
 
 def _sizes(indptr, ranks):
-    """Number of candidates of each query, and in each list, shapes (n_queries,) and (n_systems, n_queries)."""
+    """Count the candidates of each query, shape (n_queries,), and of each list, shape (n_systems, n_queries)."""
     found = ~np.isnan(ranks)
     counts = [sums(indptr, mask) for mask in [found.any(axis=0), *found]]
     counts = np.array(counts, dtype=np.float64)
@@ -98,13 +100,13 @@ def _sizes(indptr, ranks):
 
 
 def _count_down(indptr, ranks, sizes, units):
-    """``(size + 1 - rank) / unit``, with a size and a unit for each list."""
+    """Return ``(size + 1 - rank) / unit``, with a size and a unit for each list."""
     values = np.empty_like(ranks)
     shape = (len(ranks), len(indptr) - 1)
     sizes, units = np.broadcast_to(sizes, shape).copy(), np.broadcast_to(units, shape).copy()
-    for one, size, unit, out in zip(ranks, sizes, units, values):
-        no_bound = np.full(len(size), np.inf)
-        rescale(indptr, one, -no_bound, no_bound, (size + 1) * _PART, unit * -_PART, out)
+    for list_ranks, size, unit, out in zip(ranks, sizes, units, values):
+        no_limit = np.full(len(size), np.inf)
+        rescale(indptr, list_ranks, -no_limit, no_limit, (size + 1) * _PART, unit * -_PART, out)
     return values
 
 
@@ -114,24 +116,24 @@ def _quantile(run, names, leasts):
 
 
 def _shares(indptr, rows, scores):
-    """Share of the scores of the list that are no higher than each."""
+    """Return for each score the share of the scores in its list that are not higher."""
     order, indptr, ranked = rank(indptr, scores, rows)
     lengths = np.diff(indptr)
-    place = places(indptr)
-    # Equal scores have the place of the first of them.
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]) | (place == 0))
-    above = np.repeat(place[starts], np.diff(starts, append=len(order)))
+    positions = places(indptr)
+    # Equal scores have the position of the first of them.
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]) | (positions == 0))
+    above = np.repeat(positions[starts], np.diff(starts, append=len(order)))
     values = np.full(len(scores), np.nan)
     values[order] = 1 - above / np.repeat(lengths, lengths)
     return values
 
 
-# --- by a line: a function from a list's figures, and the least score of its system, to bounds, shift and scale, the
-# latter two in parts
+# --- linear norms: a function takes the statistics of the lists of a system, and the least score that the system can
+# give, and returns lower and upper limit, shift and scale of each list, the last two in parts
 
 
-class _Figures(NamedTuple):
-    """What `describe` says of the lists of a system, one number for each."""
+class _Statistics(NamedTuple):
+    """Statistics of the lists of a system, as `describe` computes them, one number for each list."""
 
     n: np.ndarray
     low: np.ndarray
@@ -142,83 +144,83 @@ class _Figures(NamedTuple):
 
 
 def _stretch(line, run, names, leasts):
-    """Normalize by a line."""
+    """Normalize by a linear norm."""
     indptr, values = run.indptr, stack_scores(run, names)
     absent = np.empty((len(names), len(run)))
-    table = np.empty((len(run), len(_Figures._fields)))
+    table = np.empty((len(run), len(_Statistics._fields)))
     for name, scores, lowest, least in zip(names, values, absent, leasts):
         describe(indptr, scores, table)
-        figures = _Figures(*table.T.copy())
-        with np.errstate(all="ignore"):  # of empty lists, and of scores near the largest number
+        statistics = _Statistics(*table.T.copy())
+        with np.errstate(all="ignore"):  # for empty lists, and scores near the largest number
             try:
-                low, high, shift, scale = line(figures, least)
+                low, high, shift, scale = line(statistics, least)
             except ValueError as error:
                 raise ValueError(f"column {name!r} {error}") from None
             rescale(indptr, scores, low, high, shift, scale, scores)
             lowest[:] = np.minimum((low * _PART - shift) / scale, 0.0)
-        lowest[figures.n == 0] = 0.0
+        lowest[statistics.n == 0] = 0.0
     return Lists(indptr, values, absent)
 
 
 def _flat_at(value, flat, low, high, shift, scale):
-    """The line, or if the list is flat, one that gives `value`."""
-    lines = zip((value, value, 0.0, _PART), (low, high, shift, scale))
-    return tuple(np.where(flat, one, other) for one, other in lines)
+    """Return limits, shift and scale, replaced by those of the constant `value` if the list is flat."""
+    constant = value, value, 0.0, _PART
+    return tuple(np.where(flat, *pair) for pair in zip(constant, (low, high, shift, scale)))
 
 
 def _span(low, high):
-    """The range of each list, in parts, and whether there is none."""
+    """Return the range of each list, in parts, and whether the list is flat."""
     span = high * _PART - low * _PART
     return span, span <= 1e-300
 
 
-def _min_max(figures, least):
-    span, flat = _span(figures.low, figures.high)
-    return _flat_at(1.0, flat, figures.low, figures.high, figures.low * _PART, span)
+def _min_max(statistics, least):
+    span, flat = _span(statistics.low, statistics.high)
+    return _flat_at(1.0, flat, statistics.low, statistics.high, statistics.low * _PART, span)
 
 
-def _sum(figures, least):
-    n, low, high, mean, *_ = figures
+def _sum(statistics, least):
+    n, low, high, mean, *_ = statistics
     span, flat = _span(low, high)
     return _flat_at(1 / n, flat, low, high, low * _PART, span * (n * mean))
 
 
-def _zmuv(figures, least):
-    _, low, high, mean, deviation, _ = figures
+def _zmuv(statistics, least):
+    _, low, high, mean, deviation, _ = statistics
     span, flat = _span(low, high)
     return _flat_at(1.0, flat, low, high, low * _PART + span * mean, span * deviation)
 
 
-def _dbsf(figures, least):
-    n, low, high, mean, deviation, _ = figures
+def _dbsf(statistics, least):
+    n, low, high, mean, deviation, _ = statistics
     span, flat = _span(low, high)
     deviation = deviation * np.sqrt(n / (n - 1))
     return _flat_at(0.5, flat, low, high, low * _PART + span * (mean - 3 * deviation), span * (6 * deviation))
 
 
-def _max(figures, least):
-    _, low, high, *_ = figures
+def _max(statistics, least):
+    _, low, high, *_ = statistics
     return _flat_at(1.0, _span(low, high)[1], low, high, 0.0, np.where(high > 0, high, -low) * _PART)
 
 
-def _l2(figures, least):
-    n, low, high, _, _, norm = figures
+def _l2(statistics, least):
+    n, low, high, _, _, norm = statistics
     return _flat_at(np.sqrt(1 / n), norm == 0, low, high, 0.0, np.maximum(high, -low) * _PART * norm)
 
 
-def _tmm(figures, least):
-    n, low, high, *_ = figures
+def _tmm(statistics, least):
+    n, low, high, *_ = statistics
     if (low[n > 0] < least).any():
         raise ValueError(
-            f"has the score {low[n > 0].min():g}, below {least:g}, which theoretical_min says is the least that it can "
-            "give"
+            f"has the score {low[n > 0].min():g}, below {least:g}, its least possible score according to "
+            "theoretical_min"
         )
     span, flat = _span(least, high)
     return _flat_at(1.0, flat, low, high, least * _PART, span)
 
 
-def _none(figures, least):
-    return figures.low, figures.high, np.zeros_like(figures.low), np.full_like(figures.low, _PART)
+def _none(statistics, least):
+    return statistics.low, statistics.high, np.zeros_like(statistics.low), np.full_like(statistics.low, _PART)
 
 
 def _sigmoid(run, names, leasts):
@@ -252,13 +254,14 @@ def normalize(run, names, norm, leasts=None):
     names : sequence of str
         Score columns.
     norm : str
-        A name in `NORMS`.
+        Name of the norm in `NORMS`.
     leasts : sequence of float, default=None
-        The least score that each system can give, for ``norm="tmm"``; ``None``: 0.
+        Least score that each system can give, for ``norm="tmm"``. If None, it is 0.
 
     Returns
     -------
     Lists
     """
-    leasts = [0.0] * len(names) if leasts is None else leasts
+    if leasts is None:
+        leasts = [0.0] * len(names)
     return NORMS[norm].normalize(run, names, leasts)

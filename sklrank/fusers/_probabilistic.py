@@ -1,4 +1,4 @@
-"""ProbabilisticFuser: how likely a document is relevant at its rank, learned from judgments."""
+"""ProbabilisticFuser: fusion by the probability of relevance at each rank, learned from judgments."""
 
 from numbers import Integral, Real
 
@@ -23,25 +23,25 @@ from sklrank.fusers._lists import Lists
 from sklrank.fusers._normalize import NORMS, normalize
 from sklrank.fusers._weights import learn_weights
 
-_SEGFUSE = np.array([0, *(10 * 2**i - 5 for i in range(10))])  # bounds of the segments
+_SEGFUSE = np.array([0, *(10 * 2**i - 5 for i in range(10))])  # start of each segment, and end of the last
 _BAYESFUSE = np.array([0, 5, 10, 15, 20, 30, 100, 200, 500, 1000])
 
 
 class Mixture:
-    """The weighted sum of normalized scores, times the root of the number of systems that found the document."""
+    """Method "mixed": the weighted sum of normalized scores, times the root of the number of systems that found it."""
 
     def learner(self, fuser):
-        """The parameter that makes the fuser learn from judgments; None if it does not."""
+        """Return the parameter that makes the fuser learn from judgments; None if it does not learn."""
         if isinstance(fuser.weights, str):
             return 'weights="learn"'
         return None
 
     def refit_parameters(self):
-        """The parameters of the fuser that need a new `fit`, besides `method`."""
+        """Return the parameters of the fuser that need a new `fit`, besides `method`."""
         return "norm", "weights", "metric"
 
     def learn(self, fuser, run, y, names):
-        """Learn the weights, or check those given."""
+        """Learn the weights, or check the given ones."""
         fuser.estimates_ = {}
         if self.learner(fuser) is None:
             check_weights(fuser.weights, names)
@@ -54,8 +54,10 @@ class Mixture:
         fuser.weights_, _ = learn_weights(fuse, names, run, y, metric=fuser.metric)
 
     def contribute(self, fuser, run, names):
-        """Normalized scores, and what each column adds."""
-        weights = fuser.weights if self.learner(fuser) is None else fuser.weights_
+        """Return the normalized scores, and the share of each column in the fused scores."""
+        weights = fuser.weights
+        if self.learner(fuser) is not None:
+            weights = fuser.weights_
         scores = normalize(run, names, fuser.norm).values
         return scores, self._mix(scores, check_weights(weights, names))
 
@@ -65,7 +67,7 @@ class Mixture:
 
 
 def _sum(run, added):
-    """Sum over the columns, whatever their order, to the last bit; NaN if none has the candidate."""
+    """Sum over the columns, NaN if none has the candidate. The order of the columns changes no bit of the sum."""
     sums = Lists(run.indptr, added).add(np.ones(len(added)))
     return np.where(sums.counts > 0, sums.totals, np.nan)
 
@@ -84,69 +86,76 @@ METHODS = {
 class ProbabilisticFuser(ColumnFuser):
     """Fuse by the probability of relevance at each rank of each system, learned from judged queries.
 
-    A system that is good at its top and poor below is believed where it is good.
+    A system that is good at its top ranks and poor below counts for more at its top ranks.
 
     Parameters
     ----------
     method : {"probfuse", "segfuse", "slidefuse", "posfuse", "mapfuse", "bayesfuse", "mixed"}, default="slidefuse"
-        What is learned, and how it is combined; see Notes.
+        Method of fusion; see Notes.
     n_segments : int, default=25
-        Number of equal segments that "probfuse" cuts each list into.
+        Number of equal segments into which "probfuse" cuts each list.
     window : int, default=2
-        Ranks on either side over which "slidefuse" averages.
+        Number of ranks on each side that "slidefuse" includes in its mean.
     norm : str, default="min-max"
-        Normalization of the scores that "segfuse" and "mixed" look at; as in `ScoreFuser`.
+        Normalization of the scores, as in `ScoreFuser`. Used by "segfuse" and "mixed".
     weights : dict of str to float, "learn" or None, default="learn"
-        Weights of the systems in "mixed"; ``None``: 1 each.
+        Weight of each score column, at least 0. Used by "mixed". "learn" chooses the weights that are best on the
+        training queries. If None, each weight is 1.
     metric : str or callable, default="ndcg@10"
-        What the learned weights of "mixed" maximize on the training queries.
+        Metric that learned weights maximize. Used by "mixed".
     relevance_level : float, default=1
-        The lowest grade that counts as relevant.
+        Lowest grade that counts as relevant.
     k : int, default=None
-        Length of the fused rankings; ``None`` keeps all candidates.
+        Number of documents to return for each query. If None, all are returned.
 
     Attributes
     ----------
     columns_ : tuple of str
-        The score columns that were seen in `fit`.
+        Names of the score columns seen in `fit`.
     estimates_ : dict of str to ndarray
-        What was learned of each column. "probfuse", "segfuse": probability of relevance in each segment. "slidefuse",
-        "posfuse": at each rank. "bayesfuse": log odds of relevance in each segment. "mapfuse": mean average precision.
-        Empty for "mixed".
+        Estimates of each column. For "probfuse" and "segfuse", the probability of relevance in each segment. For
+        "slidefuse" and "posfuse", the probability at each rank. For "bayesfuse", the log odds of relevance in each
+        segment. For "mapfuse", the mean average precision. Empty for "mixed".
     weights_ : dict of str to float
-        Learned weights, of "mixed" with ``weights="learn"``.
+        Learned weight of each score column. Only for "mixed" with ``weights="learn"``.
 
     See Also
     --------
     ReciprocalRankFuser : Learns nothing, and is hard to beat with few judged queries.
-    ScoreFuser : Combines scores; with learned weights it is the stronger one where scores mean something.
+    ScoreFuser : Combines scores. With learned weights it is stronger if the scores are meaningful.
 
     Notes
     -----
-    What a system that found the document at rank r adds to its score, where P is the mean over the training queries of
-    the share of relevant documents::
+    A system that found the document at rank r adds the following to its score, where P is the mean over the training
+    queries of the share of relevant documents::
 
         probfuse   P(segment) / number of the segment, from 1; each list is cut into n_segments
         segfuse    P(segment) (1 + normalized score); segments end at ranks 5, 15, 35, 75, …
         posfuse    P(r)
-        slidefuse  mean of P(r - window), …, P(r + window), as far as the list goes
+        slidefuse  mean of P(r - window), …, P(r + window), up to the end of the list
         mapfuse    mean average precision / r
         bayesfuse  log(P(segment) / (1 - P(segment))); segments end at 5, 10, 15, 20, 30, 100, 200, 500, 1000
         mixed      weight · normalized score · √(number of systems that found it)
 
     A system that did not find the document adds nothing, or in "bayesfuse" log(.001 / .999).
 
-    Training queries are those with a judgment. As in trec_eval's precision, a list that ends before a segment does has
-    no relevant document there; in P(r) count only the lists that reach rank r.
+    The training queries are the queries with a judgment. As in trec_eval's precision, the ranks of a segment beyond the
+    end of a list count as not relevant. In contrast, P(r) is a mean over the lists that reach rank r.
 
-    The results are ranx's, up to rounding, with these differences. Ranks and segments below all that training saw take
-    the last estimate; ranx gives 0, averages too little (slidefuse), or reads beyond an array (bayesfuse below rank
-    1000). The probability and its contrary that bayesfuse takes odds of are at least .001, so that being found never
-    counts less than not being found. The min-max norm of a constant list is 1, not 0. In "mixed" a system of weight 0
-    is left out and not counted. Equal scores go by row. The segments of segfuse are ranx's; the formula in its paper,
-    10 · 2^(k - 1) - 5, can also be read as their sizes.
+    The results are equal to those of ranx up to rounding, with these exceptions:
 
-    Parameters that need a new `fit`, if it learns: `method`, `n_segments`, `norm`, `weights`, `metric` and
+    - ranks and segments beyond the training lists take the last estimate; ranx gives 0, takes the mean of too few
+      values (slidefuse), or reads beyond an array (bayesfuse below rank 1000);
+    - bayesfuse computes odds from a probability and a contrary of at least .001, so that a document that is found never
+      counts less than one that is not found;
+    - the min-max norm of a constant list is 1, not 0;
+    - in "mixed" a system of weight 0 is left out and not counted;
+    - equal scores are ordered by row.
+
+    The segments of segfuse are those of ranx. The formula in its paper, 10 · 2^(k - 1) - 5, can also be read as their
+    sizes.
+
+    Parameters that need a new `fit`, if the fuser learns: `method`, `n_segments`, `norm`, `weights`, `metric` and
     `relevance_level`. All others take effect at once.
 
     References
@@ -222,7 +231,7 @@ class ProbabilisticFuser(ColumnFuser):
         return used and super()._needs_refit(name, old, new)
 
     def _entry(self):
-        """The entry of the table; if `method` is not in it, which `fit` refuses, that of the default."""
+        """Return the entry of the table of methods; the default's if `method` is unknown, which `fit` refuses."""
         return METHODS.get(self.method, METHODS["slidefuse"])
 
     def _learner(self):
@@ -240,13 +249,13 @@ class ProbabilisticFuser(ColumnFuser):
         Parameters
         ----------
         X : Run
-            Candidates with score columns.
+            Candidates. They have score columns.
 
         Returns
         -------
         values : ndarray of float64, shape (n_columns, n_entries)
-            Normalized scores; NaN if the column has none, or the method does not look at scores.
+            Normalized scores. NaN if the column has no score, or if the method does not use scores.
         contributions : ndarray of float64, shape (n_columns, n_entries)
-            Their shares of the fused score; NaN if there is none.
+            The share of each column in the fused score. NaN if there is none.
         """
         return METHODS[self.method].contribute(self, X, self._check(X))

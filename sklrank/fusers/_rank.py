@@ -1,4 +1,4 @@
-"""Fusion by functions of the ranks."""
+"""RankFuser: fusion by functions of the ranks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from sklrank.fusers._normalize import borda_points, stack_ranks
 
 @dataclass(frozen=True)
 class RankMethod(Method):
-    """An entry of the table of methods.
+    """Entry of the table of methods.
 
     Parameters
     ----------
     combine, contribute : callable
         As in `Method`.
     prepare : callable
-        Takes a run, the ranks in each list and the fuser, and gives `Lists`.
+        Function of a run, the ranks in each list and the fuser that returns `Lists`.
     joint : bool, default=False
-        Whether the values of a list depend on the documents that the other lists have.
+        Whether the values of a list depend on the documents of the other lists.
     """
 
     prepare: Callable = None
@@ -43,10 +43,10 @@ def _ranks(run, ranks, fuser):
 
 
 def _by_rank(function):
-    """Values that a function gives to the ranks from 1 on."""
+    """Return a function that computes values from ranks, which start at 1."""
 
     def prepare(run, ranks, fuser):
-        # Ranks are whole numbers: the function is worked out once for each, and looked up.
+        # Ranks are whole numbers, so the function is computed once for each rank.
         numbers = np.where(np.isnan(ranks), 0, ranks).astype(np.int64)
         values = function(np.arange(1, numbers.max(initial=0) + 1), fuser)
         return Lists(run.indptr, np.concatenate([[np.nan], values])[numbers])
@@ -59,7 +59,10 @@ _persistence = _by_rank(lambda r, fuser: (1 - fuser.phi) * fuser.phi ** (r - 1.0
 
 
 def _majorities(duel):
-    """Scores that pairwise votes give: ``duel(lists, weights)``, of lists without entries that none of them has."""
+    """Return a function that computes scores from pairwise votes.
+
+    ``duel(lists, weights)`` counts the votes. The lists that it gets have no entry that all of them lack.
+    """
 
     def combine(lists, weights, fuser):
         entries, indptr = kept_entries(lists.indptr, lists.found)
@@ -71,7 +74,7 @@ def _majorities(duel):
 
 
 def _ballots(lists):
-    """Ranks, infinite if the list lacks the document."""
+    """Return the ranks, infinite if the list lacks the document."""
     return np.ascontiguousarray(np.where(np.isnan(lists.values), np.inf, lists.values))
 
 
@@ -90,7 +93,7 @@ def _condorcet(lists, weights):
 
 
 def _found_by(sums):
-    """Number of lists that have each entry, at least 1, so that it has a logarithm."""
+    """Return the number of lists that have each entry, at least 1, so that its logarithm is finite."""
     return np.maximum(sums.counts, 1.0)
 
 
@@ -111,60 +114,61 @@ METHODS = {
 class RankFuser(WeightedFuser):
     r"""Fuse rankings by points for ranks, or by majority.
 
-    Scores play no part, so that nothing needs to be normalized. Reciprocal ranks have a fuser of their own.
+    Scores are not used, so nothing needs to be normalized. For reciprocal ranks use `ReciprocalRankFuser`.
 
     Parameters
     ----------
     method : str, default="borda"
-        With :math:`r_i` the rank of a document in list :math:`i`, from 1, :math:`w_i` the weight of the list, sums over
-        the lists that have the document, :math:`N` the number of them, and :math:`C` the number of candidates of the
-        query:
+        Method that makes a score of the ranks. In the formulas, :math:`r_i` is the rank of a document in list
+        :math:`i`, from 1, :math:`w_i` is the weight of the list, sums are over the lists that have the document,
+        :math:`N` is the number of these lists, and :math:`C` is the number of candidates of the query:
 
-        - "borda": :math:`\sum_i w_i (C + 1 - r_i)`. The documents that a list lacks share the points that it leaves
-          over: each gets :math:`(C + 1 - n_i) / 2` from a list of length :math:`n_i`;
+        - "borda": :math:`\sum_i w_i (C + 1 - r_i)`. The documents that a list lacks share its remaining points: each
+          gets :math:`(C + 1 - n_i) / 2` from a list of length :math:`n_i`;
         - "median": the (weighted) median of these points;
         - "isr": :math:`N \sum_i w_i / r_i^2`;
-        - "log_isr": the same with :math:`\ln N` for :math:`N`, so that documents of a single list score 0;
+        - "log_isr": the same with :math:`\ln N` instead of :math:`N`, so that documents of a single list score 0;
         - "logn_isr": the same with :math:`\ln (N + \sigma)`;
         - "rbc", rank-biased centroids: :math:`\sum_i w_i (1 - \phi) \phi^{r_i - 1}`;
-        - "condorcet": the candidates are sorted so that each beats its successor, or ties with it: a list votes for the
-          one that it ranks higher, and for one that it has against one that it lacks. Among ties and in cycles the
-          Borda points decide. The score is :math:`C` less the position;
-        - "copeland": the number of candidates that a document beats in this way, a tie counting one half.
+        - "condorcet": the candidates are sorted so that each one beats its successor, or ties with it. A list votes for
+          the document that it ranks higher, and for a document that it has against a document that it lacks. Ties and
+          cycles are decided by Borda points. The score is :math:`C` minus the position;
+        - "copeland": the number of candidates that a document beats in this way. A tie counts one half.
     weights : dict of str to float, or "learn", default=None
-        Weight of each score column, at least 0; 0 leaves a column out, with the documents that it alone has. "learn"
-        takes those that are best on the training queries. ``None``: 1 each.
+        Weight of each score column, at least 0. A weight of 0 leaves a column out, with the documents that only this
+        column has. "learn" chooses the weights that are best on the training queries. If None, each weight is 1.
     phi : float, default=0.95
-        Persistence of "rbc", above 0 and below 1: the chance to read on.
+        Persistence of "rbc", above 0 and below 1: the probability that a user reads on.
     sigma : float, default=0.01
-        What "logn_isr" adds to the number of lists, above 0.
+        Number that "logn_isr" adds to the number of lists, above 0.
     metric : str or callable, default="ndcg@10"
-        What learned weights maximize: the name of a metric, or a function of judgments and a run.
+        Metric that learned weights maximize. It is the name of a metric, or a function of judgments and a run.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     Attributes
     ----------
     columns_ : tuple of str
-        The score columns that were seen in `fit`.
+        Names of the score columns seen in `fit`.
     weights_ : dict of str to float
-        The learned weights; only with ``weights="learn"``.
+        Learned weight of each score column. Only with ``weights="learn"``.
 
     See Also
     --------
-    ReciprocalRankFuser : The usual function of the ranks.
+    ReciprocalRankFuser : Fuses by the most common function of the ranks.
     ScoreFuser : Fuses scores.
 
     Notes
     -----
-    Equal to ranx's ``bordafuse``, ``w_bordafuse``, ``isr``, ``log_isr``, ``logn_isr`` and ``rbc``. Its ``condorcet``
-    and ``w_condorcet`` count a list that has neither of two documents as a vote against whichever comes first, and
-    start from the order of a hash table; here such a list abstains, and the same input gives the same result.
+    The results are equal to those of ranx's ``bordafuse``, ``w_bordafuse``, ``isr``, ``log_isr``, ``logn_isr`` and
+    ``rbc``. The ``condorcet`` and ``w_condorcet`` of ranx differ: a list that has neither of two documents votes
+    against the one that comes first, and the sort starts from the order of a hash table. Here such a list abstains, and
+    equal input gives equal results.
 
-    Condorcet compares pairs of candidates O(C log C) times, Copeland all of them.
+    Condorcet makes O(C log C) comparisons of two candidates, Copeland compares all pairs.
 
-    Parameters that need a new `fit`, if it learns: `method`, `weights`, `phi`, `sigma` and `metric`. All others take
-    effect at once.
+    Parameters that need a new `fit`, if the fuser learns: `method`, `weights`, `phi`, `sigma` and `metric`. All others
+    take effect at once.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion."""
+"""ReciprocalRankFuser: reciprocal rank fusion."""
 
 from numbers import Real
 
@@ -12,50 +12,51 @@ from sklrank.fusers._methods import Method, weighted_sum
 from sklrank.fusers._normalize import stack_ranks
 
 _SUM = Method(*weighted_sum())
-_BLOCK = 1 << 13  # entries whose sums stay in the cache while the systems are added
+_BLOCK = 1 << 13  # entries per block, so that their sums stay in the processor's cache
 
 
 class ReciprocalRankFuser(WeightedFuser):
     """Fuse rankings by the sum of their reciprocal ranks (RRF).
 
-    A document scores ``weight / (rank_constant + rank)`` for each list that has it, ranks counted from 1. Scores play
-    no part, so that nothing needs to be normalized.
+    A document gets ``weight / (rank_constant + rank)`` from each list that has it. Ranks are counted from 1. Scores are
+    not used, so nothing needs to be normalized.
 
     Parameters
     ----------
     rank_constant : float, default=60
-        How slowly the gain falls with the rank: the larger, the less the first ranks stand out.
+        Constant that is added to each rank. The larger it is, the less the first ranks stand out.
     weights : dict of str to float, or "learn", default=None
-        Weight of each score column, at least 0; 0 leaves a column out, with the documents that it alone has. "learn"
-        takes those that are best on the training queries. ``None``: 1 each.
+        Weight of each score column, at least 0. A weight of 0 leaves a column out, with the documents that only this
+        column has. "learn" chooses the weights that are best on the training queries. If None, each weight is 1.
     metric : str or callable, default="ndcg@10"
-        What learned weights maximize: the name of a metric, or a function of judgments and a run.
+        Metric that learned weights maximize. It is the name of a metric, or a function of judgments and a run.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     Attributes
     ----------
     columns_ : tuple of str
-        The score columns that were seen in `fit`.
+        Names of the score columns seen in `fit`.
     weights_ : dict of str to float
-        The learned weights; only with ``weights="learn"``.
+        Learned weight of each score column. Only with ``weights="learn"``.
 
     See Also
     --------
-    RankFuser : Other functions of the ranks.
+    RankFuser : Fuses by other functions of the ranks.
     ScoreFuser : Fuses scores.
     RetrieverUnion : Makes candidates with score columns.
 
     Notes
     -----
-    Equal to the paper and to ranx's ``rrf``. Others count differently: Qdrant has ``1 / (2 + position)`` with positions
-    from 0, which is ``rank_constant=1``, and bends ranks by weights instead of multiplying; Weaviate's
-    ``rankedFusion`` counts from 0 with 60, which is ``rank_constant=59``.
+    The results are equal to the paper and to ranx's ``rrf``. Other tools count differently. Qdrant computes
+    ``1 / (2 + position)`` with positions from 0, which is ``rank_constant=1``, and its weights change the ranks instead
+    of multiplying the result. Weaviate's ``rankedFusion`` counts from 0 with the constant 60, which is
+    ``rank_constant=59``.
 
-    Documents with the same ranks in another order of lists tie exactly. Equal scores go by row.
+    Documents that have the same ranks in different lists tie exactly. Equal scores are ordered by row.
 
-    Parameters that need a new `fit`, if it learns: `rank_constant`, `weights` and `metric`. All others take effect at
-    once.
+    Parameters that need a new `fit`, if the fuser learns: `rank_constant`, `weights` and `metric`. All others take
+    effect at once.
 
     References
     ----------
@@ -95,7 +96,7 @@ class ReciprocalRankFuser(WeightedFuser):
         return Lists(run.indptr, 1.0 / (float(self.rank_constant) + stack_ranks(run, names)))
 
     def _fuse(self, run, names):
-        # The sum over the lists that `_prepare` gives, in one pass.
+        # The sum over the lists of `_prepare`, in one pass.
         columns = [
             (np.ascontiguousarray(run.column_ranks(name), dtype=np.float64), weight)
             for name, weight in zip(names, self._weights(names).tolist())

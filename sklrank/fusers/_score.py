@@ -1,4 +1,4 @@
-"""Fusion of scores."""
+"""ScoreFuser: fusion of normalized scores."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -12,21 +12,21 @@ from sklrank.fusers._lists import Lists
 from sklrank.fusers._methods import Method, extreme, mean, median, weighted_sum
 from sklrank.fusers._normalize import NORMS, normalize
 
-_FLOOR = 1e-3  # of geometric and harmonic means
+_FLOOR = 1e-3  # least score in geometric and harmonic means
 
 
 @dataclass(frozen=True)
 class ScoreMethod(Method):
-    """An entry of the table of methods.
+    """Entry of the table of methods.
 
     Parameters
     ----------
     combine, contribute : callable
         As in `Method`.
     ignores_missing : bool, default=False
-        Whether a list that lacks a document says nothing of it, unless `missing` says otherwise.
+        Whether a list that lacks a document does not count for it with ``missing="auto"``.
     negative : bool, default=True
-        Whether it takes negative scores.
+        Whether the method accepts negative scores.
     """
 
     ignores_missing: bool = False
@@ -39,7 +39,7 @@ METHODS = {
     "mnz": ScoreMethod(*weighted_sum(lambda sums, fuser: sums.counts)),
     "gmnz": ScoreMethod(*weighted_sum(lambda sums, fuser: sums.counts**fuser.gamma)),
     "wmnz": ScoreMethod(*weighted_sum(lambda sums, fuser: sums.weights @ ~np.isnan(sums.lists.values), plain=True)),
-    # The authors of these four look at the lists that have a document.
+    # The authors of these four use only the lists that have a document.
     "anz": ScoreMethod(*weighted_sum(lambda sums, fuser: 1 / sums.total_weight()), ignores_missing=True),
     "max": ScoreMethod(*extreme(np.fmax), ignores_missing=True),
     "min": ScoreMethod(*extreme(np.fmin), ignores_missing=True),
@@ -50,100 +50,103 @@ METHODS = {
 
 
 class ScoreFuser(WeightedFuser):
-    r"""Fuse scores: normalize each list, then combine what each document got.
+    r"""Fuse scores: normalize each list, then combine the scores of each document.
 
     Parameters
     ----------
     method : str, default="sum"
-        With :math:`s_i` the normalized score of a document in list :math:`i`, :math:`w_i` the weight of the list, and
-        :math:`N` the number of lists that have the document:
+        Method that combines normalized scores. In the formulas, :math:`s_i` is the normalized score of a document in
+        list :math:`i`, :math:`w_i` is the weight of the list, and :math:`N` is the number of lists that have the
+        document:
 
         - "sum" (CombSUM): :math:`\sum_i w_i s_i`;
-        - "weighted": the same over :math:`\sum_i w_i`, a convex combination;
+        - "weighted": the same divided by :math:`\sum_i w_i`, a convex combination;
         - "mnz" (CombMNZ): :math:`N \sum_i w_i s_i`;
         - "gmnz": :math:`N^\gamma \sum_i w_i s_i`;
         - "wmnz": :math:`\sum_i s_i` times the sum of the weights of the lists that have the document;
         - "anz" (CombANZ): the weighted mean over the lists that have the document;
         - "max", "min" and "median": the largest and the smallest of :math:`w_i s_i`, and the weighted median;
-        - "geometric" and "harmonic": weighted means of the scores, raised to .001 if they are less.
+        - "geometric" and "harmonic": weighted means of the scores. Scores below .001 are raised to it first.
     norm : str, default="min-max"
-        How the scores of a list are normalized; a list is what one system found for one query:
+        Normalization of the scores of a list. A list holds the documents that one system found for one query:
 
         - "min-max": :math:`(s - \min) / (\max - \min)`;
-        - "max": :math:`s / \max`, and over the largest magnitude if no score is positive;
-        - "sum": :math:`s - \min`, over the sum of that;
-        - "zmuv": :math:`s` less the mean, over the standard deviation;
-        - "dbsf" (distribution-based): the mean less and plus three (sample) standard deviations become 0 and 1;
-        - "tmm" (theoretical min-max): :math:`(s - b) / (\max - b)`, with :math:`b` the least score that the system can
-          give, see `theoretical_min`;
-        - "l2": :math:`s` over the root of the sum of squares;
+        - "max": :math:`s / \max`; if no score is positive, divided by the largest magnitude instead;
+        - "sum": :math:`s - \min`, divided by the sum of these differences;
+        - "zmuv": :math:`s` minus the mean, divided by the standard deviation;
+        - "dbsf" (distribution-based): the mean minus and plus three (sample) standard deviations become 0 and 1;
+        - "tmm" (theoretical min-max): :math:`(s - b) / (\max - b)`, where :math:`b` is the least score that the system
+          can give, see `theoretical_min`;
+        - "l2": :math:`s` divided by the root of the sum of squares;
         - "sigmoid": :math:`1 / (1 + e^{-s})`;
-        - "rank": :math:`1 - (r - 1) / n`, with :math:`r` the rank and :math:`n` the length of the list;
-        - "borda": :math:`1 - (r - 1) / C`, with :math:`C` the number of candidates of the query, and
-          :math:`1/2 - (n - 1) / 2C` for a document that the list lacks;
-        - "quantile": the share of the list's scores that are no higher;
-        - "none": scores as they are.
+        - "rank": :math:`1 - (r - 1) / n`, where :math:`r` is the rank and :math:`n` is the length of the list;
+        - "borda": :math:`1 - (r - 1) / C`, where :math:`C` is the number of candidates of the query. A document that
+          the list lacks gets :math:`1/2 - (n - 1) / 2C`;
+        - "quantile": the share of the list's scores that are not higher;
+        - "none": scores are not changed.
     weights : dict of str to float, or "learn", default=None
-        Weight of each score column, at least 0; 0 leaves a column out, with the documents that it alone has. "learn"
-        takes those that are best on the training queries. ``None``: 1 each.
+        Weight of each score column, at least 0. A weight of 0 leaves a column out, with the documents that only this
+        column has. "learn" chooses the weights that are best on the training queries. If None, each weight is 1.
     missing : {"auto", "min", "zero", "ignore"} or float, default="auto"
         Normalized score of the documents that a list lacks:
 
-        - "min": the lowest of the list, or 0 if that is less; with ``norm="borda"`` the score that this norm names;
+        - "min": the lowest score of the list, or 0 if that is less. With ``norm="borda"``, the score that this norm
+          gives to missing documents;
         - "zero": 0;
-        - "ignore": none, so that the list says nothing of these documents;
+        - "ignore": none, so that the list does not count for these documents;
         - a number: that number;
-        - "auto": "ignore" for the methods "anz", "max", "min" and "median", which look at the lists that have the
-          document, unless the norm is "borda"; else "min".
+        - "auto": "ignore" for the methods "anz", "max", "min" and "median", which use only the lists that have the
+          document, unless the norm is "borda". "min" otherwise.
     clip : (float or None, float or None), default=None
-        Bounds of normalized scores.
+        Lower and upper limit of normalized scores. If None, there is no limit.
     gamma : float, default=0.5
         Exponent of "gmnz".
     theoretical_min : float or dict of str to float, default=0
-        The least score that a system can give, for "tmm": 0 for BM25, -1 for the cosine. A dict goes by score column;
-        the columns that it lacks have 0.
+        Least score that a system can give, for "tmm": 0 for BM25, -1 for the cosine. A dict holds it by the name of the
+        score column; columns that are not in the dict have 0.
     metric : str or callable, default="ndcg@10"
-        What learned weights maximize: the name of a metric, or a function of judgments and a run.
+        Metric that learned weights maximize. It is the name of a metric, or a function of judgments and a run.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     Attributes
     ----------
     columns_ : tuple of str
-        The score columns that were seen in `fit`.
+        Names of the score columns seen in `fit`.
     weights_ : dict of str to float
-        The learned weights; only with ``weights="learn"``.
+        Learned weight of each score column. Only with ``weights="learn"``.
 
     See Also
     --------
     ReciprocalRankFuser : Needs no normalization.
-    RankFuser : Other functions of the ranks.
+    RankFuser : Fuses by other functions of the ranks.
 
     Notes
     -----
-    *Constant lists*, and lists of one document, tell apart only what was found and what was not. If the norm would
-    divide by 0, their scores become 1; with "sum" they share the 1, and with "dbsf" they lie in the middle, .5.
+    *Constant lists*, and lists of one document, distinguish only documents that were found from documents that were
+    not. If the norm would divide by 0, their scores become 1. With "sum", the scores of the list sum to 1, and with
+    "dbsf", they are .5, the middle.
 
     *Infinite scores* count as the finite score of the list that is nearest to them.
 
-    *Documents that a list lacks* get no more than the worst that it has. Under z-scores a 0 would be the mean of the
-    list, and better than half of what it found.
+    *Documents that a list lacks* get at most the lowest score of the list. With z-scores, a score of 0 would be the
+    mean of the list, and better than half of the documents that it found.
 
-    Equal to ranx's ``sum``, ``wsum`` (here "sum" with weights), ``mnz``, ``gmnz``, ``wmnz``, ``mixed`` ("gmnz" with
-    weights and ``gamma=0.5``), ``anz``, ``max``, ``min`` and ``med``, with these exceptions:
+    The results are equal to those of ranx's ``sum``, ``wsum`` (here "sum" with weights), ``mnz``, ``gmnz``, ``wmnz``,
+    ``mixed`` ("gmnz" with weights and ``gamma=0.5``), ``anz``, ``max``, ``min`` and ``med``, with these exceptions:
 
-    - constant lists are 0 in ranx under "min-max", "sum" and "zmuv";
-    - ranx multiplies lists without a positive score by a billion under "max";
-    - ranx counts an absent document 0 under "zmuv", and, if the list has a negative score, under "none" and "max":
+    - constant lists are 0 in ranx with "min-max", "sum" and "zmuv";
+    - ranx multiplies lists without a positive score by a billion with "max";
+    - ranx counts an absent document as 0 with "zmuv", and, if the list has a negative score, with "none" and "max";
       ``missing="zero"`` does the same;
-    - the number of lists in "mnz", "gmnz" and "wmnz" is that of all lists in ranx under "borda".
+    - with "borda", ranx counts all lists in "mnz", "gmnz" and "wmnz".
 
-    For ``min-max-inverted`` make the run of distances, ``Run(…, higher_is_better=False)``.
+    For ``min-max-inverted``, make a run of distances: ``Run(…, higher_is_better=False)``.
 
-    Equal to Qdrant's ``dbsf`` with ``norm="dbsf", missing="zero"``; to Weaviate's ``relativeScoreFusion`` with
-    ``method="weighted"``. OpenSearch's "geometric_mean" and "harmonic_mean" ignore what is missing.
+    ``norm="dbsf", missing="zero"`` is equal to Qdrant's ``dbsf``, and ``method="weighted"`` to Weaviate's
+    ``relativeScoreFusion``. OpenSearch's "geometric_mean" and "harmonic_mean" ignore missing documents.
 
-    Parameters that need a new `fit`, if it learns: `method`, `norm`, `weights`, `missing`, `clip`, `gamma`,
+    Parameters that need a new `fit`, if the fuser learns: `method`, `norm`, `weights`, `missing`, `clip`, `gamma`,
     `theoretical_min` and `metric`. All others take effect at once.
 
     References
@@ -228,13 +231,13 @@ class ScoreFuser(WeightedFuser):
             values, absent = values.clip(low, high), absent.clip(low, high)
         if not self._method().negative and (values < 0).any():
             raise ValueError(
-                f"method={self.method!r} takes no negative scores, and norm={self.norm!r} gives some; another norm, or "
-                "clip=(0, None), has none"
+                f"method={self.method!r} needs scores of at least 0, but norm={self.norm!r} made negative ones; use "
+                "another norm, or clip=(0, None)"
             )
         return Lists(lists.indptr, values, absent)
 
     def _leasts(self, run, names):
-        """The least score that each system can give."""
+        """Return the least score that each system can give."""
         least = self.theoretical_min
         if not isinstance(least, dict):
             return [float(least)] * len(names)
@@ -249,7 +252,7 @@ class ScoreFuser(WeightedFuser):
         return [float(least.get(name, 0.0)) for name in names]
 
     def _absent(self, absent):
-        """The value of missing documents, given that of the norm."""
+        """Return the value of missing documents; `absent` is the value that the norm gives them."""
         missing = self.missing
         if missing == "auto" and self._method().ignores_missing and not self._is_joint():
             missing = "ignore"
@@ -259,8 +262,15 @@ class ScoreFuser(WeightedFuser):
 
 
 def _limits(clip):
-    """Lowest and highest normalized score."""
-    limits = [none if given is None else given for given, none in zip(clip, (-np.inf, np.inf))]
-    if len(clip) != 2 or not all(isinstance(limit, Real) for limit in limits) or not limits[0] < limits[1]:
-        raise ValueError(f"expected clip to be two numbers, the lower one first, or None for no limit; got {clip!r}")
-    return limits
+    """Return the lowest and the highest normalized score."""
+    message = f"expected clip to be two numbers, the lower one first, or None for no limit; got {clip!r}"
+    if len(clip) != 2 or not all(limit is None or isinstance(limit, Real) for limit in clip):
+        raise ValueError(message)
+    low, high = clip
+    if low is None:
+        low = -np.inf
+    if high is None:
+        high = np.inf
+    if not low < high:
+        raise ValueError(message)
+    return low, high

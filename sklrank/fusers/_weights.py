@@ -1,4 +1,4 @@
-"""Weights of systems: all of a grid, and the best on the training queries."""
+"""Weights of systems: the points of a grid, and the search for the best weights on training queries."""
 
 from numbers import Real
 
@@ -12,33 +12,33 @@ from sklrank.metrics import metric_from_name
 from sklrank.metrics._average import aggregate
 from sklrank.metrics._judged import Judged, align, check_same_queries
 
-_MOST_POINTS = 300  # of a lattice that is searched whole: four systems in tenths have 286
+_MOST_POINTS = 300  # a lattice with at most so many points is searched completely: four systems in tenths have 286
 
 
 def simplex_grid(names, step=0.1):
-    """All weights of systems that are multiples of `step` and sum to 1, for a grid search.
+    """List all weights of systems that are multiples of `step` and sum to 1, for a grid search.
 
     Parameters
     ----------
     names : sequence of str
-        The systems: names of score columns.
+        Names of the score columns.
     step : float, default=0.1
-        Distance of the points, 1 over a whole number.
+        Distance between neighbouring weights, 1 divided by a whole number.
 
     Returns
     -------
     list of dict of str to float
-        ``weights`` for a fuser, one dict a point.
+        Values for the parameter ``weights`` of a fuser.
 
     See Also
     --------
-    ReciprocalRankFuser : Takes the weights, and so do the other fusers.
+    ReciprocalRankFuser : Takes the weights, as the other fusers do.
 
     Notes
     -----
-    The points are counted in whole numbers, so that none is lost to rounding. `n` systems and a step of 1 / m have
-    (m + n - 1)! / (m! (n - 1)!) of them: 11, 66, 286 for two, three and four systems in tenths. A system of weight 0 is
-    left out.
+    The weights are counted in whole numbers, so that no point is lost to rounding. For `n` systems and a step of 1 / m,
+    there are (m + n - 1)! / (m! (n - 1)!) points: 11, 66 and 286 for two, three and four systems in tenths. A system of
+    weight 0 is left out.
 
     Examples
     --------
@@ -55,28 +55,28 @@ def simplex_grid(names, step=0.1):
 
 def _check_names(names):
     if isinstance(names, str):
-        raise TypeError(f"names are a sequence of str, got one str, {names!r}")
+        raise TypeError(f"expected names to be a sequence of str, got one str, {names!r}")
     names = list(names)
-    strangers = [name for name in names if not isinstance(name, str)]
-    if strangers:
-        raise TypeError(f"names of systems are str, got {show(strangers)}")
+    others = [name for name in names if not isinstance(name, str)]
+    if others:
+        raise TypeError(f"expected names of systems to be str, got {show(others)}")
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"names of systems are one or more that differ, got {names}")
+        raise ValueError(f"expected one or more names of systems that all differ, got {names}")
     return names
 
 
 def _units(step):
-    """How many steps make 1."""
+    """Return the number of steps that make 1."""
     if not isinstance(step, Real) or isinstance(step, bool) or not 0 < step <= 1:
-        raise ValueError(f"step is a number above 0 and up to 1, got {step!r}")
+        raise ValueError(f"expected step to be a number above 0, and at most 1, got {step!r}")
     n_units = round(1 / step)
     if abs(n_units * step - 1) > 1e-9:
-        raise ValueError(f"step={step!r} does not divide 1; the next that does is {1 / n_units:g}")
+        raise ValueError(f"step={step!r} does not divide 1; the nearest number that does is {1 / n_units:g}")
     return n_units
 
 
 def _lattice(n, total):
-    """All lists of `n` whole numbers that sum to `total`, the first number falling."""
+    """Iterate over all lists of `n` whole numbers that sum to `total`, in descending order of the first number."""
     if n == 1:
         yield [total]
         return
@@ -91,14 +91,14 @@ def _weights(units):
 
 
 def judge(run, y):
-    """Bring judgments to candidates, whether these have an order or not.
+    """Align judgments with candidates, which may have no order.
 
     Parameters
     ----------
     run : Run
         Candidates.
-    y : Qrels, list of dict, or what judgments are made from
-        Their judgments, the i-th those of the i-th query; a dict goes by the ids of the queries.
+    y : Qrels, list of dict, or whatever judgments are made from
+        Relevance judgments. The i-th are those of the i-th query, or a dict holds them by the ids of the queries.
 
     Returns
     -------
@@ -115,17 +115,19 @@ def judge(run, y):
     if len(judged) != len(run):
         raise ValueError(f"judgments of {len(judged)} queries for {len(run)} queries")
     if not judged.has_judgments.any():
-        raise ValueError("there is nothing to learn from: no query has a judgment")
+        raise ValueError("there is nothing to learn from, because no query has a judgment")
     return judged
 
 
 class _Measured:
-    """The metric of candidates under any scores, at the cost of their judged documents."""
+    """Metric of candidates as a function of their scores. Its time depends on the number of judged documents."""
 
     def __init__(self, run, y, metric):
         self.run = run
         self.y = y
-        self.metric = metric if callable(metric) else metric_from_name(metric)
+        if not callable(metric):
+            metric = metric_from_name(metric)
+        self.metric = metric
         self.by_hits = hasattr(self.metric, "values")
         if self.by_hits:
             self.judged = judged = judge(run, y)
@@ -135,7 +137,7 @@ class _Measured:
             self.queries = owners(run.indptr)
 
     def __call__(self, scores):
-        """Value of the metric if the candidates are ranked by `scores`."""
+        """Return the value of the metric if the candidates are ranked by `scores`."""
         if not self.by_hits:
             return float(self.metric(self.y, self.run.reorder(scores)))
         kept = ~np.isnan(scores)
@@ -163,44 +165,45 @@ def learn_weights(fuse, names, run, y, *, metric="ndcg@10", step=0.1, search="au
     Parameters
     ----------
     fuse : callable
-        Takes weights that sum to 1, an array of shape (n_systems,), and gives the fused score of each entry of `run`;
-        NaN leaves an entry out.
+        Function that returns the fused score of each entry of `run`, NaN to leave it out. Its argument is an array of
+        weights that sum to 1, shape (n_systems,).
     names : sequence of str
-        The systems.
+        Names of the systems.
     run : Run
         Candidates of the training queries.
-    y : Qrels, list of dict, or what judgments are made from
-        Their judgments.
+    y : Qrels, list of dict, or whatever judgments are made from
+        Relevance judgments.
     metric : str, Metric or callable, default="ndcg@10"
-        What to maximize: a name, or a function of judgments and a run.
+        Metric that learned weights maximize. It is the name of a metric, or a function of judgments and a run.
     step : float, default=0.1
-        Distance of the weights that are tried.
+        Distance between neighbouring weights.
     search : {"auto", "simplex", "coordinate"}, default="auto"
-        All points of `simplex_grid`; or from equal weights on, the step from one system to another that gains most,
-        as long as one does. "auto" tries all if there are no more than 300.
+        "simplex" tries all points of `simplex_grid`. "coordinate" starts with equal weights, and moves weight from one
+        system to another as long as that improves the metric, each time by the best move. "auto" is "simplex" if there
+        are at most 300 points.
 
     Returns
     -------
     weights : dict of str to float
-        The best; of those that are equally good, the most even.
+        The best weights; among equally good ones, the most even.
     value : float
-        The metric on the training queries.
+        Value of the metric on the training queries.
     """
     names, n_units = _check_names(names), _units(step)
     measured = _Measured(run, y, metric)
     known = {}
 
     def goodness(units):
-        """Value of the metric, then how even the weights are."""
+        """Return the value of the metric, and a number that is higher for more even weights."""
         if units not in known:
             value = measured(fuse(np.array(_weights(units))))
-            value = -np.inf if np.isnan(value) else value
+            if np.isnan(value):
+                value = -np.inf
             known[units] = (value, -sum(unit * unit for unit in units))
         return known[units]
 
-    if search == "auto":
-        search = "simplex" if _n_points(len(names), n_units) <= _MOST_POINTS else "coordinate"
-    if search == "simplex":
+    is_small = _n_points(len(names), n_units) <= _MOST_POINTS
+    if search == "simplex" or search == "auto" and is_small:
         best = max(map(tuple, _lattice(len(names), n_units)), key=goodness)
     else:
         best = _climb(_even(len(names), n_units), goodness)
@@ -215,12 +218,12 @@ def _n_points(n, total):
 
 
 def _even(n, total):
-    """The most even point of the lattice."""
+    """Return the most even point of the lattice."""
     return tuple(total // n + (i < total % n) for i in range(n))
 
 
 def _climb(units, goodness):
-    """From neighbour to neighbour, until none is better."""
+    """Move from one point to its best neighbour, until no neighbour is better."""
     while True:
         n = len(units)
         moves = [(i, j, by) for i in range(n) for j in range(n) if i != j for by in {1, units[i]} if 0 < by <= units[i]]

@@ -1,4 +1,4 @@
-"""Inspection: where documents are lost, and why a document stands where it does."""
+"""Inspection: the steps that lose documents, and the reasons for the rank of a document."""
 
 from sklrank.inspection._alignment import Alignment, alignment
 from sklrank.inspection._diagnosis import Diagnosis, DiagnosisDisplay, diagnose

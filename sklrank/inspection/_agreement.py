@@ -1,4 +1,4 @@
-"""Figures of a diagnosis: how the lists of several systems agree, and how good they are."""
+"""Statistics of a diagnosis: the agreement of the lists of several systems, and their quality."""
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from sklrank.metrics._significance import paired_t
 
 
 class Systems:
-    """The lists of several systems.
+    """Lists of several systems.
 
     Parameters
     ----------
     union : Run
         Candidates with a score column for each system.
     k : int
-        Depth to which lists are compared.
+        Number of documents of each list to compare.
     """
 
     def __init__(self, union, k):
@@ -31,15 +31,18 @@ class Systems:
         self.top = self.found & (self.ranks <= k)
 
     def runs(self):
-        """The list of each system, as a run."""
+        """Return the list of each system, as a run."""
         return [self.union.reorder(np.where(ranks > 0, -ranks, np.nan)) for ranks in self.ranks]
 
     def combinations(self, found):
-        """By which systems exactly documents were found, and how many; single systems first.
+        """Count the documents that each combination of systems found, single systems first.
+
+        A document counts for one combination only: that of all systems that found it.
 
         Parameters
         ----------
         found : ndarray of bool, shape (n_systems, n_documents)
+            Whether a system found a document.
 
         Returns
         -------
@@ -50,17 +53,18 @@ class Systems:
         return dict(sorted(zip(members, counts.tolist()), key=lambda entry: len(entry[0])))
 
     def shares(self, fused):
-        """Share of each system in the first k of the fused lists.
+        """Compute the share of each system in the first k documents of the fused lists.
 
         Parameters
         ----------
         fused : Run
+            Fused candidates.
 
         Returns
         -------
         list of float
         """
-        # The fused list has the candidates of the union in another order; the two meet by query and row.
+        # The fused list has the candidates of the union in another order; they are matched by query and row.
         width = int(self.union.rows.max(initial=0)) + 1
         keys = self.queries * width + self.union.rows
         wanted = (owners(fused.indptr) * width + fused.rows)[places(fused.indptr) < self.k]
@@ -72,12 +76,12 @@ class Systems:
         return (credit.sum(axis=1) / max(credit.sum(), 1e-300)).tolist()
 
     def agreement(self, a, b, p):
-        """How far two systems agree: a row of `Diagnosis.pairs`.
+        """Measure how much two systems agree: a row of `Diagnosis.pairs`.
 
         Parameters
         ----------
         a, b : int
-            The systems.
+            Positions of the systems.
         p : float
             Persistence of rank-biased overlap.
 
@@ -102,35 +106,44 @@ class Systems:
 
 
 def _mean(values):
-    """Mean of those that are there; NaN if there is none."""
+    """Return the mean of the values that are not NaN, or NaN if there are none."""
     values = values[~np.isnan(values)]
-    return float(np.mean(values)) if len(values) else np.nan
+    if not len(values):
+        return np.nan
+    return float(np.mean(values))
 
 
 def measure(systems, fused, qrels, metric):
-    """Measure systems and what fusing them gives.
+    """Measure the quality of systems and of their fusion.
 
     Parameters
     ----------
     systems : Systems
+        Lists of the systems.
     fused : Run
+        Fused candidates.
     qrels : Qrels or whatever they are made from
+        Relevance judgments.
     metric : str or Metric
+        Metric to compute.
 
     Returns
     -------
     rows : list of dict
         ``value``, ``recall`` and ``unique`` of each system.
     summary : dict
-        The figures of `Diagnosis.summary` that judgments give.
+        Statistics of `Diagnosis.summary` that need judgments.
     found_by : dict of tuple of str to int
-        By which systems exactly relevant documents were found, and how many; by none, too.
+        Number of relevant documents that each combination of systems found. The empty tuple counts those that no system
+        found.
     """
     union = systems.union
-    qrels = (qrels if isinstance(qrels, Qrels) else Qrels(qrels)).align(union.queries)
+    if not isinstance(qrels, Qrels):
+        qrels = Qrels(qrels)
+    qrels = qrels.align(union.queries)
     metric = metric_from_name(metric)
     if metric.how != "mean":
-        raise ValueError(f"expected a metric that is a mean over queries, got {metric.name}")
+        raise ValueError(f"expected a metric that is a mean over queries, got {metric.name!r}")
     judged = judge(union, qrels)
     entries = np.repeat(union.indptr[:-1], np.diff(judged.hit_indptr)) + judged.hit_positions
     grades = np.zeros(len(union.rows))
@@ -140,7 +153,7 @@ def measure(systems, fused, qrels, metric):
     values = np.array([metric(qrels, run, average=None) for run in runs])
     values = values[:, ~np.isnan(values[-2])]
     if not values.size:
-        raise ValueError("no query of the runs has a judgment")
+        raise ValueError("no query of the runs has judgments, so there is nothing to measure")
 
     level = metric.params.get("relevance_level", 1)
     n_relevant = judged.n_relevant(level)
@@ -161,13 +174,15 @@ def measure(systems, fused, qrels, metric):
 
 
 def _recall(queries, n_relevant):
-    """Mean recall, given the query of each relevant document that was found."""
+    """Return the mean recall, given the query of each relevant document that was found."""
     hits = np.bincount(queries, minlength=len(n_relevant))[n_relevant > 0]
-    return float(np.mean(hits / n_relevant[n_relevant > 0])) if len(hits) else 0.0
+    if not len(hits):
+        return 0.0
+    return float(np.mean(hits / n_relevant[n_relevant > 0]))
 
 
 def _compare(names, of_systems, of_fused, of_best_order):
-    """Compare values by query, shapes (n_systems, n_queries) and (1, n_queries): the fused list and the best system."""
+    """Compare the fused list with the best system, given values of shape (n_systems, n_queries) and (1, n_queries)."""
     best = int(np.argmax(of_systems.mean(axis=1)))
     difference = of_fused - of_systems[best]
     low, high = -np.inf, np.inf

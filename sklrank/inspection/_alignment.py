@@ -1,4 +1,4 @@
-"""Which tokens matched in late interaction."""
+"""Alignment of the tokens of a query and a document in late interaction."""
 
 import html
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _FIELDS = ("query_token", "document_token", "similarity", "weight", "share")
 
 @dataclass(frozen=True, repr=False)
 class Alignment:
-    """Which token of a document matched which of a query.
+    """Alignment of the tokens of a query with the tokens of a document, from `alignment`.
 
     Attributes
     ----------
     docid : str
-        The document.
+        Id of the document.
     query_tokens, document_tokens : list of str
-        The tokens; their positions, if the encoder does not name them.
+        Tokens, or their positions if the encoder does not name them.
     weights : ndarray of float64, shape (n_query_tokens,)
-        What each token of the query counts.
+        Weight of each token of the query.
     similarities : ndarray of float64, shape (n_query_tokens, n_document_tokens)
         All similarities, for a heat map.
 
@@ -48,7 +48,7 @@ class Alignment:
 
     @property
     def matches(self):
-        """For each token of the query, the one of the document that is most like it.
+        """Position of the most similar token of the document, for each token of the query.
 
         Returns
         -------
@@ -58,7 +58,7 @@ class Alignment:
 
     @property
     def contributions(self):
-        """What each token of the query adds to the score.
+        """Share of each token of the query in the score.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class Alignment:
 
     @property
     def rows(self):
-        """One dict for each token of the query, the one that adds most first.
+        """One dict for each token of the query, in descending order of contribution.
 
         Returns
         -------
@@ -87,20 +87,21 @@ class Alignment:
         """
         added = self.contributions
         total, matches = np.abs(added).sum(), self.matches.tolist()
+        shares = np.divide(added, total, out=np.zeros(len(added)), where=total > 0)
         rows = []
         for i in np.argsort(-added, kind="stable").tolist():
             match = matches[i]
-            values = self.similarities[i, match], self.weights[i], added[i] / total if total > 0 else 0.0
+            values = self.similarities[i, match], self.weights[i], shares[i]
             rows.append(dict(zip(_FIELDS, (self.query_tokens[i], self.document_tokens[match], *map(float, values)))))
         return rows
 
     def to_frame(self, *, backend=None):
-        """One row for each token of the query.
+        """Make a frame with one row for each token of the query.
 
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas if it is installed, else polars.
+            Library of the frame. If None, it is pandas if installed, otherwise polars.
 
         Returns
         -------
@@ -142,18 +143,18 @@ def alignment(reranker, X, docid, query=0):
     Parameters
     ----------
     reranker : MaxSimReranker
-        Compares the tokens.
+        Reranker that compares the tokens.
     X : Run
-        Candidates of the query, with their corpus.
+        Candidates, with their corpus.
     docid : str or int
-        The document. It does not have to be a candidate.
+        Id of the document. It does not have to be a candidate.
     query : int or str, default=0
         Position of the query in `X`, or its id.
 
     Returns
     -------
     Alignment
-        It prints as a table.
+        Alignment, which prints as a table.
 
     Examples
     --------

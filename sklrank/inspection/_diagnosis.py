@@ -1,4 +1,4 @@
-"""What several runs have in common, and whether fusing them is likely to help."""
+"""Agreement of several runs, and whether fusing them is likely to help."""
 
 from itertools import combinations
 from numbers import Integral, Real
@@ -13,56 +13,58 @@ from sklrank.data._frames import frame_like
 from sklrank.fusers import ReciprocalRankFuser
 from sklrank.inspection._agreement import Systems, measure
 
-_ALIKE = 0.9  # mean rank-biased overlap above which lists are as good as the same
+_ALIKE = 0.9  # mean rank-biased overlap from which lists count as nearly the same
 _SYSTEM = ("system", "length", "value", "recall", "unique", "share")
 _PAIR = ("system", "other", "overlap", "common", "kendall", "rbo")
 
 
 class Diagnosis:
-    """How several systems agree, what each finds alone, and what fusing them gives.
+    """Agreement of several systems, contribution of each of them, and effect of fusing them, from `diagnose`.
 
-    `diagnose` makes it. It prints as text.
+    It prints as text.
 
     Parameters
     ----------
     systems : list of dict
-        One for each system: ``system``, mean ``length`` of its lists, its ``share`` of the fused top k; with judgments
-        also the ``value`` of the metric, ``recall`` of its whole lists, and ``unique``, the number of relevant
-        documents that no other system found.
+        One for each system: ``system``, mean ``length`` of its lists, and its ``share`` of the fused top k. With
+        judgments also the ``value`` of the metric, ``recall`` of its whole lists, and ``unique``, the number of
+        relevant documents that no other system found.
     pairs : list of dict
-        One for each pair of systems, means over queries: ``overlap`` (Jaccard coefficient of the first k), ``common``
-        (number of documents that both found), ``kendall`` (tau of these), ``rbo`` (rank-biased overlap).
+        One for each pair of systems, with means over queries: ``overlap`` (Jaccard coefficient of the first k),
+        ``common`` (number of documents that both found), ``kendall`` (tau of these documents) and ``rbo`` (rank-biased
+        overlap).
     found_by : dict of tuple of str to int
-        By which systems exactly documents were found, and how many: the relevant ones if there are judgments
-        (those of no system too), else those among the first k of any list.
+        Number of documents that each combination of systems found. With judgments, relevant documents are counted, and
+        the empty tuple stands for those that no system found. Without, documents among the first k of any list are
+        counted.
     summary : dict
-        Further figures: ``n_queries``, ``k`` and ``fuser``; with judgments also ``metric``, ``fused``, ``best`` (the
-        system that is best on its own), ``difference`` (of fused and best), ``low`` and ``high`` (its 95 % interval),
-        ``oracle_choice`` (the metric if each query had its best system) and ``oracle_order`` (if all candidates stood
-        in the best order).
+        Further statistics: ``n_queries``, ``k`` and ``fuser``. With judgments also ``metric``, ``fused``, ``best`` (the
+        best single system), ``difference`` (of fused and best), ``low`` and ``high`` (its 95 % interval),
+        ``oracle_choice`` (the metric with the best system of each query) and ``oracle_order`` (the metric with all
+        candidates in the best order).
 
     Attributes
     ----------
     verdict : str
-        Whether fusing is likely to help, in a sentence.
+        Sentence that says whether fusing is likely to help.
 
     Examples
     --------
     >>> from sklrank import Run
     >>> from sklrank.inspection import diagnose
-    >>> one, other = Run({"q": ["a", "b", "c"]}), Run({"q": ["d", "b"]})
-    >>> print(diagnose({"one": one, "other": other}, {"q": {"b": 1, "d": 1, "e": 1}}, metric="ap"))
+    >>> bm25, dense = Run({"q": ["a", "b", "c"]}), Run({"q": ["d", "b"]})
+    >>> print(diagnose({"bm25": bm25, "dense": dense}, {"q": {"b": 1, "d": 1, "e": 1}}, metric="ap"))
     system                       length  ap      recall  unique  share of fused top 10
-    one                          3.0     0.1667  0.3333  0       0.62
-    other                        2.0     0.6667  0.6667  1       0.38
+    bm25                         3.0     0.1667  0.3333  0       0.62
+    dense                        2.0     0.6667  0.6667  1       0.38
     fused                                0.5556
     (best system of each query)          0.6667
     (best order of each query)           0.6667
     <BLANKLINE>
-    pair        overlap@10  common  Kendall  RBO
-    one, other  0.25        1.0     nan      0.45
+    pair         overlap@10  common  Kendall  RBO
+    bm25, dense  0.25        1.0     nan      0.45
     <BLANKLINE>
-    1 query, fused by ReciprocalRankFuser(). Fusing is not shown to help or to hurt: -0.1111 against other alone.
+    1 query, fused by ReciprocalRankFuser(). Fusing is not shown to help or to hurt: -0.1111 against dense alone.
     """
 
     def __init__(self, systems, pairs, found_by, summary):
@@ -78,7 +80,7 @@ class Diagnosis:
 
     @property
     def verdict(self):
-        """Whether fusing is likely to help, in a sentence."""
+        """Sentence that says whether fusing is likely to help."""
         s = self.summary
         least = min((pair["rbo"] for pair in self.pairs if not np.isnan(pair["rbo"])), default=0.0)
         alike = f"the lists are nearly the same (rank-biased overlap at least {least:.2f})"
@@ -86,44 +88,47 @@ class Diagnosis:
             if least >= _ALIKE:
                 return f"Fusing is unlikely to change much: {alike}."
             return "The lists differ, so that fusing helps if the systems are about equally good; judgments would tell."
-        interval = f" [{s['low']:+.4f}, {s['high']:+.4f}]" if np.isfinite(s["low"]) else ""
-        figures = f"{s['difference']:+.4f}{interval} against {s['best']} alone"
+        effect = f"{s['difference']:+.4f}"
+        if np.isfinite(s["low"]):
+            effect += f" [{s['low']:+.4f}, {s['high']:+.4f}]"
+        effect += f" against {s['best']} alone"
         if s["low"] > 0:
-            return f"Fusing helps: {figures}."
+            return f"Fusing helps: {effect}."
         if s["high"] < 0:
-            return f"Fusing hurts: {figures}. Weights may mend it."
-        reason = f"; {alike}" if least >= _ALIKE else ""
-        return f"Fusing is not shown to help or to hurt: {figures}{reason}."
+            return f"Fusing hurts: {effect}. Weights may help."
+        if least >= _ALIKE:
+            effect += f"; {alike}"
+        return f"Fusing is not shown to help or to hurt: {effect}."
 
     def to_frame(self, what="systems"):
-        """The figures of the systems, or of the pairs of them.
+        """Make a frame of the systems, or of the pairs of systems.
 
         Parameters
         ----------
         what : {"systems", "pairs"}, default="systems"
-            One row a system, or one row a pair.
+            Whether the frame has one row for each system, or one row for each pair.
 
         Returns
         -------
         DataFrame
-            Of pandas if it is installed, else of polars.
+            A frame of pandas if it is installed, otherwise of polars.
         """
         tables = {"systems": (self.systems, _SYSTEM), "pairs": (self.pairs, _PAIR)}
         if what not in tables:
-            raise ValueError(f"what={what!r}; it is 'systems' or 'pairs'")
+            raise ValueError(f"expected what to be 'systems' or 'pairs', got {what!r}")
         rows, names = tables[what]
         names = [name for name in names if not rows or name in rows[0]]
         return frame_like({name: [row[name] for row in rows] for name in names})
 
     def plot(self, ax=None, **kwargs):
-        """Plot which systems find what; see `DiagnosisDisplay`.
+        """Plot the number of documents that each combination of systems found; see `DiagnosisDisplay`.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
@@ -133,7 +138,9 @@ class Diagnosis:
 
     def __str__(self):
         n = self.summary["n_queries"]
-        queries = "1 query" if n == 1 else f"{n} queries"
+        queries = f"{n} queries"
+        if n == 1:
+            queries = "1 query"
         lines = [*table_lines(self._system_table()), ""]
         if self.pairs:
             lines += [*table_lines(self._pair_table()), ""]
@@ -183,37 +190,37 @@ class Diagnosis:
 
 
 class DiagnosisDisplay:
-    """Which systems find the relevant documents: by one alone, by some, by all, by none.
+    """Plot of the number of documents that each combination of systems found.
 
     Parameters
     ----------
     combinations : list of tuple of str
-        Systems; the empty tuple stands for none.
+        Combinations of systems. The empty tuple stands for no system.
     counts : ndarray of int, shape (n_combinations,)
         Number of documents that exactly these systems found.
     what : str
-        What is counted.
+        Label of the counted documents.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure that contains the axes.
 
     See Also
     --------
-    diagnose : Makes what is shown.
+    diagnose : Makes the diagnosis.
 
     Examples
     --------
     >>> from sklrank import Run
     >>> from sklrank.inspection import DiagnosisDisplay
-    >>> one, other = Run({"q": ["a", "b", "c"]}), Run({"q": ["d", "b"]})
+    >>> bm25, dense = Run({"q": ["a", "b", "c"]}), Run({"q": ["d", "b"]})
     >>> qrels = {"q": {"b": 1, "d": 1, "e": 1}}
-    >>> display = DiagnosisDisplay.from_runs({"one": one, "other": other}, qrels)
+    >>> display = DiagnosisDisplay.from_runs({"bm25": bm25, "dense": dense}, qrels)
     >>> display.combinations, display.counts
-    ([('other',), ('one', 'other'), ()], array([1, 1, 1]))
+    ([('dense',), ('bm25', 'dense'), ()], array([1, 1, 1]))
     """
 
     def __init__(self, *, combinations, counts, what):
@@ -228,36 +235,38 @@ class DiagnosisDisplay:
         Parameters
         ----------
         diagnosis : Diagnosis
-            What `diagnose` returned.
+            Result of `diagnose`.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
         DiagnosisDisplay
         """
         found = {names: count for names, count in diagnosis.found_by.items() if count}
-        what = "relevant documents" if diagnosis.judged else f"documents among the first {diagnosis.summary['k']}"
+        what = f"documents among the first {diagnosis.summary['k']}"
+        if diagnosis.judged:
+            what = "relevant documents"
         return cls(combinations=list(found), counts=np.array(list(found.values())), what=what).plot(ax=ax, **kwargs)
 
     @classmethod
     def from_runs(cls, runs, qrels=None, *, k=10, ax=None, **kwargs):
-        """Diagnose runs and plot what comes of it.
+        """Diagnose runs, and plot the diagnosis.
 
         Parameters
         ----------
         runs : dict of str to Run, or Run
-            The runs by name, or candidates with a score column for each system.
+            Runs by name, or candidates with a score column for each system.
         qrels : Qrels or whatever they are made from, default=None
-            Judgments.
+            Relevance judgments.
         k : int, default=10
-            Without judgments, the depth to which documents are counted.
+            Number of documents of each list that are counted if there are no judgments.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
@@ -266,37 +275,45 @@ class DiagnosisDisplay:
         return cls.from_diagnosis(diagnose(runs, qrels, k=k), ax=ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Plot.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
         DiagnosisDisplay
         """
         pyplot = optional_import("matplotlib.pyplot", extra="plot")
-        ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
-        places = np.arange(len(self.combinations))[::-1]
-        sizes = [len(names) for names in self.combinations]
-        color = ["0.7" if size == 0 else f"C{size - 1}" for size in sizes]
-        bars = ax.barh(places, self.counts, **{"color": color, **kwargs})
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        positions = np.arange(len(self.combinations))[::-1]
+        colors = [_color(len(names)) for names in self.combinations]
+        bars = ax.barh(positions, self.counts, **{"color": colors, **kwargs})
         ax.bar_label(bars, padding=3)
         labels = [_joined(names) for names in self.combinations]
-        ax.set(yticks=places, yticklabels=labels, xlabel=self.what, ylabel="found by")
+        ax.set(yticks=positions, yticklabels=labels, xlabel=self.what, ylabel="found by")
         ax.margins(x=0.1)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
+def _color(n_systems):
+    if n_systems == 0:
+        return "0.7"
+    return f"C{n_systems - 1}"
+
+
 def _joined(names):
     if not names:
         return "none"
-    return " + ".join(names) if len(names) > 1 else f"{names[0]} alone"
+    if len(names) == 1:
+        return f"{names[0]} alone"
+    return " + ".join(names)
 
 
 @validate_params(
@@ -308,22 +325,22 @@ def _joined(names):
     prefer_skip_nested_validation=True,
 )
 def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
-    """Look at runs before they are fused: how they agree, what each finds alone, and whether fusing helps.
+    """Diagnose runs before fusing: their agreement, the contribution of each, and whether fusing is likely to help.
 
     Parameters
     ----------
     runs : dict of str to Run, or Run
-        The runs by name, or candidates with a score column for each system.
+        Runs by name, or candidates with a score column for each system.
     qrels : Qrels or whatever they are made from, default=None
-        Judgments. Without them, what is told is how the lists agree.
+        Relevance judgments. Without them, only the agreement of the lists is measured.
     metric : str or Metric, default="ndcg@10"
-        What is measured.
+        Metric to compute.
     k : int, default=10
-        Depth of `overlap` and of the fused list whose shares are told.
+        Number of documents of each list for `overlap`, and of the fused list for the shares.
     p : float, default=0.9
-        Persistence of rank-biased overlap: the first 10 ranks have 86 % of the weight at 0.9.
+        Persistence of rank-biased overlap. At 0.9, the first 10 ranks have 86 % of the weight.
     fuser : Fuser, default=None
-        The fuser, fitted if it learns; ``None``: `~sklrank.fusers.ReciprocalRankFuser`.
+        Fuser, fitted if it learns. If None, it is a `~sklrank.fusers.ReciprocalRankFuser`.
 
     Returns
     -------
@@ -331,19 +348,19 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
 
     See Also
     --------
-    DiagnosisDisplay : Plots which systems find what.
-    explain : One document.
+    DiagnosisDisplay : Plots the documents that each combination of systems found.
+    explain : Explains the fused score of one document.
 
     Notes
     -----
-    The share of a system: each document of the fused top k is credited to the systems that have it in their own top k,
-    in equal parts; if none has, to those that found it. The shares sum to 1.
+    Shares are computed as follows. Each document of the fused top k is credited in equal parts to the systems that have
+    it in their own top k. If there are none, it is credited to the systems that found it. The shares sum to 1.
 
-    The interval of the difference is Student's, of the differences query by query. The system that is best is so on
-    these queries, which favours it a little.
+    The interval of the difference is Student's interval of the differences per query. The best system is chosen on the
+    same queries, which favours it a little.
 
-    A choice by query, the oracle, is an upper bound of what choosing between the systems could give; the best order of
-    all candidates bounds whatever fusing or reranking can give.
+    The best system of each query is an upper bound for choosing between the systems. The best order of all candidates
+    is an upper bound for fusing and reranking.
 
     References
     ----------
@@ -354,19 +371,22 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     --------
     >>> from sklrank import Run
     >>> from sklrank.inspection import diagnose
-    >>> runs = {"one": Run({"q": ["a", "b", "c"]}), "other": Run({"q": ["d", "b"]})}
+    >>> runs = {"bm25": Run({"q": ["a", "b", "c"]}), "dense": Run({"q": ["d", "b"]})}
     >>> diagnosis = diagnose(runs, {"q": {"b": 1, "d": 1, "e": 1}})
     >>> [system["unique"] for system in diagnosis.systems]
     [0, 1]
     >>> diagnosis.found_by
-    {('other',): 1, ('one', 'other'): 1, (): 1}
+    {('dense',): 1, ('bm25', 'dense'): 1, (): 1}
     """
-    union = Run.union(runs) if isinstance(runs, dict) else runs
+    union = runs
+    if isinstance(runs, dict):
+        union = Run.union(runs)
     if not union.columns:
-        raise ValueError("the run has no score columns: give the runs as {name: run}, or candidates of a union")
+        raise ValueError("the run has no score columns; give the runs as {name: run}, or candidates of a union")
     if len(union) == 0:
-        raise ValueError("there are no queries to look at")
-    fuser = ReciprocalRankFuser() if fuser is None else fuser
+        raise ValueError("the runs have no queries, so there is nothing to diagnose")
+    if fuser is None:
+        fuser = ReciprocalRankFuser()
     fused = fuser.transform(union)
     systems = Systems(union, int(k))
     lengths = systems.found.sum(axis=1) / len(union)
@@ -375,9 +395,9 @@ def diagnose(runs, qrels=None, *, metric="ndcg@10", k=10, p=0.9, fuser=None):
     if qrels is None:
         found_by = systems.combinations(systems.top[:, systems.top.any(axis=0)])
     else:
-        measured, figures, found_by = measure(systems, fused, qrels, metric)
+        measured, comparison, found_by = measure(systems, fused, qrels, metric)
         rows = [{**row, **more} for row, more in zip(rows, measured)]
-        summary.update(figures)
+        summary.update(comparison)
     rows = [{**row, "share": share} for row, share in zip(rows, systems.shares(fused))]
     pairs = [systems.agreement(a, b, p) for a, b in combinations(range(len(rows)), 2)]
     return Diagnosis(rows, pairs, found_by, summary)

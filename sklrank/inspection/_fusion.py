@@ -1,4 +1,4 @@
-"""Why a fused document stands where it does."""
+"""Explanation of the fused score of a document."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ _FIELDS = ("system", "rank", "score", "normalized", "contribution")
 
 @dataclass(frozen=True)
 class FusionExplanation:
-    """Fused score of a document, system by system.
+    """Contributions of the systems to the fused score of a document, from `explain`.
 
     Attributes
     ----------
     qid : str
-        The query.
+        Id of the query.
     docid : str
-        The document.
+        Id of the document.
     score : float
-        Its fused score.
+        Fused score of the document.
     rank : int
-        Its rank in the fused list.
+        Rank of the document in the fused list.
     fuser : str
-        The fuser, as it prints.
+        Fuser, as it prints.
     systems : list of dict
-        For each system: ``system``, ``rank`` and ``score`` in its own list, the ``normalized`` score if the method
-        looks at scores, and the ``contribution`` to the fused score. If the system did not find the document, rank and
-        score are None, and the contribution is that of a missing document, None if there is none.
+        One for each system: ``system``, ``rank`` and ``score`` in the list of the system, the ``normalized`` score if
+        the method uses scores, and the ``contribution`` to the fused score. If the system did not find the document,
+        rank and score are None, and the contribution is that of a missing document, or None.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class FusionExplanation:
         Returns
         -------
         DataFrame
-            Of pandas if it is installed, else of polars.
+            A frame of pandas if it is installed, otherwise of polars.
         """
         return frame_like({name: [system[name] for system in self.systems] for name in _FIELDS})
 
@@ -73,32 +73,32 @@ class FusionExplanation:
 
 
 def explain(run, qid, docid, *, fuser=None):
-    """Take the fused score of a document apart: the rank and score in each system, and what these add.
+    """Explain the fused score of a document: its rank and score in each system, and their contributions.
 
     Parameters
     ----------
     run : Run
         Fused candidates, from a fuser or `fuse`, or candidates with a score column for each system.
     qid : str
-        The query.
+        Id of the query.
     docid : str
-        The document.
+        Id of the document.
     fuser : Fuser, default=None
-        The fuser; ``None``: the one that fused `run`.
+        Fuser. If None, it is the one that fused `run`.
 
     Returns
     -------
     FusionExplanation
-        It prints as a table.
+        Explanation, which prints as a table.
 
     See Also
     --------
-    diagnose : All queries.
+    diagnose : Diagnoses the fusion of all queries.
 
     Notes
     -----
-    The contributions sum to the score if the method adds. Other methods, such as medians and majorities, and fusers
-    without a method ``contributions``, have none: the explanation then holds ranks and scores only.
+    If the fused score is a sum, the contributions sum to it. Other methods, such as medians and majorities, and fusers
+    without a method ``contributions`` have no contributions. The explanation then holds ranks and scores only.
 
     Examples
     --------
@@ -115,41 +115,43 @@ def explain(run, qid, docid, *, fuser=None):
     """
     qid, docid = str(qid), str(docid)
     is_given = fuser is not None
-    fuser = copy(fuser if is_given else run.source)
+    if not is_given:
+        fuser = run.source
     if not hasattr(fuser, "transform"):
-        raise ValueError("the run does not say how it was fused; expected fuser=, such as ReciprocalRankFuser()")
+        raise ValueError("the run does not say how it was fused; give fuser=, such as ReciprocalRankFuser()")
+    fuser = copy(fuser)
     if hasattr(fuser, "k"):
         fuser.k = None  # the rank is that among all candidates
     ranking, position = _find(run, qid, docid)
     candidates = _as_candidates(ranking, getattr(fuser, "columns_", ranking.columns))
     fused = fuser.transform(candidates)
-    place = np.flatnonzero(fused.rows == ranking.rows[position])
-    if not len(place):
-        raise ValueError(f"{docid!r} is left out: the systems that found it for {qid!r} have weight 0")
-    score = float(fused.scores[place[0]])
+    positions = np.flatnonzero(fused.rows == ranking.rows[position])
+    if not len(positions):
+        raise ValueError(f"{docid!r} is left out, because the systems that found it for {qid!r} have weight 0")
+    score = float(fused.scores[positions[0]])
     if not is_given and not np.isclose(ranking.scores[position], score, rtol=1e-6, atol=1e-9):
         raise ValueError(
-            f"the run was cut when it was fused, so that the norms of its lists are lost: {docid!r} had "
-            f"{ranking.scores[position]:g}, and would now have {score:g}. Explain the candidates, with fuser="
+            f"the run was cut when it was fused, so the norms of its lists are lost: {docid!r} had the score "
+            f"{ranking.scores[position]:g}, and would now have {score:g}; explain the candidates, with fuser="
         )
     systems = _systems(fuser, candidates, position)
-    return FusionExplanation(qid, docid, score, int(place[0]) + 1, " ".join(repr(fuser).split()), systems)
+    return FusionExplanation(qid, docid, score, int(positions[0]) + 1, " ".join(repr(fuser).split()), systems)
 
 
 def _find(run, qid, docid):
-    """The ranking of a query, and the position of one of its documents."""
+    """Return the ranking of a query, and the position of a document in it."""
     found = np.flatnonzero(run.qids == qid)
     if not len(found):
         raise ValueError(f"there is no query {qid!r} in the run; it has {show(run.qids)}")
     ranking = run[found[:1]]
     positions = np.flatnonzero(ranking.flat_docids == docid)
     if not len(positions):
-        raise ValueError(f"{docid!r} is not a candidate of query {qid!r}: none of the systems found it")
+        raise ValueError(f"{docid!r} is not a candidate of query {qid!r}, because no system found it")
     return ranking, int(positions[0])
 
 
 def _as_candidates(ranking, names):
-    """The same documents without an order, with these score columns."""
+    """Return the same documents without an order, with the named score columns."""
     return Run.from_ragged(
         ranking.indptr,
         ranking.rows,
@@ -162,22 +164,29 @@ def _as_candidates(ranking, names):
 
 
 def _systems(fuser, candidates, position):
-    """What each system says of the candidate at `position`: the rows of `FusionExplanation.systems`."""
+    """Return the rows of `FusionExplanation.systems` for the candidate at `position`."""
     normalized, added = np.full((2, len(candidates.columns), len(candidates.rows)), np.nan)
     if hasattr(fuser, "contributions"):
         normalized, added = fuser.contributions(candidates)
     rows = []
     for name, *arrays in zip(candidates.columns, normalized, added):
         arrays = candidates.column_ranks(name), candidates.column(name), *arrays
-        values = [None if np.isnan(array[position]) else float(array[position]) for array in arrays]
-        row = dict(zip(_FIELDS, (name, *values)))
+        row = dict(zip(_FIELDS, (name, *(_float_or_none(array[position]) for array in arrays))))
         if row["rank"] is not None:
             row["rank"] = int(row["rank"])
         rows.append(row)
     return rows
 
 
+def _float_or_none(value):
+    if np.isnan(value):
+        return None
+    return float(value)
+
+
 def _shown(value):
     if value is None:
         return "-"
-    return value if isinstance(value, str) else f"{value:.6g}"
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}"

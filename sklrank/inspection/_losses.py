@@ -23,11 +23,11 @@ KINDS = (
     "demoted",
     "ranked low",
 )
-_CELLS = 1 << 24  # documents that are ranked at a time, to see where one would have stood
+_CELLS = 1 << 24  # number of documents that are ranked at a time, to find the rank of a lost document
 
 
 class Fate(NamedTuple):
-    """The step that lost a relevant document, a kind in `KINDS`, and the reason in words; None if it was kept."""
+    """Step that lost a relevant document, kind of the loss in `KINDS`, and reason in words; None if it was not lost."""
 
     step: int | None = None
     kind: str | None = None
@@ -40,9 +40,11 @@ def fates(steps, relevant, ranks, k):
     Parameters
     ----------
     steps : list of Step
+        Steps of the pipeline.
     relevant : Relevant
+        Relevant documents.
     ranks : ndarray of float64, shape (n_steps, n_relevant)
-        As from `Relevant.ranks_in`.
+        Ranks after each step, as from `Relevant.ranks_in`.
     k : float
         Number of documents of the last run that count.
 
@@ -70,7 +72,7 @@ def fates(steps, relevant, ranks, k):
 
 
 def _fate_of(ranks, k):
-    """Fate of a document, given its rank behind each step; without kind and reason if it is gone in the end."""
+    """Return the fate of a document, given its rank after each step; kind and reason are None if it was dropped."""
     last = ranks[-1]
     if np.isnan(last):
         return Fate(int(np.flatnonzero(~np.isnan(ranks)).max(initial=-1)) + 1)
@@ -87,7 +89,7 @@ def _fate_of(ranks, k):
 
 
 def _missed(step, retriever, relevant):
-    """Why a retriever has not found documents: kind and reason of each."""
+    """Return kind and reason for each document that a retriever did not find."""
     if isinstance(retriever, RetrieverUnion):
         names = [name for name, _ in retriever.retrievers_]
         parts = [_missed_within(step, part, relevant) for _, part in retriever.retrievers_]
@@ -112,18 +114,18 @@ def _missed(step, retriever, relevant):
 
 
 def _missed_within(step, retriever, relevant):
-    """The same of one retriever of a union, which may be a pipeline."""
+    """Return kind and reason for each document that a retriever of a union did not find. It may be a pipeline."""
     inside = [estimator for _, estimator in named_steps(retriever)]
     if len(inside) == 1:
         return _missed(step, inside[0], relevant)
     steps = follow(retriever, step.before)
     found = fates(steps, relevant, np.stack([part.ranks(relevant) for part in steps]), np.inf)
-    # A step that is timed, or asks a service, may find now what it missed before.
+    # A step with a time budget, or one that calls a service, may now find documents that it missed before.
     return [(fate.kind or "left out", fate.reason or "left out") for fate in found]
 
 
 def _joined(names, reasons):
-    """One kind and reason for those of each retriever of a union: the kind that more candidates would have mended."""
+    """Join the reasons of the retrievers of a union. The kind is the one that is easiest to avoid."""
     kinds = [kind for kind, _ in reasons]
     kind = next((kind for kind in ("beyond k", "filtered") if kind in kinds), kinds[0])
     if len({reason for _, reason in reasons}) == 1:
@@ -132,7 +134,7 @@ def _joined(names, reasons):
 
 
 def _search_all(step, retriever, relevant):
-    """Rank of each document if all were returned, NaN if it is not found; whether the filter lets it pass."""
+    """Search without `k`: return the rank of each document, NaN if it is not found, and whether a filter allows it."""
     corpus = retriever.corpus_
     whole = copy(retriever)
     if hasattr(retriever, "k"):
@@ -150,12 +152,14 @@ def _search_all(step, retriever, relevant):
 
 
 def _take_queries(X, positions):
-    """The queries at these positions, whatever holds them."""
+    """Return the queries at some positions of any input."""
     if isinstance(X, list):
         return [X[i] for i in positions.tolist()]
     if isinstance(X, dict) or not hasattr(X, "shape"):
         return Queries.of(X)[positions]
-    return X.iloc[positions] if hasattr(X, "iloc") else X[positions]
+    if hasattr(X, "iloc"):
+        return X.iloc[positions]
+    return X[positions]
 
 
 def _allowed(retriever, queries, relevant):
@@ -173,7 +177,7 @@ def _allowed(retriever, queries, relevant):
 
 
 def _rows(corpus, docids):
-    """Rows of each document: one, none, or those of its passages."""
+    """Return the rows of each document: one, none, or those of its passages."""
     rows = corpus.rows(docids, unknown="ignore")
     if corpus.parent is None or (rows >= 0).any():
         return [rows[i : i + 1][rows[i : i + 1] >= 0] for i in range(len(rows))]
@@ -181,11 +185,11 @@ def _rows(corpus, docids):
     return [np.flatnonzero(parents == docid) for docid in docids]
 
 
-# --- documents that a later step does not hand on
+# --- documents that a later step drops
 
 
 def _dropped(step, relevant, before):
-    """Why a fuser or a reranker does not hand on documents that it got at these ranks: kind and reason of each."""
+    """Return kind and reason for each document that a fuser or a reranker dropped, given its rank in the input."""
     after = np.full(len(relevant), np.nan)
     if step.k is not None:
         after = step.ranks(relevant, step.without_k())

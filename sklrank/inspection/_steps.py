@@ -1,4 +1,4 @@
-"""The steps of a pipeline, followed one by one, and the relevant documents in their runs."""
+"""Steps of a pipeline, and the relevant documents in their runs."""
 
 from copy import copy
 
@@ -12,14 +12,16 @@ from sklrank.rerankers import CascadeReranker, PassageAggregator
 
 
 class Relevant:
-    """The relevant documents, query by query.
+    """Relevant documents of all queries.
 
     Parameters
     ----------
     query : ndarray of int64, shape (n_relevant,)
-        Position of the query of each.
+        Position of the query of each document.
     docids : list of str
+        Ids of the documents.
     grades : ndarray of float64, shape (n_relevant,)
+        Grades of the documents.
     """
 
     def __init__(self, query, docids, grades):
@@ -29,11 +31,11 @@ class Relevant:
 
     @classmethod
     def of(cls, qrels):
-        """Those of judgments: documents with a grade of 1 or more."""
+        """Collect the documents with a grade of 1 or more."""
         best = {}
         for q, docid, grade in zip(owners(qrels.indptr).tolist(), qrels.flat_docids.tolist(), qrels.grades.tolist()):
             if grade >= 1:
-                best[q, docid] = max(best.get((q, docid), grade), grade)  # of several subtopics
+                best[q, docid] = max(best.get((q, docid), grade), grade)  # the highest grade of several subtopics
         query = np.array([q for q, _ in best], dtype=np.int64)
         return cls(query, [docid for _, docid in best], np.array(list(best.values())))
 
@@ -41,14 +43,17 @@ class Relevant:
         return len(self.docids)
 
     def take(self, chosen, queries=None):
-        """The chosen documents; with `queries`, an ascending array, these are the queries that are counted."""
+        """Return the chosen documents; with `queries`, an ascending array, positions of queries refer to this array."""
         query = self.query[chosen]
-        query = query if queries is None else np.searchsorted(queries, query)
+        if queries is not None:
+            query = np.searchsorted(queries, query)
         return Relevant(query, [self.docids[d] for d in chosen.tolist()], self.grades[chosen])
 
     def ranks_in(self, run):
-        """Rank of each, from 1; 0 if the run has no order, NaN if it lacks the document."""
-        rows = run.documents.rows(self.docids, unknown="ignore") if len(self) else np.empty(0, dtype=np.int64)
+        """Return the rank of each document, from 1; 0 if the run has no order, NaN if it lacks the document."""
+        if not len(self):
+            return np.empty(0)
+        rows = run.documents.rows(self.docids, unknown="ignore")
         width = len(run.documents) + 1
         keys = owners(run.indptr) * width + run.rows
         order = np.argsort(keys)
@@ -56,22 +61,25 @@ class Relevant:
         positions = np.searchsorted(keys, wanted, sorter=order)
         entries = np.append(order, 0)[positions]
         found = (positions < len(keys)) & (np.append(keys, -1)[entries] == wanted)
-        ranks = entries - run.indptr[self.query] + 1.0 if run.has_order else np.zeros(len(self))
+        ranks = np.zeros(len(self))
+        if run.has_order:
+            ranks = entries - run.indptr[self.query] + 1.0
         return np.where(found, ranks, np.nan)
 
 
 class Step:
-    """A step of a pipeline that made a run.
+    """Step of a pipeline that returned a run.
 
     Parameters
     ----------
     name : str
-        Its name, as that of its parameters.
+        Name of the step, as in the names of its parameters.
     estimator : estimator
+        Estimator of the step.
     before : object
-        Its input.
+        Input of the step.
     run : Run
-        Its output.
+        Output of the step.
     """
 
     def __init__(self, name, estimator, before, run):
@@ -83,35 +91,36 @@ class Step:
         self.k = getattr(estimator, "k", None)
 
     def without_k(self):
-        """The run that it would have made without its k."""
+        """Return the run that the step would have returned without `k`."""
         estimator = copy(self.estimator)
         estimator.k = None
         return estimator.transform(self.before)
 
     def in_documents(self, relevant, run=None):
-        """A run of the step; of documents, if it is one of passages and the relevant ones are documents."""
-        run = self.run if run is None else run
+        """Return a run of the step, with passages aggregated to documents if the relevant ids are ids of documents."""
+        if run is None:
+            run = self.run
         parent = getattr(run.corpus, "parent", None)
         if parent is None or (run.corpus.rows(relevant.docids, unknown="ignore") >= 0).any():
             return run
         return PassageAggregator().transform(run)
 
     def ranks(self, relevant, run=None):
-        """Rank of each relevant document in a run of the step."""
+        """Return the rank of each relevant document in a run of the step."""
         return relevant.ranks_in(self.in_documents(relevant, run))
 
 
 class CascadeStep(Step):
-    """A stage of a cascade, which is a step of its own.
+    """Stage of a cascade, which counts as a step.
 
     Parameters
     ----------
     name, estimator, before, run
         As in `Step`.
     depth : int or None
-        Number of candidates that it scores.
+        Number of candidates that the stage scores.
     k : int, default=None
-        Cuts the run, if it is the last stage.
+        Number of documents that the last stage returns. None for the other stages.
     """
 
     def __init__(self, name, estimator, before, run, depth, k=None):
@@ -127,8 +136,10 @@ class CascadeStep(Step):
         return self._whole
 
     def skipped(self, relevant):
-        """Whether each stood within the depth, and was not scored before a budget was spent."""
-        within = self.before if self.depth is None else self.before.head(self.depth)
+        """Return whether each document was within the depth, but was not scored before a budget was spent."""
+        within = self.before
+        if self.depth is not None:
+            within = within.head(self.depth)
         has_score = ~np.isnan(self._whole.column(self._column))
         scored = self._whole.take(*kept_entries(self._whole.indptr, has_score))
         return ~np.isnan(self.ranks(relevant, within)) & np.isnan(self.ranks(relevant, scored))
@@ -142,24 +153,25 @@ def named_steps(estimator, name=""):
         yield from named_steps(estimator.best_estimator_, name)
     elif isinstance(estimator, Pipeline):
         for step_name, step in estimator.steps:
-            yield from named_steps(step, f"{name}__{step_name}" if name else step_name)
+            yield from named_steps(step, "__".join(filter(None, [name, step_name])))
     elif estimator is not None and not isinstance(estimator, str):
         yield name or type(estimator).__name__.lower(), estimator
 
 
 def follow(pipeline, X):
-    """Run a pipeline.
+    """Run a pipeline step by step.
 
     Parameters
     ----------
     pipeline : estimator
+        Fitted pipeline, or a single estimator.
     X : object
-        Its input.
+        Input of the pipeline.
 
     Returns
     -------
     list of Step
-        The steps that made a run.
+        Steps that returned a run.
     """
     steps, value = [], X
     for name, estimator in named_steps(pipeline):
@@ -175,13 +187,14 @@ def follow(pipeline, X):
 
 
 def _stages(name, cascade, before):
-    """The stages of a cascade."""
+    """Return the stages of a cascade as steps."""
     whole = copy(cascade)
     whole.k = None
+    cuts = [None] * (len(cascade.rerankers) - 1) + [cascade.k]
     stages = []
-    for (stage, reranker, depth), run in zip(cascade.rerankers, whole.staged_transform(before)):
-        depth = getattr(reranker, "depth", None) if depth is None else depth
-        k = cascade.k if len(stages) == len(cascade.rerankers) - 1 else None
+    for (stage, reranker, depth), k, run in zip(cascade.rerankers, cuts, whole.staged_transform(before)):
+        if depth is None:
+            depth = getattr(reranker, "depth", None)
         stages.append(CascadeStep(f"{name}__{stage}", cascade, before, run, depth, k))
         before = run
     return stages

@@ -1,4 +1,4 @@
-"""Where a pipeline loses relevant documents, step by step, and why."""
+"""Waterfall: the relevant documents that each step of a pipeline loses, and the reasons."""
 
 import html
 from collections import Counter
@@ -28,37 +28,38 @@ _SHOWN = 10  # lost documents that are printed one by one
     prefer_skip_nested_validation=True,
 )
 def waterfall(pipeline, X, y, *, k=10):
-    """Follow the relevant documents through a pipeline: which step loses which, and why.
+    """Follow the relevant documents through a pipeline, and report the step that loses each, and the reason.
 
-    A relevant document is lost if it is not among the first `k` in the end, and it is the last step that could have
-    kept it that lost it: the one behind which it is gone, or the one that moved it out of the first `k`.
+    A relevant document is lost if it is not among the first `k` documents of the last step. It is lost by the last step
+    that could have kept it: the step that dropped it, or the step that moved it out of the first `k`.
 
     Parameters
     ----------
     pipeline : Pipeline or retriever
-        Fitted. Its steps that give a `Run` are followed: retrievers, unions, fusers, rerankers. Each stage of a
-        `CascadeReranker` and each step of a pipeline inside is a step of its own, named as its parameters are. Of a
-        search such as `GridSearchCV`, what is followed is its best estimator; of a `FrozenEstimator`, what it holds.
+        Fitted pipeline. All steps that return a `Run` are followed: retrievers, unions, fusers and rerankers. Each
+        stage of a `CascadeReranker` and each step of a nested pipeline is a separate step, named as in the names of its
+        parameters. For a parameter search such as `GridSearchCV`, the best estimator is followed, and for a
+        `FrozenEstimator`, the estimator in it.
     X : Queries, list of str, or matrix of shape (n_queries, n_features)
-        The queries.
+        Queries.
     y : Qrels or list of dict
-        Their judgments; relevant is a grade of 1 or more.
+        Relevance judgments. Documents with a grade of 1 or more are relevant.
     k : int, default=10
-        How many documents a user looks at.
+        Number of documents that a user looks at.
 
     Returns
     -------
     Waterfall
-        It prints as a report, and has `to_frame` and `plot`.
+        Report, which prints as text and has the methods `to_frame` and `plot`.
 
     Notes
     -----
-    To learn where a document would have stood, a retriever that missed it is asked once more, for all documents, and
-    a reranker with a `k` that lost one ranks without it; scores that are kept are not computed again.
+    To find the rank of a lost document, a retriever that missed it searches once more and returns all documents, and a
+    reranker with a `k` that dropped it ranks once more without `k`. Cached scores are not computed again.
 
-    A cascade with a `time_budget` is timed anew, so that what it comes to can differ from one call to the next.
+    A cascade with a `time_budget` is timed again, so its result can differ between calls.
 
-    Where documents were split into passages, what counts are documents, at every step.
+    If documents were split into passages, documents are counted at every step.
 
     Examples
     --------
@@ -81,17 +82,19 @@ def waterfall(pipeline, X, y, *, k=10):
     """
     steps = follow(pipeline, X)
     if not steps:
-        raise ValueError("no step of the pipeline gives a Run, so that there is nothing to follow")
-    qrels = (y if isinstance(y, Qrels) else Qrels(y)).align(steps[0].run.queries)
+        raise ValueError("no step of the pipeline returns a Run, so there is nothing to follow")
+    if not isinstance(y, Qrels):
+        y = Qrels(y)
+    qrels = y.align(steps[0].run.queries)
     relevant = Relevant.of(qrels)
     ranks = np.stack([step.ranks(relevant) for step in steps])
-    rows = [_figures(step, relevant, qrels, k) for step in steps]
+    names = {i: step.name for i, step in enumerate(steps)}
     documents = [
         {
             "qid": str(qrels.ids[q]),
             "docid": docid,
             "grade": grade,
-            "lost_by": None if fate.step is None else steps[fate.step].name,
+            "lost_by": names.get(fate.step),
             "kind": fate.kind,
             "reason": fate.reason,
             **{f"rank_{step.name}": rank for step, rank in zip(steps, column.tolist())},
@@ -104,35 +107,39 @@ def waterfall(pipeline, X, y, *, k=10):
             ranks.T,
         )
     ]
-    return Waterfall(rows, documents, k)
+    return Waterfall([_row(step, relevant, qrels, k) for step in steps], documents, k)
 
 
-def _figures(step, relevant, qrels, k):
-    """The row of a step in `Waterfall.steps`."""
-    run = step.in_documents(relevant)
-    ordered = run if run.has_order else run.reorder(np.zeros(len(run.rows)))
+def _row(step, relevant, qrels, k):
+    """Return the row of a step in `Waterfall.steps`."""
+    run, ndcg = step.in_documents(relevant), np.nan
+    n_documents = len(run.rows) / max(len(run), 1)
+    if run.has_order:
+        ndcg = ndcg_score(qrels, run, k=k)
+    else:
+        run = run.reorder(np.zeros(len(run.rows)))
     return {
         "step": step.name,
-        "n_documents": len(run.rows) / max(len(run), 1),
-        "recall": recall_at_k_score(qrels, ordered),
-        f"ndcg@{k}": ndcg_score(qrels, run, k=k) if run.has_order else np.nan,
+        "n_documents": n_documents,
+        "recall": recall_at_k_score(qrels, run),
+        f"ndcg@{k}": ndcg,
     }
 
 
 class Waterfall:
-    """What became of the relevant documents, from `waterfall`.
+    """Fate of the relevant documents in a pipeline, from `waterfall`.
 
     Attributes
     ----------
     steps : list of dict
-        For each step: ``step``, ``n_documents`` (mean number of candidates a query), ``recall`` of all of them, and
-        ``ndcg@k``, NaN if nothing is ordered yet.
+        One for each step: ``step``, ``n_documents`` (mean number of candidates per query), ``recall`` of all
+        candidates, and ``ndcg@k``, NaN if the candidates have no order yet.
     documents : list of dict
-        For each relevant document: ``qid``, ``docid``, ``grade``, ``lost_by`` (the step, None if it was not lost),
-        ``kind`` and ``reason`` of the loss, and ``rank_step`` for each step: 0 if it is there without an order, NaN
-        if it is not there.
+        One for each relevant document: ``qid``, ``docid``, ``grade``, ``lost_by`` (the step, None if it was not lost),
+        ``kind`` and ``reason`` of the loss, and ``rank_step`` for each step: 0 if the candidates have no order, NaN if
+        the document is not a candidate.
     k : int
-        How many documents of a ranking count.
+        Number of documents of a ranking that count.
 
     Examples
     --------
@@ -152,7 +159,7 @@ class Waterfall:
 
     @property
     def lost(self):
-        """The documents that were lost, by step.
+        """Lost documents, in the order of the steps that lost them.
 
         Returns
         -------
@@ -163,7 +170,7 @@ class Waterfall:
         return sorted(lost, key=lambda document: order[document["lost_by"]])
 
     def counts(self):
-        """How many documents each step lost, by kind.
+        """Count the documents that each step lost, by kind.
 
         Returns
         -------
@@ -175,12 +182,12 @@ class Waterfall:
         return {step: {kind: counter[kind] for kind in KINDS if counter[kind]} for step, counter in found.items()}
 
     def to_frame(self, *, backend=None):
-        """One row a relevant document.
+        """Make a frame with one row for each relevant document.
 
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas if it is installed, else polars.
+            Library of the frame. If None, it is pandas if installed, otherwise polars.
 
         Returns
         -------
@@ -190,14 +197,14 @@ class Waterfall:
         return frame_like({name: [document[name] for document in self.documents] for name in names}, backend)
 
     def plot(self, ax=None, **kwargs):
-        """Plot how many relevant documents are left behind each step, and what was lost there.
+        """Plot the number of relevant documents that remain after each step, and the losses of the step.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
@@ -213,7 +220,9 @@ class Waterfall:
         for row in self.steps:
             losses = counts[row["step"]]
             why = ", ".join(f"{n} {kind}" for kind, n in losses.items())
-            ndcg = "" if np.isnan(row[metric]) else f"{row[metric]:.4f}"
+            ndcg = ""
+            if not np.isnan(row[metric]):
+                ndcg = f"{row[metric]:.4f}"
             line = f"{row['step']:{width}}  {row['n_documents']:9.4g}  {row['recall']:6.4f}  {ndcg:>7}"
             lines.append(f"{line}  {sum(losses.values()):5}  {why}".rstrip())
         lost = self.lost
@@ -238,27 +247,27 @@ class Waterfall:
 
 
 class WaterfallDisplay:
-    """Relevant documents that are left behind each step of a pipeline.
+    """Plot of the number of relevant documents that remain after each step of a pipeline.
 
     Parameters
     ----------
     steps : list of str
         Names of the steps.
     losses : list of dict of str to int
-        How many documents each step lost, by kind.
+        Number of documents that each step lost, by kind.
     n : int
         Number of relevant documents.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure that contains the axes.
 
     See Also
     --------
-    waterfall : Makes what is shown.
+    waterfall : Makes the report.
 
     Examples
     --------
@@ -275,16 +284,16 @@ class WaterfallDisplay:
 
     @classmethod
     def from_waterfall(cls, waterfall, *, ax=None, **kwargs):
-        """Plot what is left of the relevant documents behind each step.
+        """Plot the number of relevant documents that remain after each step.
 
         Parameters
         ----------
         waterfall : Waterfall
-            From `waterfall`.
+            Result of `waterfall`.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
@@ -295,22 +304,22 @@ class WaterfallDisplay:
 
     @classmethod
     def from_estimator(cls, pipeline, X, y, *, k=10, ax=None, **kwargs):
-        """Follow the relevant documents through a pipeline, and plot what is left of them.
+        """Follow the relevant documents through a pipeline, and plot the number that remains after each step.
 
         Parameters
         ----------
         pipeline : Pipeline or retriever
-            Fitted.
+            Fitted pipeline.
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         y : Qrels or list of dict
-            Their judgments.
+            Relevance judgments.
         k : int, default=10
-            How many documents a user looks at.
+            Number of documents that a user looks at.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
@@ -320,7 +329,7 @@ class WaterfallDisplay:
 
     @property
     def left(self):
-        """How many relevant documents are not lost behind each step.
+        """Number of relevant documents that remain after each step.
 
         Returns
         -------
@@ -329,31 +338,32 @@ class WaterfallDisplay:
         return (self.n - np.cumsum([sum(losses.values()) for losses in self.losses])).tolist()
 
     def plot(self, ax=None, **kwargs):
-        """Plot.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new ones are made.
         **kwargs : dict
-            Passed to matplotlib's ``barh``.
+            Further arguments of matplotlib's ``barh``.
 
         Returns
         -------
         WaterfallDisplay
         """
         pyplot = optional_import("matplotlib.pyplot", extra="plot")
-        ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
-        places, left = np.arange(len(self.steps)), np.array(self.left)
-        ax.barh(places, left, **{"color": "0.8", "label": "left", **kwargs})
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        positions, left = np.arange(len(self.steps)), np.array(self.left)
+        ax.barh(positions, left, **{"color": "0.8", "label": "left", **kwargs})
         kinds = [kind for kind in KINDS if any(kind in losses for losses in self.losses)]
         edge = left.astype(float)
-        colors = {kind: f"C{i + (i > 6)}" for i, kind in enumerate(KINDS)}  # without C7, grey as what is left
+        colors = {kind: f"C{i + (i > 6)}" for i, kind in enumerate(KINDS)}  # without C7, which is grey like "left"
         for kind in kinds:
             widths = np.array([losses.get(kind, 0) for losses in self.losses])
-            ax.barh(places, widths, left=edge, **{"color": colors[kind], **kwargs, "label": kind})
+            ax.barh(positions, widths, left=edge, **{"color": colors[kind], **kwargs, "label": kind})
             edge = edge + widths
-        ax.set_yticks(places, self.steps)
+        ax.set_yticks(positions, self.steps)
         ax.invert_yaxis()
         ax.set(xlabel="relevant documents", xlim=(0, max(self.n, 1)))
         ax.locator_params(axis="x", integer=True)
