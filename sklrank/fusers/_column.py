@@ -146,8 +146,8 @@ class ColumnScorer(BaseEstimator):
             changed = np.asarray(function(values.copy()), dtype=np.float64)
         if changed.shape != values.shape:
             raise ValueError(
-                f"expected function to return an array of shape {values.shape}, one value per value, got one of shape "
-                f"{changed.shape}"
+                f"expected function to return one value for each value, an array of shape {values.shape}; got an array "
+                f"of shape {changed.shape}"
             )
         bad = np.flatnonzero(~np.isfinite(changed) & np.isfinite(values))
         if len(bad):
