@@ -165,7 +165,7 @@ def _is_changed(estimator, owner, key, new, old):
         return old is not new and joblib.hash(old) != joblib.hash(new)
     if is_equal(old, new):
         return False
-    has_same_content = getattr(owner, "_has_same_content", None)  # of encoders, whose model may have moved
+    has_same_content = getattr(owner, "has_same_content", None)  # of encoders, whose model may have moved
     return has_same_content is None or not has_same_content(key, old, new)
 
 

@@ -40,12 +40,16 @@ _LARGEST = np.finfo(np.float32).max
 
 
 def _fit_context(*, prefer_skip_nested_validation):
-    """Decorate a `fit`: check the parameters before it, and record afterwards those that need another one.
+    """Decorate a `fit`: validate the parameters before it, and record the values that it used after it.
+
+    This is scikit-learn's decorator of the same name with a second task. When `fit` has returned, `record_fit` stores
+    the values of the parameters that the class names in ``_refit_parameters``, those of nested estimators included.
+    `check_fitted` compares them in each later call, and raises an error if one of them was changed without a new `fit`.
 
     Parameters
     ----------
     prefer_skip_nested_validation : bool
-        Whether the parameters of estimators that `fit` calls are taken as checked.
+        Whether `fit` skips the validation of parameters of nested estimators and functions.
 
     Returns
     -------

@@ -70,7 +70,7 @@ def counts(monkeypatch):
 
         return call
 
-    monkeypatch.setattr(TermVectorizer, "_fit_tokens", counted("tokenized", TermVectorizer._fit_tokens))
+    monkeypatch.setattr(TermVectorizer, "fit_token_ids", counted("tokenized", TermVectorizer.fit_token_ids))
     monkeypatch.setattr(_index, "invert", counted("inverted", _index.invert))
     return counts
 

@@ -216,7 +216,7 @@ def test_duplicates_tie_and_stand_in_the_order_of_the_corpus(retriever, document
 @given(corpora, asked, st.sets(st.integers(1, 24), max_size=5))
 def test_segments_change_no_bit(retriever, documents, queries, cuts):
     whole = clone(retriever).fit(documents)
-    token_ids, indptr = whole.index_.vectorizer._tokens(documents)
+    token_ids, indptr = whole.index_.vectorizer.token_ids(documents)
     edges = [0, *sorted(cut for cut in cuts if cut < len(documents)), len(documents)]
     segments = []
     for start, stop in zip(edges[:-1], edges[1:]):
@@ -645,17 +645,17 @@ def test_a_grid_of_parameters_tokenizes_and_inverts_once(many, monkeypatch):
 
         monkeypatch.setattr(owner, name, wrap(call))
 
-    count(TermVectorizer, "_fit_tokens", lambda call: call)
+    count(TermVectorizer, "fit_token_ids", lambda call: call)
     count(Segment, "from_tokens", classmethod)
     retriever = BM25Retriever(Corpus(documents))
     for method in METHODS:
         for k1 in (0.5, 1.5):
             clone(retriever).set_params(method=method, k1=k1, b=0.5).fit(queries).predict(queries)
     clone(retriever).set_params(vectorizer=TermVectorizer()).fit(queries)
-    assert calls == {"_fit_tokens": 2, "from_tokens": 2}  # an explicit vectorizer is another key than None
+    assert calls == {"fit_token_ids": 2, "from_tokens": 2}  # an explicit vectorizer is another key than None
     clone(retriever).set_params(vectorizer=TermVectorizer()).fit(queries)
     TfidfRetriever(retriever.corpus).fit(queries)
-    assert calls == {"_fit_tokens": 2, "from_tokens": 2}
+    assert calls == {"fit_token_ids": 2, "from_tokens": 2}
 
 
 def test_a_function_with_a_new_body_is_another_function(monkeypatch, tmp_path):

@@ -290,29 +290,29 @@ def test_text_dense_in_tokens_fits(min_length):
 def test_kernel_and_python_paths_give_the_same_ids(documents):
     vectorizer = TermVectorizer(language="english").fit(documents)
     queries = documents[::7] + ["Unseen forms flowing", "ΣΊΣΥΦΟΣ İ"]
-    ids, indptr = vectorizer._tokens(StringArray.from_strings(queries))
+    ids, indptr = vectorizer.token_ids(StringArray.from_strings(queries))
     assert ids.dtype == np.uint32 and indptr.dtype == np.int64
-    one_by_one = [vectorizer._tokens([query])[0] for query in queries]
+    one_by_one = [vectorizer.token_ids([query])[0] for query in queries]
     assert [len(part) for part in one_by_one] == np.diff(indptr).tolist()
     np.testing.assert_array_equal(np.concatenate(one_by_one), ids)
-    np.testing.assert_array_equal(vectorizer._tokens(queries[:20])[0], ids[: indptr[20]])
+    np.testing.assert_array_equal(vectorizer.token_ids(queries[:20])[0], ids[: indptr[20]])
 
 
-def test_fit_tokens_are_the_tokens_in_order(documents):
+def test_fit_token_ids_are_the_tokens_in_order(documents):
     vectorizer = TermVectorizer(min_df=2, stop_words="english")
-    ids, indptr = vectorizer._fit_tokens(StringArray.from_strings(documents))
+    ids, indptr = vectorizer.fit_token_ids(StringArray.from_strings(documents))
     names = vectorizer.get_feature_names_out()
     expected = [[w for w in WORDS.findall(text.lower()) if w in vectorizer.vocabulary_] for text in documents]
     assert tokens_of(names, ids, indptr) == expected
-    again, _ = vectorizer._tokens(StringArray.from_strings(documents))
+    again, _ = vectorizer.token_ids(StringArray.from_strings(documents))
     np.testing.assert_array_equal(ids, again)
 
 
 def test_binary_tokens_occur_once_a_document():
     vectorizer = TermVectorizer(binary=True)
-    ids, indptr = vectorizer._fit_tokens(StringArray.from_strings(["bb aa bb", "aa aa"]))
+    ids, indptr = vectorizer.fit_token_ids(StringArray.from_strings(["bb aa bb", "aa aa"]))
     assert ids.tolist() == [0, 1, 0] and indptr.tolist() == [0, 2, 3]
-    assert vectorizer._tokens(["bb bb", "aa"])[0].tolist() == [1, 0]
+    assert vectorizer.token_ids(["bb bb", "aa"])[0].tolist() == [1, 0]
 
 
 # Stemmers, stop lists, languages
@@ -353,13 +353,13 @@ def test_a_stemmer_is_called_once_for_each_distinct_word(documents, params):
 def test_a_query_word_that_no_document_has_finds_its_stem():
     vectorizer = TermVectorizer(stemmer="english").fit(["laminar flows"])
     assert "flowing" not in vectorizer.vocabulary_
-    assert vectorizer._tokens(["Flowing flowed airflow"])[0].tolist() == [0, 0]
+    assert vectorizer.token_ids(["Flowing flowed airflow"])[0].tolist() == [0, 0]
     assert vectorizer.transform(["flowing"] * 40_000).sum() == 40_000
 
 
 def test_stop_words_go_before_stemming():
     vectorizer = TermVectorizer(stemmer="english", stop_words=["flowing"]).fit(["flowing flows", "flowing"])
-    assert vectorizer._tokens(["flowing flow"])[0].tolist() == [0]
+    assert vectorizer.token_ids(["flowing flow"])[0].tolist() == [0]
     # A stem that looks like a stop word stays.
     assert TermVectorizer(stemmer="english", stop_words=["flow"]).fit(["flows"]).vocabulary_ == {"flow": 0}
 
@@ -429,8 +429,8 @@ def test_a_tokenizers_tokenizer_gives_its_token_strings(subword_tokenizer):
     assert vectorizer.get_feature_names_out().tolist() == ["##fer", "##s", "flow", "heat", "in", "trans"]
     assert X.toarray().tolist() == [[1, 1, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0], [0] * 6]
     assert subword_tokenizer.padding["length"] == 32 and subword_tokenizer.truncation["max_length"] == 2
-    assert vectorizer._tokens(["heat flows"])[0].tolist() == [3, 2, 1]
-    starts, ends, ids = vectorizer._spans("The  FLOWS")
+    assert vectorizer.token_ids(["heat flows"])[0].tolist() == [3, 2, 1]
+    starts, ends, ids = vectorizer.spans("The  FLOWS")
     assert (starts.tolist(), ends.tolist(), ids.tolist()) == ([5, 9], [9, 10], [2, 1])
     copy = pickle.loads(pickle.dumps(clone(vectorizer).fit(texts)))
     assert_same_matrix(copy.transform(texts), X)
@@ -452,8 +452,8 @@ def test_documents_may_be_anything_that_a_callable_takes():
 def test_spans_cut_the_matched_words_out_of_the_text(documents):
     vectorizer = TermVectorizer(language="english").fit(documents)
     for text in documents[::5] + HOSTILE:
-        starts, ends, ids = vectorizer._spans(text)
-        assert ids.tolist() == vectorizer._tokens([text])[0].tolist()
+        starts, ends, ids = vectorizer.spans(text)
+        assert ids.tolist() == vectorizer.token_ids([text])[0].tolist()
         names = vectorizer.get_feature_names_out()
         analyze = vectorizer.build_analyzer()
         for start, end, term in zip(starts, ends, ids):
@@ -462,7 +462,7 @@ def test_spans_cut_the_matched_words_out_of_the_text(documents):
 
 def test_spans_are_offsets_of_the_text_where_lower_casing_changes_its_length():
     text = "İİİ istanbul İSTANBUL"
-    starts, ends, _ = TermVectorizer().fit(["istanbul i̇stanbul"])._spans(text)
+    starts, ends, _ = TermVectorizer().fit(["istanbul i̇stanbul"]).spans(text)
     assert [text[a:b] for a, b in zip(starts, ends)] == ["istanbul", "STANBUL"]
 
 
@@ -479,19 +479,19 @@ def test_spans_are_offsets_of_the_text_where_lower_casing_changes_its_length():
 )
 def test_spans_of_other_analyses(params, expected):
     text = "<b></b>Crème «ﬁne»" if "preprocessor" in params else "  Crème «ﬁne»"
-    starts, ends, ids = TermVectorizer(**params).fit([text])._spans(text)
+    starts, ends, ids = TermVectorizer(**params).fit([text]).spans(text)
     assert sorted(text[a:b] for a, b in zip(starts, ends)) == sorted(expected)
     assert len(ids) == len(expected)
 
 
 def test_spans_of_character_n_grams_stand_in_the_text():
     vectorizer = TermVectorizer(analyzer="char", ngram_range=(3, 4)).fit(["a flow of heat"])
-    starts, ends, ids = vectorizer._spans("Flow")
+    starts, ends, ids = vectorizer.spans("Flow")
     assert [(a, b) for a, b in zip(starts, ends)] == [(0, 3), (1, 4), (0, 4)]
 
 
 def test_text_without_known_words_has_no_spans():
-    starts, ends, ids = TermVectorizer().fit(["aa"])._spans("bb")
+    starts, ends, ids = TermVectorizer().fit(["aa"]).spans("bb")
     assert len(starts) == len(ends) == len(ids) == 0
 
 
@@ -501,8 +501,8 @@ def test_spans_agree_with_tokens_on_any_text(text):
     if not words:
         return
     vectorizer = TermVectorizer().fit([text])
-    starts, ends, ids = vectorizer._spans(text)
-    assert ids.tolist() == vectorizer._tokens([text])[0].tolist()
+    starts, ends, ids = vectorizer.spans(text)
+    assert ids.tolist() == vectorizer.token_ids([text])[0].tolist()
     assert (starts < ends).all() and (starts[1:] >= starts[:-1]).all()
     for start, end, word in zip(starts, ends, words):
         assert word in text[start:end].lower() or "Σ" in text
@@ -520,13 +520,23 @@ def test_corpus_queries_series_and_generators_are_texts(documents):
         assert_same_matrix(TermVectorizer().fit_transform(X), expected)
 
 
+def test_callables_take_documents_in_bytes_as_utf8():
+    texts = ["héat flow", "flow"]
+    for params in ({"tokenizer": str.split}, {"preprocessor": str.upper}, {"analyzer": str.split}):
+        expected = TermVectorizer(**params).fit_transform(texts)
+        vectorizer = TermVectorizer(**params)
+        assert_same_matrix(vectorizer.fit_transform([text.encode() for text in texts]), expected)
+        assert_same_matrix(vectorizer.transform([text.encode() for text in texts]), expected)
+    assert TermVectorizer().build_analyzer()(b"Flow of heat") == ["flow", "of", "heat"]
+
+
 def test_a_lone_surrogate_is_an_error_that_names_the_document():
     vectorizer = TermVectorizer().fit(["aa"])
     for call in (TermVectorizer().fit, vectorizer.transform, TermVectorizer(ngram_range=(1, 2)).fit):
         with pytest.raises(ValueError, match="document 1 .*surrogate"):
             call(["aa", "b\ud800b"])
     with pytest.raises(ValueError, match="document 0 .*surrogate"):
-        vectorizer._tokens(["b\ud800b"])
+        vectorizer.token_ids(["b\ud800b"])
 
 
 def test_bad_input_is_refused():
@@ -611,23 +621,23 @@ def test_fitted_vectorizers_pickle_and_clone(documents, params):
 
 def test_refitting_forgets_what_queries_looked_up():
     vectorizer = TermVectorizer().fit(["aa bb"])
-    assert vectorizer._tokens(["bb"])[0].tolist() == [1]
+    assert vectorizer.token_ids(["bb"])[0].tolist() == [1]
     vectorizer.fit(["bb cc"])
-    assert vectorizer._tokens(["bb aa"])[0].tolist() == [0]
+    assert vectorizer.token_ids(["bb aa"])[0].tolist() == [0]
 
 
 def test_eight_threads_get_the_same_answer(documents):
     vectorizer = TermVectorizer(language="english").fit(documents)
     queries = [text[:200] for text in documents[::3]]
-    expected = [vectorizer._tokens([query])[0].tolist() for query in queries]
+    expected = [vectorizer.token_ids([query])[0].tolist() for query in queries]
     fresh = pickle.loads(pickle.dumps(vectorizer))  # nothing looked up, no stemmer opened
     answers = [None] * 8
     start = threading.Barrier(8)
 
     def work(i):
         start.wait()
-        few = [fresh._tokens([query])[0].tolist() for query in queries]
-        ids, indptr = fresh._tokens(StringArray.from_strings(queries))
+        few = [fresh.token_ids([query])[0].tolist() for query in queries]
+        ids, indptr = fresh.token_ids(StringArray.from_strings(queries))
         many = [ids[a:b].tolist() for a, b in zip(indptr[:-1], indptr[1:])]
         refitted = TermVectorizer(language="english").fit(documents).vocabulary_ == vectorizer.vocabulary_
         answers[i] = few == many == expected and refitted

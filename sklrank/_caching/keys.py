@@ -156,8 +156,8 @@ def estimator_key(estimator):
         raise TypeError(f"expected an instance, {estimator.__name__}(...), got the class {estimator.__name__}")
     if isinstance(estimator, FrozenEstimator) and hasattr(estimator.estimator, "get_params"):
         return _frozen_key(estimator)
-    if hasattr(estimator, "_without_means"):
-        estimator = estimator._without_means()
+    if hasattr(estimator, "without_runtime_parameters"):
+        estimator = estimator.without_runtime_parameters()
     try:
         return content_key(estimator)
     except Exception:  # whatever a parameter raises that does not pickle; then it stands for itself

@@ -136,10 +136,25 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         ndarray of float32, shape (n_texts, n_repetitions * 2 ** n_bits * n_components)
             0 for a text without tokens.
         """
-        check_fitted(self, "planes_")
-        return self._encode(as_token_vectors(X), self.role)
+        return self.encode(X, self.role)
 
-    def _encode(self, tokens, role):
+    def encode(self, X, role):
+        """Encode texts as documents or as queries, whichever `role` the encoder has.
+
+        Parameters
+        ----------
+        X : TokenVectors or list of matrices of shape (n_tokens, n_features)
+            Token vectors of the texts.
+        role : {"document", "query"}
+            Role of the texts.
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n_texts, n_repetitions * 2 ** n_bits * n_components)
+            Vectors of the texts; 0 for a text without tokens.
+        """
+        check_fitted(self, "planes_")
+        tokens = as_token_vectors(X)
         if tokens.n_features != self.n_features_in_:
             raise ValueError(
                 f"X has {tokens.n_features} features, but {type(self).__name__} is expecting {self.n_features_in_} "

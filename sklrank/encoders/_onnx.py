@@ -29,8 +29,8 @@ from sklrank.encoders._onnx_store import Store
 
 _OPENING = threading.Lock()
 _BLOCK = 1024  # texts that an interrupted run with a cache_folder loses at most
-_MEANS = {"device": "auto", "providers": None, "cache_folder": None, "n_jobs": None, "verbose": False}
-_WITHOUT_EFFECT = {"model", "tokenizer", *_MEANS}  # whose content counts, or nothing
+_RUNTIME = {"device": "auto", "providers": None, "cache_folder": None, "n_jobs": None, "verbose": False}
+_NOT_HASHED = {"model", "tokenizer", *_RUNTIME}  # the content of the first two is hashed instead
 
 
 class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -190,8 +190,23 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         opened_with = vars(self).get("_opened_with")
         return opened_with is not None and opened_with.holds(vars(self))
 
-    def _has_same_content(self, name, old, new):
-        """Whether a model or a tokenizer is the same at another path: a retriever that used it need not be fitted."""
+    def has_same_content(self, name, old, new):
+        """Return whether two values of `model` or `tokenizer` have the same content, for example at another path.
+
+        If they have, a retriever that was fitted with the old value needs no new `fit`.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter.
+        old, new : object
+            Its two values.
+
+        Returns
+        -------
+        is_same : bool
+            False for all other parameters, and for values that are not files or bytes.
+        """
         if name not in ("model", "tokenizer"):
             return False
         try:
@@ -199,11 +214,22 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         except (OSError, TypeError, ValueError):  # not there, or not a file
             return False
 
-    def _without_means(self):
-        """An encoder that makes the same of texts, whatever this one runs on: what its key is made of."""
+    def without_runtime_parameters(self):
+        """Return a copy that is equal for all encoders with equal results, for a key of these results.
+
+        The parameters that decide only how the model runs (`device`, `providers`, `cache_folder`, `n_jobs` and
+        `verbose`) have their defaults in the copy. If the model is given as bytes, a hash replaces it, so that the copy
+        cannot encode.
+
+        Returns
+        -------
+        encoder : estimator
+            The copy.
+        """
         model = unwrapped(self.model)
-        model = bytes_key(model).encode() if isinstance(model, bytes) else model
-        return clone(self).set_params(**_MEANS, model=model)
+        if isinstance(model, bytes):
+            model = bytes_key(model).encode()
+        return clone(self).set_params(**_RUNTIME, model=model)
 
     def _store(self):
         """Where vectors are kept by content, None without a `cache_folder`."""
@@ -213,7 +239,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
             tokenizer = self._model.tokenizer.fingerprint
             if tokenizer is None:
                 raise ValueError("cache_folder= needs a tokenizer whose content is known, and a function's is not")
-            settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _WITHOUT_EFFECT}
+            settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_HASHED}
             self._model.name = joblib.hash((type(self).__name__, self._model.source.fingerprint(), tokenizer, settings))
         return Store(self.cache_folder, self._model.name)
 

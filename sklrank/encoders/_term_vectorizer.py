@@ -112,7 +112,10 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
     A word that no document has in this form counts as the term that its stem is: of "flows" in a document and
     "flowing" in a query the stem is "flow".
 
-    The texts must be str without lone surrogates. Corpora and queries are taken as their texts.
+    The texts must be str without lone surrogates; a corpus or queries stand for their texts. Unlike CountVectorizer,
+    it has no parameters `input`, `encoding` and `decode_error`: `fit` and `transform` raise an error for documents in
+    bytes, which the caller decodes. Bytes are taken, as UTF-8, only by `decode`, by the function of `build_analyzer`,
+    and if `analyzer`, `preprocessor` or `tokenizer` is callable.
 
     Parameters that need a new `fit`: `language`, `stemmer`, `stop_words`, `lowercase`, `strip_accents`, `preprocessor`,
     `tokenizer`, `token_pattern`, `ngram_range`, `analyzer`, `max_df`, `min_df`, `max_features`, `vocabulary` and
@@ -223,7 +226,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         self : TermVectorizer
             The fitted vectorizer.
         """
-        self._fit_tokens(X)
+        self.fit_token_ids(X)
         return self
 
     def fit_transform(self, X, y=None):
@@ -241,7 +244,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         counts : sparse matrix of shape (n_documents, n_terms)
             The term counts.
         """
-        return self._counts(*self._fit_tokens(X))
+        return self._counts(*self.fit_token_ids(X))
 
     def transform(self, X):
         """Count the terms of the vocabulary in texts.
@@ -256,7 +259,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         counts : sparse matrix of shape (n_documents, n_terms)
             The term counts.
         """
-        return self._counts(*self._tokens(X))
+        return self._counts(*self.token_ids(X))
 
     def inverse_transform(self, X):
         """Return the terms that each row of a matrix of counts has.
@@ -351,17 +354,31 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         """
         return decode(doc)
 
-    def _fit_tokens(self, texts):
-        """Learn the vocabulary; return flat term ids (uint32) and indptr (int64) of the texts."""
+    def fit_token_ids(self, X):
+        """Learn the vocabulary of the texts and return the column of each of their tokens, in the order of the text.
+
+        Parameters
+        ----------
+        X : iterable of str, Corpus or Queries
+            The texts.
+
+        Returns
+        -------
+        ids : ndarray of uint32, shape (n_tokens,)
+            Columns of the tokens of all texts, one text after the other. If `binary`, each text has each term once, in
+            the order of the columns.
+        indptr : ndarray of int64, shape (n_documents + 1,)
+            Start of each text in `ids`, and the end of the last one.
+        """
         analysis = self._make_analysis()
         for name, reason in unused_parameters(self.get_params(deep=False)):
             warnings.warn(f"The parameter '{name}' will not be used since {reason}", stacklevel=3)
-        texts = _texts(texts, analysis)
+        texts = _texts(X, analysis)
         self.fixed_vocabulary_ = self.vocabulary is not None
         if self.fixed_vocabulary_:
             self._set_fitted(analysis, self._given_vocabulary())
             record_fit(self)
-            return self._tokens(texts)
+            return self.token_ids(texts)
 
         forms, ids, indptr = analysis.forms(texts)
         terms = analysis.terms(forms)
@@ -380,13 +397,29 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         record_fit(self)
         return ids, indptr
 
-    def _tokens(self, texts):
-        """Return flat term ids (uint32) and indptr (int64) of texts; what is not in the vocabulary is dropped."""
+    def token_ids(self, X):
+        """Return the column of each token of texts, in the order of the text.
+
+        Tokens whose terms are not in the vocabulary are left out.
+
+        Parameters
+        ----------
+        X : iterable of str, Corpus or Queries
+            The texts.
+
+        Returns
+        -------
+        ids : ndarray of uint32, shape (n_tokens,)
+            Columns of the tokens of all texts, one text after the other. If `binary`, each text has each term once, in
+            the order of the columns.
+        indptr : ndarray of int64, shape (n_documents + 1,)
+            Start of each text in `ids`, and the end of the last one.
+        """
         analysis = self._fitted_analysis()
-        if isinstance(texts, list) and _is_small(texts):
-            ids, indptr = self._few_tokens(texts, analysis)
+        if isinstance(X, list) and _is_small(X):
+            ids, indptr = self._few_tokens(X, analysis)
         else:
-            forms, ids, indptr = analysis.forms(_texts(texts, analysis))
+            forms, ids, indptr = analysis.forms(_texts(X, analysis))
             ids = remap(ids, indptr, ids_of(analysis.terms(forms), self.vocabulary_))
         return distinct(ids, indptr) if self.binary else (ids, indptr)
 
@@ -408,12 +441,27 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             indptr.append(len(ids))
         return np.array(ids, dtype=np.uint32), np.array(indptr, dtype=np.int64)
 
-    def _spans(self, text):
-        """Where terms of the vocabulary stand in a text: starts and ends in characters, and term ids."""
+    def spans(self, text):
+        """Return the positions of the terms of the vocabulary in a text.
+
+        Parameters
+        ----------
+        text : str
+            The text.
+
+        Returns
+        -------
+        starts : ndarray of int64, shape (n_found,)
+            First character of each term that was found.
+        ends : ndarray of int64, shape (n_found,)
+            The character after its last one.
+        ids : ndarray of uint32, shape (n_found,)
+            Its column.
+        """
         spans = self._fitted_analysis().spans(text)
         found = [(start, end, self.vocabulary_[term]) for start, end, term in spans if term in self.vocabulary_]
-        starts, ends, ids = zip(*found) if found else ((), (), ())
-        return np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64), np.array(ids, dtype=np.uint32)
+        starts, ends, ids = np.array(found, dtype=np.int64).reshape(-1, 3).T
+        return starts, ends, ids.astype(np.uint32)
 
     def _counts(self, ids, indptr):
         indices, counts, indptr = count(ids, indptr)

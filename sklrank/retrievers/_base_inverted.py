@@ -199,7 +199,7 @@ class InvertedIndexRetriever(CorpusRetriever):
         row = int(self.corpus_.rows([docid])[0])
         values, _, _ = impacts.contributions(terms, weights, row)
         text = self._texts()[row]
-        starts, ends, found = vectorizer._spans(text)
+        starts, ends, found = vectorizer.spans(text)
         order = np.lexsort((ends, starts))  # n-grams come by length
         starts, ends, found = starts[order], ends[order], found[order]
         start, stop, matched = best_passage(found, terms, values, window)
@@ -282,7 +282,7 @@ def _build_index(retriever):
     frozen = isinstance(vectorizer, FrozenEstimator)  # which clone left as it is, fitted
     vectorizer = vectorizer.estimator if frozen else vectorizer
     if isinstance(vectorizer, TermVectorizer):
-        token_ids, indptr = vectorizer._tokens(texts) if frozen else vectorizer._fit_tokens(texts)
+        token_ids, indptr = vectorizer.token_ids(texts) if frozen else vectorizer.fit_token_ids(texts)
         n_terms = len(vectorizer.vocabulary_)
         return Index([Segment.from_tokens(0, token_ids, indptr, n_terms)], n_terms, vectorizer)
     weights = (vectorizer.transform if frozen else vectorizer.fit_transform)(texts.tolist())
@@ -335,5 +335,5 @@ def _terms_of_matrix(matrix):
 def _terms_of_texts(texts, vectorizer):
     if not isinstance(vectorizer, TermVectorizer):
         return _terms_of_matrix(check_term_weights(None, vectorizer.transform(texts)))
-    terms, indptr = vectorizer._tokens(texts)
+    terms, indptr = vectorizer.token_ids(texts)
     return indptr, terms, np.ones(len(terms), dtype=np.float32)

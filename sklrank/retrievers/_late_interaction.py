@@ -267,7 +267,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             whole = self._whole()
             tokens = TokenVectors(whole.codes, whole.indptr)
             encoder = clone(self.retriever).fit(tokens)
-            return encoder, encoder._encode(tokens, "document")
+            return encoder, encoder.encode(tokens, "document")
 
         self._encoder, vectors = self.corpus_.cached(key, make, persist=True)
         limit = self.corpus_.cache_limit
@@ -345,7 +345,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     def _candidates(self, X, queries, tokens, filter):
         """What the first stage finds, but for documents and queries without tokens."""
         if isinstance(self.retriever, MuveraEncoder):
-            run = self.retriever_._search(self._encoder._encode(tokens, "query"), self.n_candidates, filter)
+            run = self.retriever_._search(self._encoder.encode(tokens, "query"), self.n_candidates, filter)
         elif filter is not None and not self._takes_filters():
             raise ValueError(
                 f"a filter cannot be handed to {type(self.retriever_).__name__}, which is not over this corpus or does "
