@@ -197,15 +197,15 @@ class TokenIndex:
         over_ranges(work, len(rows), n_jobs, per_thread=_PER_THREAD)
         return scores
 
-    def score_pairs(self, queries, q_indptr, bounds, rows, weights=None, n_jobs=None):
+    def score_pairs(self, queries, q_indptr, indptr, rows, weights=None, n_jobs=None):
         """Score the candidates of each query.
 
         Parameters
         ----------
         queries, q_indptr, weights, n_jobs
             As in `score_all`.
-        bounds : ndarray of int64, shape (n_queries + 1,)
-            Query ``i`` has the candidates ``rows[bounds[i]:bounds[i + 1]]``.
+        indptr : ndarray of int64, shape (n_queries + 1,)
+            Query ``i`` has the candidates ``rows[indptr[i]:indptr[i + 1]]``.
         rows : ndarray of int64, shape (n_pairs,)
             Documents, none of them without tokens.
 
@@ -217,9 +217,9 @@ class TokenIndex:
         weights = np.ones(len(queries), dtype=np.float32) if weights is None else weights
 
         def work(start, stop):
-            first, last = np.searchsorted(bounds, [start, stop - 1], side="right") - 1
+            first, last = np.searchsorted(indptr, [start, stop - 1], side="right") - 1
             for q in range(first, last + 1):
-                pairs = slice(max(start, bounds[q]), min(stop, bounds[q + 1]))
+                pairs = slice(max(start, indptr[q]), min(stop, indptr[q + 1]))
                 tokens = slice(q_indptr[q], q_indptr[q + 1])
                 span = np.array([0, tokens.stop - tokens.start])
                 self._score(rows[pairs], self._packed(queries[tokens]), span, weights[tokens], scores[pairs])

@@ -28,7 +28,7 @@ def shown_objects():
         "ids": corpus.ids,
         "qrels": Qrels({HOSTILE: {HOSTILE: 1}}),
         "strings": StringArray.from_strings([HOSTILE]),
-        "vectors": TokenVectors([np.eye(2)][0], [0, 2]),
+        "vectors": TokenVectors(np.eye(2), [0, 2]),
     }
 
 

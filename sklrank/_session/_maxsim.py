@@ -39,12 +39,12 @@ class DeviceTokens:
 
         return OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._kind, self._number)
 
-    def score_pairs(self, queries, q_indptr, bounds, rows, weights, n_jobs=None):
+    def score_pairs(self, queries, q_indptr, indptr, rows, weights, n_jobs=None):
         """Score the candidates of each query.
 
         Parameters
         ----------
-        queries, q_indptr, bounds, rows, weights
+        queries, q_indptr, indptr, rows, weights
             As in `TokenIndex.score_pairs`.
         n_jobs : Ignored
             There because `TokenIndex` has it.
@@ -66,7 +66,7 @@ class DeviceTokens:
             "queries": self._placed(side_by_side),
             "weights": self._placed(counts[:, None]),
         }
-        query = owners(bounds)
+        query = owners(indptr)
         starts, lasts = self.indptr[rows], self.indptr[rows + 1] - 1
         scores = np.empty(len(rows), dtype=np.float32)
         n_tokens = _CELLS // (self._n_features + longest)

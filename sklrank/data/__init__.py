@@ -1,6 +1,7 @@
 """The data model: documents, queries, rankings and judgments, between whatever users hold them in and arrays."""
 
-from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._corpus import Corpus
+from sklrank.data._documents import DocumentIds
 from sklrank.data._qrels import Qrels
 from sklrank.data._queries import Queries
 from sklrank.data._run import Run

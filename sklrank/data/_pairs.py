@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 
 from sklrank._ragged import intervals, joined, spans
-from sklrank.data._corpus import Corpus, DocumentIds, living_corpus
+from sklrank.data._corpus import Corpus, living_corpus
+from sklrank.data._documents import DocumentIds
 from sklrank.data._ids import Ids, check_unique, show
 from sklrank.data._queries import JOINS, Queries, as_key, concatenate_queries, one_after_the_other
 from sklrank.data._strings import StringArray

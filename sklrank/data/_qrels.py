@@ -3,7 +3,8 @@
 import numpy as np
 
 from sklrank._ragged import intervals
-from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._corpus import Corpus
+from sklrank.data._documents import DocumentIds
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
 from sklrank.data._ids import Ids, as_id_list, show

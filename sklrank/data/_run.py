@@ -6,31 +6,26 @@ import numpy as np
 
 from sklrank._ragged import first_entries, intervals, lengths_to_indptr, places
 from sklrank.data._columns import TakenArrays, check_score_columns, name_of_old_score, numbered
-from sklrank.data._corpus import Corpus, DocumentIds
+from sklrank.data._corpus import Corpus
 from sklrank.data._display import printable
+from sklrank.data._documents import DocumentIds
 from sklrank.data._files import write_lines
-from sklrank.data._frames import as_list, frame_columns, frame_like, is_frame, pick_column
-from sklrank.data._ids import Ids, as_id_list, show
-from sklrank.data._order import descend_ties, rank
+from sklrank.data._frames import frame_like, is_frame
+from sklrank.data._ids import Ids, show
+from sklrank.data._order import rank
 from sklrank.data._pairs import Pairs, align_queries, check_shape, take_queries
 from sklrank.data._queries import Queries
 from sklrank.data._run_display import run_html, run_text
+from sklrank.data._run_input import as_scores, check_options, check_scores, frame_pairs, ranked
 from sklrank.data._shapes import (
-    as_numbers,
     as_pairs,
     check_duplicates,
     is_matrix,
     matrix_entries,
-    pair_of,
     pairs_of_columns,
 )
 from sklrank.data._trec import check_fields, place_of_repeat, read_trec
 from sklrank.data._union import united
-
-_QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
-_DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
-_SCORE_NAMES = ("score", "similarity")
-_TIES = ("trec_eval", "row")
 
 
 class Run(Pairs):
@@ -104,17 +99,17 @@ class Run(Pairs):
     ):
         if isinstance(rankings, Run):
             raise TypeError("this is a Run already")
-        _check_options(ties, score_dtype)
+        check_options(ties, score_dtype)
         queries = None if queries is None else Queries.of(queries)
         if is_matrix(rankings):
             self._from_matrix(rankings, queries, corpus, name, higher_is_better)
             return
         if is_frame(rankings):
-            found, indptr, docids, scores, _ = _frame_pairs(rankings)
+            found, indptr, docids, scores, _ = frame_pairs(rankings)
         else:
             found, indptr, docids, scores = as_pairs(rankings, lambda docs: range(len(docs), 0, -1))
-            scores = _as_scores(scores)
-        indptr, docids, scores, _ = _ranked(found, indptr, docids, scores, ties, higher_is_better, score_dtype)
+            scores = as_scores(scores)
+        indptr, docids, scores, _ = ranked(found, indptr, docids, scores, ties, higher_is_better, score_dtype)
         if queries is not None:
             positions = align_queries(found, queries, "rankings")
             dropped = sorted(set(found.ids) - set(queries.ids)) if found.has_ids and queries.has_ids else []
@@ -138,12 +133,12 @@ class Run(Pairs):
         documents = DocumentIds(Ids(None, matrix.shape[1])) if corpus is None else Corpus.of(corpus)
         check_shape(matrix, queries, documents)
         indptr, rows, scores = matrix_entries(matrix)
-        self._from_rows(indptr, rows, _as_scores(scores), queries, documents, name, higher_is_better)
+        self._from_rows(indptr, rows, as_scores(scores), queries, documents, name, higher_is_better)
 
     def _from_rows(self, indptr, rows, scores, queries, documents, name, higher_is_better):
         """Take in entries that are keyed by rows; order them by score, then row."""
         scores = scores if higher_is_better else -scores
-        _check_scores(scores, queries, indptr, rows)
+        check_scores(scores, queries, indptr, rows)
         entries, _, scores = rank(indptr, scores, rows)
         self._set_pairs(indptr, queries, documents, rows[entries])
         self._set_scores(scores, name=name)
@@ -250,7 +245,7 @@ class Run(Pairs):
         rows = rows.astype(np.int64, copy=False)
         check_duplicates(indptr, rows, queries.ids.__getitem__)
         self = object.__new__(cls)
-        self._from_rows(indptr, rows, _as_scores(scores), queries, corpus, name, higher_is_better)
+        self._from_rows(indptr, rows, as_scores(scores), queries, corpus, name, higher_is_better)
         return self
 
     @classmethod
@@ -294,13 +289,13 @@ class Run(Pairs):
         -------
         Run
         """
-        _check_options(ties, score_dtype)
-        found = _frame_pairs(frame, query, doc, score, columns)
+        check_options(ties, score_dtype)
+        found = frame_pairs(frame, query, doc, score, columns)
         return cls._of_ids(*found, corpus, name, ties, higher_is_better, score_dtype)
 
     @classmethod
     def _of_ids(cls, found, indptr, docids, scores, columns, corpus, name, ties, higher_is_better, score_dtype):
-        indptr, docids, scores, entries = _ranked(found, indptr, docids, scores, ties, higher_is_better, score_dtype)
+        indptr, docids, scores, entries = ranked(found, indptr, docids, scores, ties, higher_is_better, score_dtype)
         columns, ranks = ({name: values[entries] for name, values in group.items()} for group in columns)
         self = object.__new__(cls)
         self._set_ids(found, indptr, docids, corpus)
@@ -333,7 +328,7 @@ class Run(Pairs):
         ValueError
             If a line is not of that form, or a document stands twice; the message names file, line and reason.
         """
-        _check_options(ties, score_dtype)
+        check_options(ties, score_dtype)
         form = "qid Q0 docid rank score tag"
         qids, _, docids, _, scores, tags = read_trec(path, form, "score", ("Q0", "rank"), more=True)
         name = tags[0] if name is None and tags else name
@@ -508,7 +503,7 @@ class Run(Pairs):
         shape = np.shape(values)
         if shape != (self._indptr[-1],):
             raise ValueError(f"expected one of the {what} per entry, {self._indptr[-1]}; got shape {shape}")
-        return _as_scores(values, what)
+        return as_scores(values, what)
 
     # --- what is in it
     @property
@@ -702,69 +697,9 @@ class Run(Pairs):
         return run_html(self)
 
 
-def _frame_pairs(frame, query=None, doc=None, score=None, columns=()):
-    """Rankings of a data frame: as from `as_pairs`, and the score columns and their ranks."""
-    names = as_list((columns,) if isinstance(columns, str) else columns, "column name")
-    check_score_columns(names)
-    given = frame_columns(frame)
-    qids = as_id_list(given[pick_column(given, query, _QUERY_NAMES, "query")], "query")
-    docids = as_id_list(given[pick_column(given, doc, _DOC_NAMES, "doc")], "document")
-    others = {name: values for name, values in given.items() if name not in names}
-    has_score = not names or score is not None or any(name in others for name in _SCORE_NAMES)
-    scores = _as_scores(given[pick_column(others, score, _SCORE_NAMES, "score")]) if has_score else None
-    ranks = [name for name in names if f"{name}_rank" in others]
-    taken = [pick_column(given, name, (), "columns") for name in names] + [f"{name}_rank" for name in ranks]
-    taken = [as_numbers(given[name], f"values of {name!r}") for name in taken]
-    found, indptr, docids, order, _ = pairs_of_columns(qids, docids, np.arange(len(qids)))
-    scores, *taken = [None if values is None else values[order] for values in (scores, *taken)]
-    return found, indptr, docids, scores, (dict(zip(names, taken)), dict(zip(ranks, taken[len(names) :])))
-
-
-def _ranked(queries, indptr, docids, scores, ties, higher_is_better, score_dtype):
-    """Order entries that are keyed by ids.
-
-    Returns
-    -------
-    indptr, docids, scores : ndarray
-        Scores are None if they are None.
-    entries : ndarray of int64, or slice
-        The entries in their new order.
-    """
-    if scores is None:
-        return indptr, docids, None, slice(None)
-    scores = scores if higher_is_better else -scores
-    _check_scores(scores, queries, indptr, docids)
-    with np.errstate(over="ignore"):  # beyond float32 is infinity, as in trec_eval
-        scores = scores.astype(score_dtype)
-    entries, _, scores = rank(indptr, scores)
-    if ties == "trec_eval":
-        entries = descend_ties(indptr, scores, entries, docids)
-    return indptr, docids[entries], scores, entries
-
-
 def _ranks(indptr, scores, rows):
     """Rank of each entry by score, then row; NaN where the score is."""
     ranks = np.full(len(scores), np.nan)
     entries, indptr, _ = rank(indptr, scores, rows)
     ranks[entries] = places(indptr) + 1.0
     return ranks
-
-
-def _check_options(ties, score_dtype):
-    if ties not in _TIES:
-        raise ValueError(f"ties={ties!r}; it is one of {_TIES}")
-    if score_dtype not in ("float32", "float64"):
-        raise ValueError(f"score_dtype={score_dtype!r}; it is 'float32' or 'float64'")
-
-
-def _as_scores(values, what="scores"):
-    if isinstance(values, np.ndarray) and values.dtype in (np.float32, np.float64):
-        return values
-    return as_numbers(values, what)
-
-
-def _check_scores(scores, queries, indptr, docs):
-    if np.isnan(scores).any():
-        bad = np.flatnonzero(np.isnan(scores)).tolist()
-        pairs = [pair_of(queries, indptr, docs, e) for e in bad]
-        raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklrank._kernels._fusion import unite
 from sklrank._ragged import lengths_to_indptr
-from sklrank.data._corpus import DocumentIds
+from sklrank.data._documents import DocumentIds
 from sklrank.data._pairs import positions_by_id
 from sklrank.data._queries import concatenate_queries
 

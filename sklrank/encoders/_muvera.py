@@ -163,15 +163,15 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         values = check_tokens(tokens.values, tokens.indptr, unit=False, name="text {}".format)
         n_sides = self.planes_.shape[1]
         both = np.concatenate([self.planes_, self.projections_], axis=1)
-        bounds = tokens.indptr.tolist()
+        edges = tokens.indptr.tolist()
         n_cells, n_components = 1 << self.n_bits, self.projections_.shape[1] // self.n_repetitions
         out = np.zeros((len(tokens), self.n_repetitions, n_cells, n_components), dtype=np.float32)
 
         def work(start, stop):
             for i in range(start, stop):
-                if bounds[i] < bounds[i + 1]:
+                if edges[i] < edges[i + 1]:
                     # A product for each text: of many at once, the rounding would depend on the others.
-                    made = values[bounds[i] : bounds[i + 1]] @ both
+                    made = values[edges[i] : edges[i + 1]] @ both
                     fill_cells(made[:, :n_sides], made[:, n_sides:], self.n_bits, role == "query", out[i])
 
         over_ranges(work, len(tokens), self.n_jobs)

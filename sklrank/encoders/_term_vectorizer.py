@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklrank._fitted import FittedMixin, check_unchanged, record_fit
 from sklrank._kernels._text import DROPPED
+from sklrank._ragged import intervals
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, check_sparse
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis, Subwords, decode, stop_list, unused_parameters
@@ -278,7 +279,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         X = sp.csr_array(check_sparse(X) if sp.issparse(X) else X, copy=True)
         X.eliminate_zeros()
         X.sort_indices()
-        return [names[X.indices[start:end]] for start, end in zip(X.indptr[:-1], X.indptr[1:])]
+        return [names[X.indices[start:end]] for start, end in intervals(X.indptr)]
 
     def get_feature_names_out(self, input_features=None):
         """Return the term of each column.

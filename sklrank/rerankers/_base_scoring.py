@@ -139,16 +139,16 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     Run
     """
     kept = run.with_old_score()
-    slots, bounds = first_entries(run.indptr, lengths)
-    order, _, ranked = rank(bounds, scores, run.rows[slots])
+    slots, scored_indptr = first_entries(run.indptr, lengths)
+    order, _, ranked = rank(scored_indptr, scores, run.rows[slots])
     entries = slots[order]
-    ranks = places(bounds) + 1.0
+    ranks = places(scored_indptr) + 1.0
     column, column_ranks = np.full((2, len(run.rows)), np.nan)
     column[slots], column_ranks[entries] = scores, ranks
-    indptr, values = bounds, ranked
+    indptr, values = scored_indptr, ranked
     if tail == "keep":
         indptr, everything = run.indptr, np.arange(len(run.rows))
-        values = _below(run, lengths, ranked, bounds) if len(slots) < len(run.rows) else np.empty(len(slots))
+        values = _below(run, lengths, ranked, scored_indptr) if len(slots) < len(run.rows) else np.empty(len(slots))
         everything[slots], values[slots] = entries, ranked
         entries = everything
     name, n = stage, 1
@@ -160,15 +160,15 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     return new if k is None else new.head(k)
 
 
-def _below(run, lengths, ranked, bounds):
+def _below(run, lengths, ranked, scored_indptr):
     """Scores that go down by at least 1 from the lowest of each query; those that were, where there is none."""
     scored = lengths > 0
     lowest = np.zeros(len(lengths))
-    lowest[scored] = ranked[bounds[1:][scored] - 1]
+    lowest[scored] = ranked[scored_indptr[1:][scored] - 1]
     sizes = np.diff(run.indptr)
     finite = np.where(np.isfinite(lowest), lowest, 0.0)
     step = np.maximum(1.0, 4 * np.spacing(np.abs(finite)))
-    below = np.arange(len(run.rows)) - np.repeat(run.indptr[:-1] + lengths, sizes) + 1.0
+    below = places(run.indptr) - np.repeat(lengths, sizes) + 1.0
     values = np.repeat(lowest, sizes) - np.repeat(step, sizes) * below
     if not scored.all() and run.has_order:
         as_before = np.repeat(~scored, sizes)

@@ -156,14 +156,14 @@ class CallableReranker(SharesFunction, ScoringReranker):
         self._open()
         texts, which = document_texts(candidates, self.field)
         queries = query_texts(candidates)
-        bounds, which = candidates.indptr.tolist(), which.tolist()
+        edges, which = candidates.indptr.tolist(), which.tolist()
         scores = np.empty(len(which))
         rate = self._rate if self.returns == "scores" else self._slide
 
         def work(start, stop):
             for q in range(start, stop):
-                entries = slice(bounds[q], bounds[q + 1])
-                if bounds[q] < bounds[q + 1]:
+                entries = slice(edges[q], edges[q + 1])
+                if edges[q] < edges[q + 1]:
                     scores[entries] = rate(queries[q], [texts[i] for i in which[entries]])
 
         over_ranges(work, len(queries), self.n_jobs, per_thread=1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklrank._caching import Once, Recent
 from sklrank._caching.keys import bytes_key, path_key, text_keys
+from sklrank._ragged import lengths_to_indptr
 from sklrank._session import Repository, TextModel, fetched, picklable
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
@@ -351,7 +352,7 @@ class CrossEncoder:
         split = {(document, n): self._split(document, spans[document], n) for document, n in set(pairs)}
         parts = [split[pair] for pair in pairs]
         counts = list(map(len, parts))
-        starts = np.cumsum([0, *counts[:-1]])
+        starts = lengths_to_indptr(counts)[:-1]
         told = None if report is None else lambda done: report(done * len(documents) // sum(counts))
         repeated = [query for query, n in zip(queries, counts) for _ in range(n)]
         scores = self._read(repeated, [part for one in parts for part in one], told)

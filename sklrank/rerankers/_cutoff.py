@@ -5,7 +5,7 @@ from os import PathLike
 
 import numpy as np
 
-from sklrank._ragged import owners
+from sklrank._ragged import lengths_to_indptr, owners
 from sklrank._session import PrintedBytes, PrintedBytesMixin, open_tokenizer
 from sklrank._validation import HasMethods, Hidden, Interval
 from sklrank.base import Reranker, check_run
@@ -97,7 +97,7 @@ class Cutoff(PrintedBytesMixin, Reranker):
             beyond |= scores < self.threshold
         if self.max_tokens is not None and len(query):
             texts, which = document_texts(X, self.field)
-            totals = np.concatenate([[0], np.cumsum(self._counts(texts)[which])])
+            totals = lengths_to_indptr(self._counts(texts)[which])
             beyond |= totals[1:] - np.repeat(totals[X.indptr[:-1]], lengths) > self.max_tokens
         entries = np.flatnonzero(beyond)
         lengths = lengths.copy()

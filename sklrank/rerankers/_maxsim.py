@@ -142,10 +142,10 @@ class MaxSimReranker(ScoringReranker):
         device = _cuda_of(encoded.query_encoder)
         lengths = np.diff(tokens.indptr)
         scores = np.full(len(which), -np.inf, dtype=np.float32)
-        bounds = candidates.indptr
+        indptr = candidates.indptr
         whole = self._whole(candidates, tokens, device)
-        for start, stop in _blocks(lengths[which] * tokens.n_features, bounds):
-            entries = bounds[start] + np.flatnonzero(lengths[which[bounds[start] : bounds[stop]]])
+        for start, stop in _blocks(lengths[which] * tokens.n_features, indptr):
+            entries = indptr[start] + np.flatnonzero(lengths[which[indptr[start] : indptr[stop]]])
             if not len(entries):
                 continue
             index, own = whole, which[entries]
@@ -156,7 +156,7 @@ class MaxSimReranker(ScoringReranker):
             scores[entries] = index.score_pairs(
                 queries.values[span],
                 queries.indptr[start : stop + 1] - span.start,
-                np.searchsorted(entries, bounds[start : stop + 1]),
+                np.searchsorted(entries, indptr[start : stop + 1]),
                 own.astype(np.int64, copy=False),
                 weights[span],
                 n_jobs=self.n_jobs,

@@ -8,7 +8,7 @@ from sklrank._ragged import owners
 from sklrank._validation import Interval, StrOptions
 from sklrank.base import Reranker, check_run
 from sklrank.data import Corpus, Run
-from sklrank.data._corpus import DocumentIds
+from sklrank.data._documents import DocumentIds
 from sklrank.data._ids import object_array
 from sklrank.rerankers._texts import corpus_of
 

@@ -321,14 +321,14 @@ class AnnRetriever(VectorRetriever):
         floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
         search = self._searcher()
         find = partial(search.nearest, exactly=True)
-        bounds, _, scores = search.rank(vectors, k, filter, self.corpus_, find)
-        return mean_recall(bounds, scores, floors, sizes)
+        indptr, _, scores = search.rank(vectors, k, filter, self.corpus_, find)
+        return mean_recall(indptr, scores, floors, sizes)
 
     def _floors(self, vectors, k, filter):
         """Score of the last of the truly nearest documents, and how many there are."""
         search = self._searcher()
-        bounds, _, scores = search.rank(vectors, k, filter, self.corpus_, search.scan)
-        return lowest(bounds, scores)
+        indptr, _, scores = search.rank(vectors, k, filter, self.corpus_, search.scan)
+        return lowest(indptr, scores)
 
     def tune(self, X, target=0.95, *, k=None, filter=None):
         """Set `nprobe` and `expansion_search` to the least that reach a recall.

@@ -78,7 +78,7 @@ def _settle(owners, rows, queries, vectors, metric, settled):
     thetas, _, _, best, found, _ = settled
     counts = np.bincount(owners, minlength=len(queries))
     pending = np.empty((len(queries), counts.max(initial=0)), dtype=np.int64)
-    starts = np.cumsum(counts) - counts
+    starts = lengths_to_indptr(counts)[:-1]
     pending[owners, np.arange(len(owners)) - starts[owners]] = 0xFFFFFFFF ^ rows  # keys, of score 0
     scratch = np.empty(best.shape[1] + pending.shape[1], dtype=np.int64)
     slacks = np.zeros(len(queries))

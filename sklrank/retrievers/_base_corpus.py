@@ -120,6 +120,6 @@ class CorpusRetriever(Retriever):
         tags.requires_fit = True
         return tags
 
-    def _run(self, bounds, rows, scores, queries, k):
+    def _run(self, indptr, rows, scores, queries, k):
         """The run of a search."""
-        return Run.from_ragged(bounds, rows, scores, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
+        return Run.from_ragged(indptr, rows, scores, queries=queries, corpus=self.corpus_, name=self._stage, k=k)

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklrank._ragged import lengths_to_indptr
 from sklrank.data import Run
-from sklrank.data._corpus import DocumentIds
+from sklrank.data._documents import DocumentIds
 from sklrank.data._order import rank
 
 

@@ -290,13 +290,13 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         rescore = self._rescore()
         first = max(k, math.ceil(rescore * k))
         if self.retriever_ is None:
-            bounds, rows, scores = self._scan(self._index(self.dtype), tokens, first, filter)
+            indptr, rows, scores = self._scan(self._index(self.dtype), tokens, first, filter)
         else:
-            bounds, rows = self._candidates(X, queries, tokens, filter)
-            bounds, rows, scores = self._score(self._index(self.dtype), tokens, bounds, rows, first)
+            indptr, rows = self._candidates(X, queries, tokens, filter)
+            indptr, rows, scores = self._score(self._index(self.dtype), tokens, indptr, rows, first)
         if rescore > 0:
-            bounds, rows, scores = self._score(self._index("float32"), tokens, bounds, rows, k)
-        return self._run(bounds, rows, scores, queries, k)
+            indptr, rows, scores = self._score(self._index("float32"), tokens, indptr, rows, k)
+        return self._run(indptr, rows, scores, queries, k)
 
     def _check_call(self, k):
         check_fitted(self, "n_tokens_")
@@ -372,10 +372,10 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         )
         return all(isinstance(one, Retriever) and getattr(one, "corpus_", None) is self.corpus_ for _, one in inside)
 
-    def _score(self, index, tokens, bounds, rows, k):
+    def _score(self, index, tokens, indptr, rows, k):
         """The k best of some candidates of each query."""
-        scores = index.score_pairs(tokens.values, tokens.indptr, bounds, rows, n_jobs=self.n_jobs)
-        entries, indptr, scores = rank(bounds, scores, rows, k)
+        scores = index.score_pairs(tokens.values, tokens.indptr, indptr, rows, n_jobs=self.n_jobs)
+        entries, indptr, scores = rank(indptr, scores, rows, k)
         return indptr, rows[entries], scores
 
     def recall_against_exact(self, X, k=None, filter=None):
@@ -403,9 +403,9 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         found = self._search(X, k, filter)
         _, tokens = self._query_tokens(X)
         index = self._index("float32")
-        bounds, _, scores = self._scan(index, tokens, k, self._chosen_filter(filter, found.queries))
-        found_bounds, _, found_scores = self._score(index, tokens, found.indptr, found.rows, k)
-        return mean_recall(found_bounds, found_scores, *lowest(bounds, scores))
+        indptr, _, scores = self._scan(index, tokens, k, self._chosen_filter(filter, found.queries))
+        found_indptr, _, found_scores = self._score(index, tokens, found.indptr, found.rows, k)
+        return mean_recall(found_indptr, found_scores, *lowest(indptr, scores))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_tokens_")

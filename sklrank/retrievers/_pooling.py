@@ -85,9 +85,9 @@ def pool_tokens(tokens, factor, *, method="hierarchical", n_jobs=None):
     over_ranges(work, len(tokens), n_jobs)
     parts = []
     for start in range(0, len(tokens), _BLOCK):
-        bounds = indptr[start : start + _BLOCK + 1]
-        own = slice(bounds[0], bounds[-1])
-        parts.append(_means(values[own].astype(np.float64), bounds - bounds[0], labels[own]))
+        part = indptr[start : start + _BLOCK + 1]
+        own = slice(part[0], part[-1])
+        parts.append(_means(values[own].astype(np.float64), part - part[0], labels[own]))
     return np.concatenate(parts)
 
 

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from sklrank._caching.keys import estimator_key
 from sklrank._kernels._impacts import LINEAR
+from sklrank._ragged import owners
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_term_weights, is_matrix_like
 from sklrank.data import Queries
 from sklrank.retrievers._base_corpus import CorpusRetriever
@@ -188,10 +189,10 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         indptr, terms, weights = matrix.indptr.astype(np.int64), matrix.indices, matrix.data
         n = self.max_query_terms
         if n is not None and np.diff(indptr).max(initial=0) > n:
-            owners = np.arange(len(indptr) - 1).repeat(np.diff(indptr))
-            kept = heaviest(owners, terms, weights, n)
+            query = owners(indptr)
+            kept = heaviest(query, terms, weights, n)
             terms, weights = terms[kept], weights[kept]
-            indptr = np.searchsorted(owners[kept], np.arange(len(indptr)))
+            indptr = np.searchsorted(query[kept], np.arange(len(indptr)))
         return queries, (indptr, terms.astype(np.uint32), weights.astype(np.float32))
 
     def recall_against_exact(self, X, k=None, filter=None):
