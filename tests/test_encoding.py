@@ -236,10 +236,10 @@ def test_a_retriever_of_vectors_needs_no_output_of_the_encoder():
     corpus = Corpus(DOCUMENTS)
     retriever = DenseRetriever(corpus, encoder=Letters()).fit(None)
     assert retriever.encoded_.output is None
-    entries = corpus._cache._entries
-    raw = [key for key in entries if key[0] == "encoded"]
-    assert len(raw) == 1
-    entries.pop(raw[0])
+    raw = ("encoded", None, estimator_key(Letters()))
+    assert corpus.has_cached(raw)
+    corpus._cache.discard(raw)
+    assert not corpus.has_cached(raw)
     Letters.asked.clear()
     assert DenseRetriever(corpus, encoder=Letters()).fit(None).vectors_ is retriever.vectors_
     assert not Letters.asked

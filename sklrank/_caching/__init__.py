@@ -10,5 +10,6 @@ from sklrank._caching._cache import DEFAULT_LIMIT, Cache, Derives
 from sklrank._caching._files import Folder, Parts
 from sklrank._caching._once import Once
 from sklrank._caching._recent import Recent, memoized
+from sklrank._caching._sizes import Counted
 
-__all__ = ["DEFAULT_LIMIT", "Attached", "Cache", "Derives", "Folder", "Once", "Parts", "Recent", "memoized"]
+__all__ = ["DEFAULT_LIMIT", "Attached", "Cache", "Counted", "Derives", "Folder", "Once", "Parts", "Recent", "memoized"]

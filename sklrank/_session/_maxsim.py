@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklrank._caching import memoized
+from sklrank._caching import Counted, memoized
 from sklrank._maxsim import of_like_length
 from sklrank._optional import optional_import
 from sklrank._ragged import owners
@@ -12,7 +12,7 @@ from sklrank._session._source import Source
 _CELLS = 1 << 25  # numbers that a run of the graph makes at a time
 
 
-class DeviceTokens:
+class DeviceTokens(Counted):
     """Token vectors of documents on a device, where candidates are scored.
 
     Parameters
@@ -33,6 +33,7 @@ class DeviceTokens:
         self._scales = self._placed((np.ones(len(values)) if scales is None else scales)[:, None].astype(np.float32))
         self._n_features = values.shape[1]
         self.indptr = indptr
+        self.n_bytes = values.nbytes + 4 * len(values) + indptr.nbytes  # of the device, which count as others do
 
     def _placed(self, array):
         from onnxruntime import OrtValue
