@@ -245,7 +245,9 @@ def test_grades_are_numbers_that_float64_tells_apart(grade):
 
 
 @pytest.mark.parametrize(
-    "value", [Run({"q": ["a", "b"]}), Qrels({"q": {"a": 1}}), Queries(["heat"])], ids=lambda value: type(value).__name__
+    "value",
+    [Run({"q": ["a", "b"]}), Qrels({"q": {"a": 1}}), Queries(["heat"]), TokenVectors(np.eye(2), [0, 2])],
+    ids=lambda value: type(value).__name__,
 )
 def test_nothing_is_joined_side_by_side(value):
     for join in (

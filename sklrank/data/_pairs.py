@@ -10,7 +10,8 @@ from sklrank._ragged import intervals, joined, spans
 from sklrank.data._corpus import Corpus, living_corpus
 from sklrank.data._documents import DocumentIds
 from sklrank.data._ids import Ids, check_unique, show
-from sklrank.data._queries import JOINS, Queries, as_key, concatenate_queries, one_after_the_other
+from sklrank.data._joining import JOINS, one_after_the_other
+from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
 _DENSE_CELLS = 1 << 27  # most cells that a dense matrix may have

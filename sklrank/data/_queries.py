@@ -7,10 +7,10 @@ from sklrank._ragged import joined
 from sklrank.data._display import printable
 from sklrank.data._frames import frame_like
 from sklrank.data._ids import Ids, check_unique, object_array
+from sklrank.data._joining import JOINS, one_after_the_other
 from sklrank.data._strings import StringArray
 from sklrank.data._table import VECTOR, as_table, holds_vectors, plain_columns, table_dict, table_html, table_lists
 
-JOINS = (np.concatenate, np.hstack, np.column_stack, np.dstack)
 _ID_NAMES = ("qid", "_id", "query_id", "id")
 
 
@@ -257,18 +257,6 @@ class Queries:
     def __repr__(self):
         named = "with ids" if self.has_ids else "without ids"
         return f"<Queries: {self._n} {named}, columns {printable(', '.join(self._columns)) or 'none'}>"
-
-
-def one_after_the_other(first, function, parts, axis=0, **options):
-    """The parts that a function of NumPy joins; ValueError if it would put them side by side."""
-    if function is not np.concatenate or axis != 0:
-        raise ValueError(
-            f"{type(first).__name__} objects are joined one after the other, by np.concatenate(parts), and not side by "
-            "side, as a FeatureUnion joins arrays. A RetrieverUnion unites retrievers, and Run.union unites runs."
-        )
-    if options:
-        raise TypeError(f"np.concatenate takes no {', '.join(options)} for {type(first).__name__} objects")
-    return list(parts)
 
 
 def concatenate_queries(parts):

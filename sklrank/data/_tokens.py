@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklrank._ragged import joined, lengths_to_indptr, spans
+from sklrank.data._joining import JOINS, one_after_the_other
 
 
 class TokenVectors:
@@ -139,9 +140,9 @@ class TokenVectors:
         return list(self)
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is not np.concatenate:
+        if function not in JOINS:
             return NotImplemented
-        parts = list(args[0])
+        parts = one_after_the_other(self, function, *args, **kwargs)
         return TokenVectors(np.concatenate([part.values for part in parts]), joined([part.indptr for part in parts]))
 
     def __repr__(self):

@@ -1,0 +1,31 @@
+"""Data joined by NumPy: one after the other, never side by side."""
+
+import numpy as np
+
+JOINS = (np.concatenate, np.hstack, np.column_stack, np.dstack)
+
+
+def one_after_the_other(first, function, parts, axis=0, **options):
+    """The parts that a function of NumPy joins; ValueError if it would put them side by side.
+
+    Parameters
+    ----------
+    first : object
+        One of the parts.
+    function : callable
+        One of `JOINS`.
+    parts, axis, **options
+        Arguments of `function`.
+
+    Returns
+    -------
+    list
+    """
+    if function is not np.concatenate or axis != 0:
+        raise ValueError(
+            f"{type(first).__name__} objects are joined one after the other, by np.concatenate(parts), and not side by "
+            "side, as a FeatureUnion joins arrays. A RetrieverUnion unites retrievers, and Run.union unites runs."
+        )
+    if options:
+        raise TypeError(f"np.concatenate takes no {', '.join(options)} for {type(first).__name__} objects")
+    return list(parts)
