@@ -351,7 +351,7 @@ def test_a_default_cutoff_of_a_function_counts(collection):
     def own(y_true, y_pred, k=20):
         return 0.0
 
-    with pytest.warns(UserWarning, match="own looks at the first 20 documents.*k=7"):
+    with pytest.warns(UserWarning, match="own measures the first 20 documents.*k=7"):
         make_rank_scorer(own)(BM25Retriever(corpus, k=7).fit(queries), queries, judgments)
 
 
@@ -679,7 +679,7 @@ def test_runs_are_compared_by_a_function_of_the_user():
     comparison = compare(qrels, runs, [first_grade, "ndcg"])
     assert comparison.means["first_grade"] == {"good": 2.0, "bad": 1.0}
     assert comparison.tests[0]["wins"] + comparison.tests[0]["losses"] == 8
-    with pytest.raises(ValueError, match="mean_first_grade gave one number for the whole run, but one per query"):
+    with pytest.raises(ValueError, match="mean_first_grade: expected one number per query, got one for the whole run"):
         compare(qrels, runs, mean_first_grade)
 
 

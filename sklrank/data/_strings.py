@@ -37,6 +37,7 @@ class StringArray:
     __slots__ = ("buffer", "offsets")
 
     def __init__(self, buffer, offsets):
+        _check_offsets(buffer, offsets)
         self._set(buffer, offsets)
         _check_text(self.buffer, self.offsets)
 
@@ -48,7 +49,6 @@ class StringArray:
         return new
 
     def _set(self, buffer, offsets):
-        _check_offsets(buffer, offsets)
         # Read-only views, as memory maps are: kernels are compiled for one kind.
         self.buffer, self.offsets = buffer.view(), offsets.view()
         self.buffer.flags.writeable = self.offsets.flags.writeable = False
@@ -158,6 +158,7 @@ class StringArray:
         return {"buffer": self.buffer, "offsets": self.offsets}
 
     def __setstate__(self, state):
+        _check_offsets(**state)
         self._set(**state)
 
 

@@ -1,4 +1,4 @@
-"""From one value per query to one number."""
+"""One number from one value per query."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ _FLOOR = 1e-5  # least value under a geometric mean, trec_eval's
 
 
 def settle(values, judged, empty="zero"):
-    """Say what queries without a relevant document count for.
+    """Set the value of queries without a relevant document.
 
     Parameters
     ----------
@@ -15,13 +15,13 @@ def settle(values, judged, empty="zero"):
     judged : Judged
         The judgments and the run that they were computed from.
     empty : {"zero", "one", "drop", "nan"}, default="zero"
-        Value of such queries. Those without any judgment get NaN in any case.
+        Value of such queries. Queries without any judgment get NaN in any case.
 
     Returns
     -------
     values : ndarray of float64, shape (n_queries,)
     counted : ndarray of bool, shape (n_queries,)
-        Which queries enter a mean.
+        Whether each query enters the mean.
     """
     counted = judged.has_judgments
     void = np.isnan(values)
@@ -33,7 +33,7 @@ def settle(values, judged, empty="zero"):
 
 
 def aggregate(values, counted, how="mean", sample_weight=None):
-    """One number of the values that count.
+    """Combine the values that count.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def aggregate(values, counted, how="mean", sample_weight=None):
         return float(values @ weight)
     if len(values) == 0:
         raise ValueError(
-            f"there is nothing to average: of {len(counted)} queries none has judgments that count. Are these the "
-            "judgments of these queries?"
+            f"nothing to average: none of {len(counted)} queries has judgments that count; check that the judgments "
+            "belong to these queries"
         )
     if weight is not None and weight.sum() == 0:
         raise ValueError("all judged queries have weight 0")

@@ -7,10 +7,10 @@ from sklrank.metrics._metric_functions import metric
 def mean_average_precision_score(
     y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Mean average precision.
+    """Compute mean average precision.
 
-    The precision at the rank of each relevant document, summed and divided by the number of relevant documents. With a
-    cutoff, deeper documents count as not retrieved, and the divisor stays.
+    Average precision is the sum of the precisions at the ranks of the relevant documents, divided by the number of
+    relevant documents. With a cutoff, documents below it count as not retrieved; the divisor remains the same.
 
     Names: ``map@100``, ``AP@100``, ``map_cut_100``.
 
@@ -18,8 +18,8 @@ def mean_average_precision_score(
 
     See Also
     --------
-    inferred_ap_score : Where only a sample was judged.
-    ndcg_score : Graded, with a discount by rank.
+    inferred_ap_score : An estimate from a sample of judgments.
+    ndcg_score : A graded metric with a discount by rank.
 
     Notes
     -----
@@ -45,9 +45,10 @@ def mean_average_precision_score(
 def mean_reciprocal_rank_score(
     y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Mean reciprocal rank of the first relevant document.
+    """Compute the mean reciprocal rank of the first relevant document.
 
-    One over the rank of the first relevant document, 0 where there is none above the cutoff.
+    The reciprocal rank is one over the rank of the first relevant document, or 0 if no relevant document is above the
+    cutoff.
 
     Names: ``mrr``, ``RR``, ``recip_rank``.
 
@@ -55,7 +56,7 @@ def mean_reciprocal_rank_score(
 
     See Also
     --------
-    success_at_k_score : Whether there is one at all.
+    success_at_k_score : Whether there is a relevant document at all.
 
     Notes
     -----
@@ -79,9 +80,9 @@ def mean_reciprocal_rank_score(
 def precision_at_k_score(
     y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Precision: the share of the first k places that hold relevant documents.
+    """Compute precision: the share of the first k positions that hold relevant documents.
 
-    The divisor is k, also when fewer documents were retrieved; without a cutoff it is the length of the ranking.
+    The divisor is k even if fewer documents were retrieved. Without a cutoff, it is the length of the ranking.
 
     Names: ``p@5``, ``P_5``, ``precision@5``.
 
@@ -89,8 +90,8 @@ def precision_at_k_score(
 
     See Also
     --------
-    recall_at_k_score : The share of the relevant documents.
-    judged_at_k_score : How many of these places anybody judged.
+    recall_at_k_score : The share of the relevant documents that were found.
+    judged_at_k_score : The share of these documents that have a judgment.
 
     Notes
     -----
@@ -114,9 +115,9 @@ def precision_at_k_score(
 def recall_at_k_score(
     y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Recall: the share of the relevant documents that stand in the first k places.
+    """Compute recall: the share of the relevant documents that are among the first k.
 
-    The divisor is the number of relevant documents, also when it exceeds k.
+    The divisor is the number of relevant documents even if it exceeds k.
 
     Names: ``recall@100``, ``R@100``, ``recall_100``.
 
@@ -124,7 +125,7 @@ def recall_at_k_score(
 
     See Also
     --------
-    precision_at_k_score : The share of the places.
+    precision_at_k_score : The share of the first k documents that are relevant.
 
     Notes
     -----
@@ -148,9 +149,9 @@ def recall_at_k_score(
 def f1_at_k_score(
     y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """F1: the harmonic mean of precision and recall in the first k places.
+    """Compute F1: the harmonic mean of precision and recall in the first k positions.
 
-    Of `precision_at_k_score` and `recall_at_k_score` of each query, with their divisors.
+    Precision and recall of each query are those of `precision_at_k_score` and `recall_at_k_score`.
 
     Names: ``f1@10``.
 
@@ -158,7 +159,7 @@ def f1_at_k_score(
 
     See Also
     --------
-    set_f1_score : Of whole rankings.
+    set_f1_score : F1 of whole rankings.
 
     Notes
     -----
@@ -182,9 +183,9 @@ def f1_at_k_score(
 def success_at_k_score(
     y_true, y_pred, *, k=None, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Success, or hit rate: whether any of the first k documents is relevant.
+    """Compute success, or hit rate: whether any of the first k documents is relevant.
 
-    1 for a query with a relevant document above the cutoff, else 0.
+    A query with a relevant document above the cutoff counts 1, any other query 0.
 
     Names: ``success@1``, ``success_1``, ``hit_rate@1``.
 
@@ -192,7 +193,7 @@ def success_at_k_score(
 
     See Also
     --------
-    mean_reciprocal_rank_score : How high it stands.
+    mean_reciprocal_rank_score : How high the first relevant document is ranked.
 
     Notes
     -----
@@ -216,9 +217,9 @@ def success_at_k_score(
 def r_precision_score(
     y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """R-precision: precision at as many places as there are relevant documents.
+    """Compute R-precision: the precision at a cutoff equal to the number of relevant documents.
 
-    Precision and recall are equal at that rank.
+    Precision and recall are equal at that cutoff.
 
     Names: ``rprec``, ``Rprec``, ``r-precision``.
 
@@ -226,7 +227,7 @@ def r_precision_score(
 
     See Also
     --------
-    precision_at_k_score : At a rank of your choice.
+    precision_at_k_score : Precision at a cutoff of your choice.
 
     Notes
     -----
@@ -248,10 +249,11 @@ def r_precision_score(
 
 @metric("bpref")
 def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mean", sample_weight=None):
-    """Binary preference.
+    """Compute binary preference.
 
-    Looks at judged documents only: for each relevant one that was retrieved, the share of the judged irrelevant
-    documents that stand below it, of which as many count as there are relevant ones (trec_eval's form).
+    Only judged documents count. Each relevant document that was retrieved contributes the share of the judged
+    irrelevant documents that are ranked below it. At most as many irrelevant documents count as there are relevant
+    ones, as in trec_eval.
 
     Names: ``bpref``, ``BPref``.
 
@@ -259,8 +261,8 @@ def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mea
 
     See Also
     --------
-    inferred_ap_score : Another measure for incomplete judgments.
-    judged_at_k_score : How incomplete they are.
+    inferred_ap_score : Another metric for incomplete judgments.
+    judged_at_k_score : How complete the judgments are.
 
     Notes
     -----
@@ -268,7 +270,7 @@ def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mea
 
     {empty}
 
-    *Unjudged documents* are passed over, and so are those with a negative grade (in the pool, but not judged).
+    *Unjudged documents* are skipped, and so are those with a negative grade (in the pool, but not judged).
 
     References
     ----------
@@ -288,11 +290,11 @@ def bpref_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mea
 
 @metric("infap")
 def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", average="mean", sample_weight=None):
-    """Inferred average precision.
+    """Estimate average precision from a random sample of judgments.
 
-    An estimate of average precision where the judged documents are a random sample of a pool. Grade -1 marks documents
-    of the pool that were not judged; the precision above a relevant document is estimated from the judged ones above
-    it.
+    Inferred average precision assumes that the judged documents are a random sample of a pool. Grade -1 marks documents
+    of the pool that were not judged. The precision above a relevant document is estimated from the judged documents
+    above it.
 
     Names: ``infap``, ``infAP``.
 
@@ -300,7 +302,7 @@ def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", averag
 
     See Also
     --------
-    mean_average_precision_score : What it estimates.
+    mean_average_precision_score : The metric that this one estimates.
 
     Notes
     -----
@@ -308,8 +310,8 @@ def inferred_ap_score(y_true, y_pred, *, relevance_level=1, empty="zero", averag
 
     {empty}
 
-    *Unjudged documents* outside the pool are not relevant; those in the pool (a negative grade) are relevant in the
-    proportion of the judged ones.
+    *Unjudged documents* outside the pool are not relevant. Those in the pool (a negative grade) count as relevant in
+    the proportion found among the judged ones.
 
     References
     ----------
@@ -338,10 +340,10 @@ def interpolated_precision_score(
     average="mean",
     sample_weight=None,
 ):
-    """Interpolated precision at a level of recall.
+    """Compute interpolated precision at a level of recall.
 
-    The highest precision at any rank at which at least that share of the relevant documents has been found; the points
-    of a recall-precision curve.
+    It is the highest precision at any rank at which at least that share of the relevant documents has been found. Its
+    values at several levels are the points of a recall-precision curve.
 
     Names: ``iprec@0.1``, ``IPrec@0.1``, ``iprec_at_recall_0.10``.
 
@@ -349,7 +351,7 @@ def interpolated_precision_score(
 
     See Also
     --------
-    mean_average_precision_score : The area below the curve, about.
+    mean_average_precision_score : Approximately the area below that curve.
 
     Notes
     -----
@@ -371,10 +373,10 @@ def interpolated_precision_score(
 
 @metric("judged")
 def judged_at_k_score(y_true, y_pred, *, k=None, average="mean", sample_weight=None):
-    """The share of the first k documents that have a judgment.
+    """Compute the share of the first k documents that have a judgment.
 
-    A low value says that other metrics at this cutoff tell little. The divisor is k, or the number of documents where
-    fewer were retrieved.
+    If it is low, other metrics at this cutoff are unreliable. The divisor is k, or the number of retrieved documents if
+    there are fewer.
 
     Names: ``judged@10``, ``Judged@10``.
 
@@ -382,16 +384,16 @@ def judged_at_k_score(y_true, y_pred, *, k=None, average="mean", sample_weight=N
 
     See Also
     --------
-    bpref_score : A measure that passes over unjudged documents.
+    bpref_score : A metric that skips unjudged documents.
 
     Notes
     -----
     {ties}
 
-    *Queries without relevant documents* count like all others. Queries without any judgment never enter the mean;
-    judged queries that the run lacks count 0.
+    *Queries without relevant documents* count as all others do. Queries without any judgment never enter the mean.
+    Judged queries that the run lacks count 0.
 
-    *Unjudged documents* are what is counted; any grade, also a negative one, is a judgment.
+    *Unjudged documents* lower the value. Any grade is a judgment, including a negative one.
 
     References
     ----------

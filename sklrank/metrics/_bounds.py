@@ -1,7 +1,7 @@
-"""Bounds of metrics: how low and how high a value could be, had all retrieved documents been judged.
+"""Bounds of metrics: how low and how high a value could be if all retrieved documents were judged.
 
-Unjudged documents that the run did not retrieve are taken for not relevant, and an unjudged document may have any
-grade that occurs in the judgments, or 0. With every retrieved document judged, `judged_only` makes no difference.
+Unjudged documents that the run did not retrieve count as not relevant. An unjudged document in the run may have any
+grade that occurs in the judgments, or 0. `judged_only` makes no difference if every retrieved document is judged.
 """
 
 import numpy as np
@@ -30,24 +30,27 @@ def limits(metric, judged):
     """
     measure = metric.measure
     if measure.bounds is None:
-        raise ValueError(f"{metric.name!r} has no bounds: how judgments to come would change it is unknown")
+        raise ValueError(f"{metric.name!r} has no bounds: how further judgments would change it is unknown")
     if metric.empty in ("drop", "nan"):
         raise ValueError(f"{metric.name!r}: bounds need empty=zero or empty=one; unjudged documents may be relevant")
     if measure.bounds == "constant":
         values, _ = metric.values(judged)
         return values, values
     params = {name: value for name, value in metric.params.items() if name != "judged_only"}
-    complete = Completed(_without_pool(judged) if measure.pooled else judged)
+    complete = judged
+    if measure.pooled:
+        complete = _without_pool(judged)
+    complete = Completed(complete)
 
     def values_if(grades):
-        """Values if the free documents have these grades."""
+        """Return the values if the free documents have these grades."""
         return settle(measure.values(complete.judge(grades), **params), judged, metric.empty)[0]
 
     found = [values_if(0.0)]
     if measure.bounds == "monotone":
         if params.get("gain") is not None:
             check_gain_rises(params["gain"], complete)
-        above = complete.positions < (np.inf if metric.k is None else metric.k)
+        above = complete.positions < (metric.k or np.inf)
         found += [values_if(complete.top * chosen) for chosen in (above, ~above, np.ones_like(above))]
     else:
         found += measure.bounds(complete, **params)
@@ -57,7 +60,9 @@ def limits(metric, judged):
 
 
 class Completed:
-    """Rankings of which every document is judged: those of `judged` as they were, the *free* ones at will.
+    """Rankings whose documents all have a grade.
+
+    Judged documents keep theirs; *free* documents, those without a judgment, get theirs from `judge`.
 
     Parameters
     ----------
@@ -66,9 +71,9 @@ class Completed:
     Attributes
     ----------
     positions : ndarray of int64, shape (n_free,)
-        Position of each free document, one that has no judgment, in its ranking.
+        Position of each free document in its ranking.
     top : float
-        The highest grade of the judgments.
+        Highest grade of the judgments.
     """
 
     def __init__(self, judged):
@@ -96,7 +101,7 @@ class Completed:
         self.grades[kept] = judged.grades
 
     def judge(self, grades):
-        """Give the free documents these grades.
+        """Assign grades to the free documents.
 
         Returns
         -------
@@ -111,7 +116,7 @@ class Completed:
 
 
 def _without_pool(judged):
-    """The same with negative grades taken for no judgment of what was retrieved."""
+    """Return the same, with retrieved documents of negative grade as unjudged."""
     entries, hit_indptr = kept_entries(judged.hit_indptr, judged.hit_grades >= 0)
     return Judged(
         judged.qids, judged.indptr, judged.grades, judged.in_run, judged.n_retrieved, hit_indptr,
@@ -120,7 +125,7 @@ def _without_pool(judged):
 
 
 def check_gain_rises(gain, complete):
-    """Refuse gains that fall where the grade rises: then the highest grade is not the extreme."""
+    """Raise an error if a higher grade has a lower gain: the highest grade would not give the extreme value."""
     grades = np.unique(np.append(complete.judged.grades[complete.judged.grades > 0], complete.top))
     levels = measures.gain_of(gain, np.append(0.0, grades))
     if levels[0] > 0 or (np.diff(levels) < 0).any():
@@ -129,7 +134,7 @@ def check_gain_rises(gain, complete):
 
 
 def bound_average_precision(complete, *, k=None, relevance_level=1):
-    """Bounds of average precision."""
+    """Return bounds of average precision."""
     judged = complete.judged
     if complete.top < relevance_level:
         return []
@@ -142,7 +147,7 @@ def bound_average_precision(complete, *, k=None, relevance_level=1):
 
 
 def bound_ndcg(complete, *, k=None, gain="linear"):
-    """Bounds of nDCG."""
+    """Return bounds of nDCG."""
     judged = complete.judged
     gains = measures.gain_of(gain, judged.grades)
     levels = check_gain_rises(gain, complete)
@@ -150,7 +155,8 @@ def bound_ndcg(complete, *, k=None, gain="linear"):
     above = np.stack([judged.count(gains >= level) for level in levels], axis=1)
     longest = int((np.diff(judged.indptr) + judged.n_retrieved).max(initial=0))
     discounts = 1 / np.log2(np.arange(longest) + 2.0)
-    discounts[k if k is not None else longest :] = 0.0
+    if k is not None:
+        discounts[k:] = 0.0
     reach = np.concatenate([[0.0], np.cumsum(discounts)])
     low, high = np.empty(len(judged)), np.empty(len(judged))
     kernels.bound_discounted_gain(
@@ -161,14 +167,14 @@ def bound_ndcg(complete, *, k=None, gain="linear"):
 
 
 def bound_interpolated_precision(complete, *, recall=0.0, **params):
-    """Bounds of interpolated precision."""
+    """Return bounds of interpolated precision."""
     return bound_by_sweep("iprec", complete, recalls=(recall,), **params)
 
 
 def bound_by_sweep(
     swept, complete, *, relevance_level=1, recalls=measures.ELEVEN_RECALLS, multiple=1.0, rounding="nearest"
 ):
-    """Bounds of a measure for which every number of relevant documents has to be tried.
+    """Return bounds of a measure that needs to be computed for every possible number of relevant documents.
 
     Parameters
     ----------
@@ -180,11 +186,13 @@ def bound_by_sweep(
     if complete.top < relevance_level:
         return []
     low, high = np.empty(len(judged)), np.empty(len(judged))
-    steps = np.array([multiple] if swept == "rprec" else recalls, dtype=np.float64)
+    steps = recalls
+    if swept == "rprec":
+        steps = (multiple,)
     irrelevant = judged.count((judged.grades >= 0) & (judged.grades < relevance_level))
     kernels.bound_by_sweep(
         _SWEPT.index(swept), judged.hit_indptr, judged.hit_positions, judged.hit_grades, judged.n_retrieved,
-        float(relevance_level), judged.n_relevant(relevance_level), irrelevant, steps,
+        float(relevance_level), judged.n_relevant(relevance_level), irrelevant, np.array(steps, dtype=np.float64),
         measures.ROUNDING[rounding], low, high,
     )  # fmt: skip
     return [_finite(low), _finite(high)]

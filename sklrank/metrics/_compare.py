@@ -1,4 +1,4 @@
-"""Comparison of several runs."""
+"""Comparison of runs."""
 
 import warnings
 from numbers import Integral, Real
@@ -49,29 +49,29 @@ def compare(
     n_resamples=9999,
     random_state=None,
 ):
-    """Compare runs on the same queries, with tests of significance.
+    """Compare runs on the same queries by tests of significance.
 
     Parameters
     ----------
     qrels : Qrels or whatever they are made from
         Judgments.
     runs : dict of str to Run, or list of Run
-        The runs by name; those of a list are named by themselves.
+        The runs by name. In a list, each run has a name of its own.
     metrics : str, callable, or list of these
-        Names of metrics that are means over queries, such as ``"ndcg@10"``, or functions ``(y_true, y_pred)`` that give
-        one number per query; see `make_rank_scorer` for what a function of yours gets.
+        Names of metrics that are means over queries, such as ``"ndcg@10"``, or functions ``(y_true, y_pred)`` that
+        return one number per query; see `make_rank_scorer` for their arguments.
     test : {"paired_t", "randomization", "wilcoxon", "bootstrap", "tukey_hsd"}, default="paired_t"
         Two-sided test of the differences, query by query.
     correction : {"holm", "bonferroni", "bh"} or None, default="holm"
-        How p values are adjusted for the number of comparisons made with one metric. Tukey's test needs none.
+        Adjustment of p values for the number of comparisons by one metric. Tukey's test needs none.
     baseline : str, default=None
-        Name of the run that the others are compared with; ``None`` compares all pairs.
+        Name of the run that the others are compared with. If None, all pairs are compared.
     confidence : float, default=0.95
-        Level of the intervals; differences are significant where p is below one less it.
+        Level of the confidence intervals. Differences with p below ``1 - confidence`` are significant.
     n_resamples : int, default=9999
-        Number of random signs or of bootstrap samples.
+        Number of random assignments of signs, or of bootstrap samples.
     random_state : int, RandomState instance or None, default=None
-        Makes the tests that draw at random reproducible.
+        Seed of the random numbers. An int makes the tests that draw at random reproducible.
 
     Returns
     -------
@@ -84,19 +84,19 @@ def compare(
 
     See Also
     --------
-    evaluate : One run.
+    evaluate : Evaluate one run.
 
     Notes
     -----
-    Judged queries that a run lacks count 0 in it, and a warning says how many. To compare on the queries that a run
-    has, pass ``qrels.align(run.queries)``.
+    Judged queries that a run lacks count 0 for this run, and a warning gives their number. To compare only on the
+    queries of a run, pass ``qrels.align(run.queries)``.
 
-    ``"randomization"`` flips the signs of the differences at random; its p value is (b + 1) / (B + 1) for b of B draws
-    at least as extreme as what was observed, and exact where all signs are no more than `n_resamples`. ``"bootstrap"``
-    draws queries with replacement from differences shifted to mean 0, and gives percentile intervals. ``"tukey_hsd"``
-    takes runs and queries for the factors of a two-way analysis of variance without interaction, and compares all pairs
-    of runs at once by the studentized range; of two runs it is the paired t test. Intervals of the other tests are
-    Student's and are not corrected.
+    ``"randomization"`` flips the signs of the differences at random. Its p value is (b + 1) / (B + 1) if b of B draws
+    are at least as extreme as the observed difference; it is exact if there are at most `n_resamples` assignments of
+    signs. ``"bootstrap"`` draws queries with replacement from differences shifted to mean 0, and gives percentile
+    intervals. ``"tukey_hsd"`` is a two-way analysis of variance without interaction, with runs and queries as factors.
+    It compares all pairs of runs at once by the studentized range; for two runs it equals the paired t test. The
+    intervals of the other tests are Student's and are not corrected.
 
     References
     ----------
@@ -126,11 +126,11 @@ def compare(
     """
     runs = _named(runs)
     if baseline is not None and baseline not in runs:
-        raise ValueError(f"baseline={baseline!r} is none of the runs: {', '.join(map(repr, runs))}")
+        raise ValueError(f"baseline={baseline!r} is not one of the runs: {', '.join(map(repr, runs))}")
     chosen = as_metrics(metrics)
     for metric in chosen:
         if metric.how != "mean":
-            raise ValueError(f"{metric.name!r} is not a mean over queries, so its differences have no test here")
+            raise ValueError(f"{metric.name!r} is not a mean over queries, so its differences cannot be tested")
     names = list(runs)
     if baseline is None:
         pairs = [(a, b) for b in range(len(names)) for a in range(b + 1, len(names))]
@@ -155,14 +155,14 @@ def _named(runs):
     else:
         named = {getattr(run, "name", None): run for run in runs}
         if None in named or len(named) < len(runs):
-            raise ValueError("runs of a list need names that differ, or pass a dict {name: run}")
+            raise ValueError("runs in a list need names, all different; set them, or pass a dict {name: run}")
     if not named:
         raise ValueError("no run to compare")
     return named
 
 
 def _warn_of_missing(names, aligned):
-    """Warn of runs that lack judged queries: their differences may be nothing else."""
+    """Warn of runs that lack judged queries: this alone may explain their differences."""
     for name, judged in zip(names, aligned):
         missing = int((judged.has_judgments & ~judged.in_run).sum())
         if missing:
@@ -175,17 +175,17 @@ def _warn_of_missing(names, aligned):
 
 
 def _matrix(metric, aligned):
-    """Value of each run for each query that counts, and these queries."""
+    """Return the value of each run for each query that counts, and these queries."""
     values, counts = zip(*(metric.values(judged) for judged in aligned))
     counted = np.logical_and.reduce(counts)
     rows = np.array(values)[:, counted]
     if rows.shape[1] < 2:
-        raise ValueError(f"{metric.name!r}: {rows.shape[1]} judged queries; a comparison needs two or more")
+        raise ValueError(f"{metric.name!r}: {rows.shape[1]} judged queries; a comparison needs at least two")
     return rows, aligned[0].qids[counted]
 
 
 def _test(metric, names, values, pairs, test, correction, confidence, n_resamples, rng):
-    """One dict for each pair of runs."""
+    """Test each pair of runs; return one dict per pair."""
     if not pairs:
         return []
     values = round_off(values, values)

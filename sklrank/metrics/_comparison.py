@@ -12,27 +12,27 @@ _COLUMNS = (
 
 
 class Comparison:
-    """Runs that were measured on the same queries, and the tests of their differences.
+    """Hold the values of several runs on the same queries, and the tests of their differences.
 
-    `compare` makes it. It prints as text.
+    `compare` returns it. ``print`` shows it as two tables.
 
     Parameters
     ----------
     names : list of str
         The runs.
     values : dict of str to ndarray of shape (n_runs, n_queries)
-        Per metric, the value of each run for each query that counts.
+        Value of each run for each query that counts, per metric.
     qids : dict of str to ndarray of object, shape (n_queries,)
-        Per metric, the queries.
+        Queries that count, per metric.
     tests : list of dict
-        One for each metric and pair of runs; see `to_frame`.
+        One dict for each metric and pair of runs; see `to_frame`.
     settings : dict
-        ``test``, ``correction``, ``confidence`` and ``baseline``.
+        Arguments of `compare`: ``test``, ``correction``, ``confidence`` and ``baseline``.
 
     Attributes
     ----------
     means : dict of str to dict of str to float
-        Per metric, the mean of each run.
+        Mean of each run, per metric.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class Comparison:
         return list(self.values)
 
     def intervals(self, metric):
-        """Confidence interval of each run's mean, Student's.
+        """Return Student's confidence interval of the mean of each run.
 
         Parameters
         ----------
@@ -78,27 +78,27 @@ class Comparison:
         return {name: tuple(map(float, interval)) for name, interval in zip(self.names, intervals)}
 
     def to_frame(self):
-        """One row for each metric and pair of runs.
+        """Return a table with one row for each metric and pair of runs.
 
-        Columns: metric, run, baseline, the mean difference run - baseline, its interval (low, high), p, p_adjusted,
-        whether that is significant, effect_size (Cohen's d_z: mean over standard deviation of the differences), on how
-        many queries the run wins, ties and loses, and the least true difference that the paired t test would find in
-        four of five such experiments (detectable).
+        Its columns are metric, run, baseline, the mean difference run - baseline, its interval (low, high), p,
+        p_adjusted, significant (whether p_adjusted is), effect_size (Cohen's d_z: mean over standard deviation of the
+        differences), the numbers of queries that the run wins, ties and loses, and detectable (the least true
+        difference that the paired t test would find in four of five such experiments).
 
         Returns
         -------
         DataFrame
-            Of pandas where it is installed, else of polars.
+            Of pandas if it is installed, otherwise of polars.
         """
         return frame_like({name: [test[name] for test in self.tests] for name in _COLUMNS})
 
     def to_dict(self):
-        """All figures as plain Python objects, ready for JSON.
+        """Return all figures as plain Python objects, ready for JSON.
 
         Returns
         -------
         dict
-            With the keys ``settings``, ``means``, ``intervals`` and ``tests``.
+            Its keys are ``settings``, ``means``, ``intervals`` and ``tests``.
         """
         return {
             "settings": dict(self.settings),
@@ -110,12 +110,14 @@ class Comparison:
         }
 
     def to_markdown(self, digits=4):
-        """Means and differences of the runs as Markdown tables; letters mark what a run is significantly better than.
+        """Return the means and differences of the runs as Markdown tables.
+
+        Letters after a mean name the runs that this run is significantly better than.
 
         Parameters
         ----------
         digits : int, default=4
-            Decimals.
+            Number of decimals.
 
         Returns
         -------
@@ -130,12 +132,14 @@ class Comparison:
         return "\n\n".join([*tables, self._legend()]) + "\n"
 
     def to_latex(self, digits=4):
-        """Means and differences of the runs as LaTeX tables (booktabs); letters mark what a run is better than.
+        """Return the means and differences of the runs as LaTeX tables (booktabs).
+
+        Letters after a mean name the runs that this run is significantly better than.
 
         Parameters
         ----------
         digits : int, default=4
-            Decimals.
+            Number of decimals.
 
         Returns
         -------
@@ -153,7 +157,7 @@ class Comparison:
         return "\n".join(["\n\n".join(tables), latex_comment(self._legend())]) + "\n"
 
     def _means(self, digits, escape, best, beaten):
-        """Rows of the table of means, the first a header; `best` and `beaten` are formats of a mean and of letters."""
+        """Return the rows of the table of means, first a header; `best` and `beaten` format a mean and letters."""
         rows = [["", "run", *map(escape, self.metrics)]]
         for i, name in enumerate(self.names):
             cells = []
@@ -168,7 +172,7 @@ class Comparison:
         return rows
 
     def _beaten(self, metric, name):
-        """Letters of the runs that `name` is significantly better than."""
+        """Return the letters of the runs that `name` is significantly better than."""
         beaten = set()
         for test in self.tests:
             if test["metric"] == metric and test["significant"]:
@@ -193,7 +197,7 @@ class Comparison:
         )
 
     def _details(self, digits):
-        """Rows of the table of differences, as text, the first row a header."""
+        """Return the rows of the table of differences as text, first a header."""
         level = f"{100 * self.settings['confidence']:g} %"
         rows = [["metric", "run", "against", "difference", level, "p", "d_z", "won/tied/lost", "detectable"]]
         for test in self.tests:

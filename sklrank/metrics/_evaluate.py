@@ -1,4 +1,4 @@
-"""Many metrics of one run."""
+"""Evaluation of one run by several metrics."""
 
 from sklrank.data._frames import frame_like
 from sklrank.metrics._average import aggregate
@@ -8,22 +8,22 @@ from sklrank.metrics._judged import align
 
 
 class Evaluation(dict):
-    """Values of a run: a dict of metric names to numbers.
+    """Hold the values of a run: a dict from the names of metrics to numbers.
 
     Attributes
     ----------
     per_query : dict of str to ndarray of shape (n_queries,)
-        One value for each query of the judgments, in their order; NaN where it does not count. A function that gives
-        one number for the whole run has none.
+        One value for each query of the judgments, in their order; NaN for a query that does not count. A function that
+        returns one number for the whole run has no entry.
     qids : ndarray of object, shape (n_queries,)
-        Ids of these queries; their positions as str where they have none.
+        Ids of these queries, or their positions as str if they have no ids.
     in_run : ndarray of bool, shape (n_queries,)
         Whether the run has the query.
     bounds : dict of str to tuple of float, or None
-        Least and greatest value over all judgments of the unjudged documents that the run retrieved, where they were
-        asked for; it then prints them, too.
+        Least and greatest value over all possible judgments of the unjudged documents that the run retrieved, if they
+        were requested. They are then printed, too.
     per_query_bounds : dict of str to tuple of ndarray of shape (n_queries,), or None
-        The same for each query.
+        These bounds for each query.
 
     Examples
     --------
@@ -51,12 +51,14 @@ class Evaluation(dict):
         return f"{{{', '.join(entries)}}}"
 
     def to_frame(self):
-        """One row a query, one column a metric; with bounds also the columns ``<metric>_low`` and ``<metric>_high``.
+        """Return a table with one row per query and one column per metric.
+
+        With bounds, it also has the columns ``<metric>_low`` and ``<metric>_high``.
 
         Returns
         -------
         DataFrame
-            Of pandas where it is installed, else of polars.
+            Of pandas if it is installed, otherwise of polars.
         """
         columns = {"qid": self.qids.tolist()}
         for name, values in self.per_query.items():
@@ -67,38 +69,42 @@ class Evaluation(dict):
 
 
 def evaluate(qrels, run, metrics, bounds=False):
-    """Evaluate a run by several metrics; it is aligned with the judgments once.
+    """Evaluate a run by several metrics.
+
+    The run is aligned with the judgments only once.
 
     Parameters
     ----------
     qrels : Qrels, dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
-        Judgments.
+        Relevance judgments.
     run : Run, dict, list, DataFrame, or matrix of shape (n_queries, n_documents)
-        Rankings. With ids on both sides they align by id, else by position and equal length.
+        Rankings. If both sides have ids, queries are aligned by id; otherwise they are aligned by position, and their
+        numbers must be equal.
     metrics : str, callable, or list of these
-        Names of metrics, such as ``"ndcg@10"``, or functions ``(y_true, y_pred)``, which are named by their names; see
-        the user guide for all names, and `make_rank_scorer` for what a function of yours gets and gives.
+        Names of metrics, such as ``"ndcg@10"``, or functions ``(y_true, y_pred)``, which keep their names. See the user
+        guide for all names, and `make_rank_scorer` for the arguments and the result of a function.
     bounds : bool, default=False
-        Whether to give each metric's least and greatest value over all judgments of the unjudged documents that the
-        run **retrieved**. Unjudged documents that it did not retrieve count as not relevant; see Notes.
+        Whether to compute the least and the greatest value of each metric over all possible judgments of the unjudged
+        documents that the run **retrieved**. Unjudged documents that it did not retrieve count as not relevant; see
+        Notes.
 
     Returns
     -------
     Evaluation
-        A dict of the names as given to the means over all judged queries, with the values of each query as
-        `per_query` and, if asked for, `bounds`.
+        A dict from the names, as given, to the means over all judged queries. Its attributes hold the values of each
+        query (`per_query`) and, if requested, the `bounds`.
 
     See Also
     --------
-    compare : Several runs, with significance.
+    compare : Compare several runs by tests of significance.
 
     Notes
     -----
-    Bounds say how much the holes in a ranking matter. An unjudged document in it may have any grade that occurs in the
-    judgments, or 0. Of the documents outside it there are as many as the corpus has: were they all to be relevant,
-    recall, average precision and nDCG could be next to 0 for any run, and the bounds would say nothing. So they count
-    as not relevant, and where a run stops early the bounds of these metrics are too narrow. Precision and the
-    reciprocal rank do not depend on what was not retrieved.
+    Bounds say how much the missing judgments in a ranking matter. An unjudged document in it may have any grade that
+    occurs in the judgments, or 0. Documents outside the ranking count as not relevant, because there are as many of
+    them as the corpus has: if all of them could be relevant, recall, average precision and nDCG of any run could be
+    close to 0, and the bounds would say nothing. The bounds of these metrics are therefore too narrow if a run stops
+    early. Precision and the reciprocal rank do not depend on documents that were not retrieved.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Functions as metrics: a user's own, and those of this package with parameters of their own."""
+"""Functions as metrics: those of a user, and those of this package with other parameters."""
 
 from functools import partial
 from inspect import Parameter, signature
@@ -12,23 +12,23 @@ from sklrank.metrics._registry import Measure
 
 
 class FunctionMetric:
-    """A function of judgments and a run as a metric.
+    """Make a metric of a function of judgments and a run.
 
     Parameters
     ----------
     function : callable
-        Takes `y_true`, a list with one dict of document id to grade per query, and `y_pred`, the `Run` of the same
-        queries in the same order. Gives one number per query, NaN for a query that does not count, or one for all.
-        A parameter `average` is passed as None if numbers per query are wanted.
+        It takes `y_true`, a list with one dict from document id to grade per query, and `y_pred`, the `Run` of the same
+        queries in the same order. It returns one number per query, NaN for a query that does not count, or one number
+        for all queries. If it has a parameter `average`, this is None when one number per query is needed.
     params : dict
         Further arguments of the function.
 
     Attributes
     ----------
     name : str
-        Name of the function, with what a `functools.partial` fixes.
+        Name of the function, with the arguments that a `functools.partial` fixes.
     k : int or None
-        The cutoff; None if there is none.
+        Cutoff, or None.
     """
 
     how = "mean"
@@ -47,7 +47,7 @@ class FunctionMetric:
 
     @property
     def k(self):
-        """The cutoff, or None."""
+        """Cutoff, or None."""
         known = {name: p.default for name, p in self._parameters.items() if p.default is not Parameter.empty}
         return (known | self.params).get("k")
 
@@ -61,7 +61,7 @@ class FunctionMetric:
         return self.evaluate(align(y_true, y_pred), **weights)[0]
 
     def evaluate(self, judged, **weights):
-        """Return the value of the run, those of the queries, and which queries count; None if there are no values."""
+        """Return the value of the run, the values of the queries, and which queries count; None if there are none."""
         result = self._call(judged, **weights)
         if result.ndim:
             counted = self._counted(judged, result)
@@ -76,8 +76,8 @@ class FunctionMetric:
         values = self._call(judged, **self._per_query)
         if not values.ndim:
             raise ValueError(
-                f"{self.name} gave one number for the whole run, but one per query is needed here: return an array of "
-                "shape (n_queries,), or take a parameter average, which is None for numbers per query"
+                f"{self.name}: expected one number per query, got one for the whole run; return an array of shape "
+                "(n_queries,), or take a parameter average, which is None if numbers per query are needed"
             )
         return values, self._counted(judged, values)
 
@@ -89,7 +89,7 @@ class FunctionMetric:
         return judged.has_judgments & ~np.isnan(values)
 
     def _call(self, judged, **options):
-        if hasattr(_unwrap(self.function), "measure"):  # one of this package, which takes whatever there is
+        if hasattr(_unwrap(self.function), "measure"):  # a function of this package, which takes data of every kind
             y_true, y_pred = judged.source
         else:
             y_true, y_pred = judged.pair
@@ -108,7 +108,7 @@ class FunctionMetric:
         return values
 
     def _check_parameters(self):
-        """Refuse arguments that the function does not take besides judgments and a run."""
+        """Raise TypeError for an argument that the function does not take."""
         if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in self._parameters.values()):
             return
         kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -162,16 +162,16 @@ def as_metric(metric, **params):
     if isinstance(metric, (str, Metric)):
         return metric_from_name(metric).with_params(**params)
     if not callable(metric):
-        raise TypeError(f"metric is a name, such as 'ndcg@10', or a function; got {metric!r}")
+        raise TypeError(f"metric must be a name, such as 'ndcg@10', or a function; got {metric!r}")
     return FunctionMetric(metric, params)
 
 
 def as_metrics(metrics):
-    """Return the metrics that one name or function, or a list of them, stands for, each once."""
+    """Return the metrics that a name, a function, or a list of these stands for, without repetitions."""
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
     chosen = {}
     for metric in map(as_metric, metrics):
         if chosen.setdefault(metric.name, metric) != metric:
-            raise ValueError(f"two metrics are named {metric.name!r}: give the functions names that differ, with def")
+            raise ValueError(f"two metrics are named {metric.name!r}: define the functions with different names")
     return list(chosen.values())

@@ -7,14 +7,14 @@ from sklrank.metrics._metric_functions import metric
 def ndcg_score(
     y_true, y_score, *, k=None, gain="linear", judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Normalized discounted cumulative gain.
+    """Compute normalized discounted cumulative gain (nDCG).
 
-    The gains of the documents, each divided by the logarithm of its rank plus one, summed, and divided by what the
-    ideal ranking of all judged documents would reach::
+    Discounted cumulative gain (DCG) sums the gains of the documents, each divided by the logarithm of its rank plus
+    one. nDCG divides it by the DCG of the ideal ranking of all judged documents::
 
         DCG@k = sum of gain(grade) / log2(rank + 1) over the ranks 1, …, k
 
-    On inputs without ties this is scikit-learn's number, also for dense matrices.
+    On inputs without ties the value equals scikit-learn's, also for dense matrices.
 
     Names: ``ndcg@10``, ``nDCG@10``, ``ndcg_cut_10``.
 
@@ -22,15 +22,15 @@ def ndcg_score(
 
     See Also
     --------
-    dcg_score : The same without the division by the ideal.
-    expected_reciprocal_rank_score : A graded measure of how soon the reader is done.
+    dcg_score : The same metric, not divided by that of the ideal ranking.
+    expected_reciprocal_rank_score : A graded metric of how soon a reader is satisfied.
 
     Notes
     -----
     {conventions}
 
-    The ideal ranking is that of all judged documents, retrieved or not. `y_true` and `y_score` as dense matrices judge
-    and retrieve every document.
+    The ideal ranking holds all judged documents, retrieved or not. If `y_true` and `y_score` are dense matrices, every
+    document is judged and retrieved.
 
     References
     ----------
@@ -55,10 +55,10 @@ def ndcg_score(
 
 @metric("dcg")
 def dcg_score(y_true, y_score, *, k=None, gain="linear", judged_only=False, average="mean", sample_weight=None):
-    """Discounted cumulative gain.
+    """Compute discounted cumulative gain (DCG).
 
-    The gains of the documents, each divided by the logarithm of its rank plus one, summed. On inputs without ties this
-    is scikit-learn's number, also for dense matrices.
+    DCG sums the gains of the documents, each divided by the logarithm of its rank plus one. On inputs without ties the
+    value equals scikit-learn's, also for dense matrices.
 
     Names: ``dcg@10``.
 
@@ -66,14 +66,14 @@ def dcg_score(y_true, y_score, *, k=None, gain="linear", judged_only=False, aver
 
     See Also
     --------
-    ndcg_score : In units of what the ideal ranking reaches.
+    ndcg_score : DCG divided by that of the ideal ranking.
 
     Notes
     -----
     {ties}
 
-    *Queries without relevant documents* count 0: no gain is to be had. Queries without any judgment never enter the
-    mean; judged queries that the run lacks count 0.
+    *Queries without relevant documents* count 0, because no document has a gain. Queries without any judgment never
+    enter the mean. Judged queries that the run lacks count 0.
 
     {unjudged}
 
@@ -96,13 +96,13 @@ def dcg_score(y_true, y_score, *, k=None, gain="linear", judged_only=False, aver
     "rbp",
     gain=(
         '{"linear", "exponential"}, dict, array-like of shape (n_grades,) or None',
-        "``None`` counts relevant documents as 1. Otherwise the gain of a grade, as in `ndcg_score`, in units of that "
-        "of `max_grade`; then `relevance_level` has no effect.",
+        "Gain of a grade, as in `ndcg_score`, divided by the gain of `max_grade`; `relevance_level` then has no "
+        "effect. If None, the gain is 1 for relevant documents and 0 for others.",
     ),
     max_grade=(
         "float",
-        "The highest grade of the scale, for graded gains. ``None``: the highest in `y_true`; set it if `y_true` may "
-        "be a part of the judgments, as in cross-validation.",
+        "Highest grade of the scale, for graded gains. If None, it is the highest grade in `y_true`; set it if "
+        "`y_true` may be only a part of the judgments, as in cross-validation.",
     ),
 )
 def rank_biased_precision_score(
@@ -119,9 +119,9 @@ def rank_biased_precision_score(
     average="mean",
     sample_weight=None,
 ):
-    """Rank-biased precision, binary or graded.
+    """Compute rank-biased precision (RBP), binary or graded.
 
-    What a reader gains per document who goes on to the next one with probability `p`::
+    It is the expected gain per document for a reader who continues to the next document with probability `p`::
 
         RBP = (1 - p) · sum of gain · p^(rank - 1)
 
@@ -131,7 +131,7 @@ def rank_biased_precision_score(
 
     See Also
     --------
-    expected_reciprocal_rank_score : The reader stops at a good document.
+    expected_reciprocal_rank_score : A metric for a reader who stops at a good document.
 
     Notes
     -----
@@ -158,10 +158,10 @@ def rank_biased_precision_score(
 def expected_reciprocal_rank_score(
     y_true, y_pred, *, k=None, max_grade=4, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Expected reciprocal rank.
+    """Compute expected reciprocal rank.
 
-    One over the rank at which a reader stops who is satisfied by a document of grade g with chance (2^g - 1) /
-    2^max_grade.
+    A document of grade g satisfies the reader with probability (2^g - 1) / 2^max_grade, and the reader stops there. The
+    metric is the expected value of one over the rank at which the reader stops.
 
     Names: ``err@20``, ``ERR@20``.
 
@@ -170,7 +170,7 @@ def expected_reciprocal_rank_score(
     See Also
     --------
     mean_reciprocal_rank_score : One over the rank of the first relevant document.
-    rank_biased_precision_score : The reader goes on with one chance throughout.
+    rank_biased_precision_score : A metric for a reader who continues with the same probability at each rank.
 
     Notes
     -----
@@ -197,11 +197,11 @@ def expected_reciprocal_rank_score(
 def alpha_ndcg_score(
     y_true, y_pred, *, k=None, alpha=0.5, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Novelty-biased nDCG over subtopics, alpha-nDCG.
+    """Compute alpha-nDCG, a novelty-biased nDCG over subtopics.
 
     A document gains 1 for each subtopic that it is about, times ``1 - alpha`` for each document above it that is about
-    the same one; gains are discounted and divided by those of the ideal ranking as in nDCG. The ideal ranking is found
-    greedily, as ndeval does.
+    the same subtopic. As in nDCG, gains are discounted and divided by those of the ideal ranking. The ideal ranking is
+    found greedily, as in ndeval.
 
     Names: ``alpha_ndcg@10``, ``alpha_nDCG@10``.
 
@@ -209,13 +209,13 @@ def alpha_ndcg_score(
 
     See Also
     --------
-    ndcg_score : Without subtopics.
+    ndcg_score : nDCG without subtopics.
 
     Notes
     -----
     {conventions}
 
-    Judgments without subtopics are a ValueError.
+    Judgments without subtopics raise a ValueError.
 
     References
     ----------

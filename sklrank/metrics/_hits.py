@@ -1,7 +1,7 @@
-"""The judged documents in rankings, found in whatever the rankings are held in.
+"""Judged documents in rankings of every kind: lists, dicts and runs.
 
-Each kind of ranking has `queries` and ``find(judgments, pairs)``, which gives the length of each ranking and the hits:
-their indptr, positions and judgments. ``pairs[q]`` is the ranking of judged query ``q``, or -1.
+Each kind of ranking has `queries` and ``find(judgments, pairs)``, which returns the length of each ranking and the
+hits: their indptr, positions and judgments. ``pairs[q]`` is the ranking of judged query ``q``, or -1.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ _MAPS = Attached()  # documents of a run → documents of qrels → rows of the 
 
 
 class Judgments:
-    """Judgments, one per query and document.
+    """Hold judgments, one per query and document.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class Judgments:
     indptr : ndarray of int64, shape (n_queries + 1,)
     grades : ndarray of float64, shape (n_judgments,)
     docids : list of (list or dict) of str, default=None
-        Judged documents of each query; ``None``: those of `qrels`.
+        Judged documents of each query. If None, they are those of `qrels`.
     topics : tuple, default=None
         See `Judged`.
     qrels : Qrels, default=None
-        The judgments as they came, if not as dicts.
+        The judgments as given, if not as dicts.
     chosen : slice or ndarray of int64
         Entry of `qrels` for each judgment.
     """
@@ -50,7 +50,7 @@ class Judgments:
 
     @classmethod
     def of(cls, qrels):
-        """Take judgments from `Qrels`; of several subtopics of a document the highest grade counts."""
+        """Make judgments from `Qrels`; if a document has several subtopics, its highest grade counts."""
         if qrels.subtopics is None:
             return cls(qrels.queries, qrels.indptr, qrels.grades, qrels=qrels)
         indptr, grades, topics, chosen = _collapse(qrels)
@@ -74,7 +74,7 @@ class Judgments:
 
 
 class _Cut:
-    """Ids of each query as lists, cut when they are asked for: to cut all of them first would take a quarter longer."""
+    """Lists of the ids of each query, cut on access; to cut all of them first takes a quarter longer."""
 
     def __init__(self, flat, indptr):
         self.flat = flat.tolist()
@@ -87,7 +87,7 @@ class _Cut:
 
 
 class _Listed:
-    """Rankings that are lists of ids."""
+    """Find hits in rankings that are lists of ids."""
 
     def __init__(self, queries, rankings):
         self.queries = queries
@@ -108,9 +108,10 @@ class _Listed:
 
 
 class _Scored:
-    """Rankings that are dicts of scores, ordered as trec_eval does: by float32 score, then docid, both descending.
+    """Find hits in rankings that are dicts of scores.
 
-    Only the judged documents get positions: by counting the higher scores, without sorting or numbering a document.
+    The order is trec_eval's: by float32 score, then docid, both descending. Only judged documents get positions. They
+    are found by counting higher scores, without sorting or numbering the documents.
     """
 
     def __init__(self, queries, rankings):
@@ -156,7 +157,7 @@ class _Scored:
 
 
 class _Numbered:
-    """A run whose documents have rows."""
+    """Find hits in a run whose documents have rows."""
 
     def __init__(self, run):
         self.queries = run.queries
@@ -175,15 +176,15 @@ class _Numbered:
 
 
 def rankings_of(run):
-    """Rankings of a `Run`, by rows if it has any: to number documents costs more than to look at them once."""
-    _ = run.scores  # candidates that are not ordered yet raise an error that says so
+    """Return the rankings of a `Run`: by rows if it has any, otherwise by ids, because numbering them costs more."""
+    _ = run.scores  # raises an error if the candidates have no order yet
     if run.is_numbered:
         return _Numbered(run)
     return _Listed(run.queries, _Cut(run.flat_docids, run.indptr))
 
 
 def plain_rankings(y_pred):
-    """Rankings that are lists of ids or dicts of scores; None if they are something else, which `Run` has to check."""
+    """Return rankings that are lists of ids or dicts of scores; None for other data, which `Run` has to check."""
     if isinstance(y_pred, Run):
         if y_pred.is_numbered:
             return None
@@ -204,7 +205,7 @@ def plain_rankings(y_pred):
 
 
 def plain_judgments(y_true):
-    """Judgments of dicts or `Qrels`; None if they are something else, which `Qrels` has to check."""
+    """Return judgments from dicts or `Qrels`; None for other data, which `Qrels` has to check."""
     if isinstance(y_true, Qrels):
         return Judgments.of(y_true)
     queries, judgments = _entries(y_true)
@@ -221,7 +222,7 @@ def _keyed_by_str(entries):
 
 
 def _entries(data):
-    """Queries and values of a dict or a list; (None, None) of anything else."""
+    """Return the queries and values of a dict or a list; (None, None) for other data."""
     if isinstance(data, dict) and all(type(qid) is str for qid in data):
         return Queries.named(list(data)), list(data.values())
     if isinstance(data, list):
@@ -230,8 +231,9 @@ def _entries(data):
 
 
 def _numbers(values, n, what, queries, indptr, entries):
-    """`values` as float64; an error that names the first offenders where they are not numbers."""
-    values = list(values) if n < 1 else values
+    """Return `values` as float64; raise an error that names the first entries that are not numbers."""
+    if n < 1:
+        values = list(values)
     try:
         numbers = np.fromiter(values, dtype=np.float64, count=n)
     except (TypeError, ValueError):
@@ -243,7 +245,10 @@ def _numbers(values, n, what, queries, indptr, entries):
                         f"{queries.ids[q]!r}, document {docid!r}"
                     ) from None
         raise
-    bad = np.flatnonzero(np.isnan(numbers) | (np.isinf(numbers) & (what == "grade")))
+    bad = np.isnan(numbers)
+    if what == "grade":
+        bad = ~np.isfinite(numbers)
+    bad = np.flatnonzero(bad)
     if len(bad):
         at = np.searchsorted(indptr, bad[:4], side="right") - 1
         pairs = [(queries.ids[q], list(entries[q])[e - indptr[q]]) for q, e in zip(at.tolist(), bad[:4].tolist())]
@@ -252,7 +257,7 @@ def _numbers(values, n, what, queries, indptr, entries):
 
 
 def _break_ties(tied, query, hit_scores, docids, rankings, ranked, scores, positions):
-    """Move hits of equal score down by the number of higher docids among their equals."""
+    """Move hits of equal score down by the number of higher docids with the same score."""
     hits = defaultdict(list)
     for h in tied.tolist():
         hits[query[h]].append(h)
@@ -262,21 +267,21 @@ def _break_ties(tied, query, hit_scores, docids, rankings, ranked, scores, posit
             group = groups.get(score)
             if group is not None:
                 group.append(docid)
-        places = {}
+        n_above = {}
         for group in groups.values():
             group.sort(reverse=True)
-            places.update(zip(group, range(len(group))))
+            n_above.update(zip(group, range(len(group))))
         for h in members:
-            positions[h] += places[docids[h]]
+            positions[h] += n_above[docids[h]]
 
 
 def _document_map(documents, others):
-    """Row among `documents` of each of `others`, -1 where there is none; kept as long as both live."""
+    """Return the row in `documents` of each of `others`, or -1; the rows are kept as long as both objects live."""
 
     def make():
         if documents.ids.given or others.ids.given:
             return documents.rows(others.ids.tolist(), unknown="ignore")
-        rows = np.arange(len(others))  # both go by position
+        rows = np.arange(len(others))  # both are numbered by position
         rows[len(documents) :] = -1
         return rows
 
@@ -284,42 +289,40 @@ def _document_map(documents, others):
 
 
 def _collapse(qrels):
-    """Judgments, one for each document: of several subtopics the highest grade counts.
+    """Merge the judgments of each document; if it has several subtopics, its highest grade counts.
 
     Returns
     -------
     indptr, grades : ndarray
-    topics : tuple or None
+    topics : tuple
         See `Judged`.
-    take : ndarray or None
-        Entry of the qrels for each judgment that is left; None where all are.
+    chosen : ndarray
+        Entry of the qrels for each judgment that is left.
     """
-    if qrels.subtopics is None:
-        return qrels.indptr, qrels.grades, None, None
     n_queries = len(qrels)
     query = owners(qrels.indptr)
-    # Docids descending, which is how ndeval breaks the ties of its ideal ranking.
-    place = _codes(qrels.flat_docids)
-    order = np.lexsort((-place, query))
+    # Docids are in descending order, by which ndeval breaks the ties of its ideal ranking.
+    docid = _codes(qrels.flat_docids)
+    order = np.lexsort((-docid, query))
     first = np.ones(len(order), dtype=bool)
-    first[1:] = (query[order][1:] != query[order][:-1]) | (place[order][1:] != place[order][:-1])
-    take = order[first]
+    first[1:] = (query[order][1:] != query[order][:-1]) | (docid[order][1:] != docid[order][:-1])
+    chosen = order[first]
     judgment = np.cumsum(first) - 1
-    grades = np.full(len(take), -np.inf)
+    grades = np.full(len(chosen), -np.inf)
     np.maximum.at(grades, judgment, qrels.grades[order])
-    indptr = lengths_to_indptr(np.bincount(query[take], minlength=n_queries))
-    # Subtopics as numbers within their query; only positive judgments say that a document is about one.
+    indptr = lengths_to_indptr(np.bincount(query[chosen], minlength=n_queries))
+    # Subtopics become numbers within their query. A document is about a subtopic only if its judgment is positive.
     code = _codes(qrels.subtopics)[order]
     pairs, number = np.unique(query[order] * (code.max(initial=0) + 1) + code, return_inverse=True)
     owner = pairs // (code.max(initial=0) + 1)
     n_topics = np.bincount(owner, minlength=n_queries)
     local = number - lengths_to_indptr(n_topics)[query[order]]
     about = qrels.grades[order] > 0
-    topic_indptr = lengths_to_indptr(np.bincount(judgment[about], minlength=len(take)))
-    return indptr, grades, (topic_indptr, local[about], n_topics), take
+    topic_indptr = lengths_to_indptr(np.bincount(judgment[about], minlength=len(chosen)))
+    return indptr, grades, (topic_indptr, local[about], n_topics), chosen
 
 
 def _codes(strings):
-    """Each string as its place among the distinct ones, sorted."""
-    place = {string: i for i, string in enumerate(sorted(set(strings.tolist())))}
-    return np.fromiter(map(place.__getitem__, strings.tolist()), dtype=np.int64, count=len(strings))
+    """Return the position of each string among the sorted distinct strings."""
+    position = {string: i for i, string in enumerate(sorted(set(strings.tolist())))}
+    return np.fromiter(map(position.__getitem__, strings.tolist()), dtype=np.int64, count=len(strings))

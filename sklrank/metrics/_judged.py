@@ -1,4 +1,4 @@
-"""Alignment: what every metric needs of judgments and a run, found once."""
+"""Alignment of judgments and a run, which every metric needs and which is done once."""
 
 from functools import cached_property
 
@@ -13,14 +13,14 @@ from sklrank.metrics import _hits as hits
 
 
 class Judged:
-    """The judged documents that a run retrieved, query by query.
+    """Hold the judged documents that a run retrieved, query by query.
 
-    Queries are those of the judgments, in their order. A *hit* is a retrieved document that has a judgment.
+    The queries are those of the judgments, in their order. A *hit* is a retrieved document that has a judgment.
 
     Parameters
     ----------
     qids : ndarray of object
-        Ids of the queries; their positions as str if they have none.
+        Ids of the queries, or their positions as str if they have no ids.
     indptr : ndarray of int64, shape (n_queries + 1,)
         Judgments of each query.
     grades : ndarray of float64, shape (n_judgments,)
@@ -36,9 +36,9 @@ class Judged:
     hit_entries : ndarray of int64, shape (n_hits,)
         Judgment of each hit.
     topics : tuple of (ndarray, ndarray, ndarray) or None
-        Indptr of each judgment's subtopics, the subtopics as numbers within the query, and how many each query has.
+        Indptr of the subtopics of each judgment, subtopics as numbers within the query, and their number per query.
     source : tuple of (Qrels or list of dict, Run or list) or None
-        The judgments and the run as they came.
+        The judgments and the run as given.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class Judged:
 
     @cached_property
     def has_judgments(self):
-        """Whether each query has any judgment at all."""
+        """Whether each query has a judgment."""
         return np.diff(self.indptr) > 0
 
     @cached_property
     def max_grade(self):
-        """The highest grade of all judgments, at least 0."""
+        """Highest grade of all judgments, at least 0."""
         return max(self.grades.max(initial=0.0), 0.0)
 
     @cached_property
     def judged_only(self):
-        """The same with all documents taken out of the rankings that have no judgment, or a negative one."""
+        """The same without the retrieved documents that have no judgment or a negative one."""
         entries, hit_indptr = kept_entries(self.hit_indptr, self.hit_grades >= 0)
         return Judged(
             self.qids, self.indptr, self.grades, self.in_run, np.diff(hit_indptr), hit_indptr, places(hit_indptr),
@@ -90,20 +90,20 @@ class Judged:
 
     @cached_property
     def pair(self):
-        """The judgments as a list of dicts, one per query, and the `Run` of the same queries in the same order."""
+        """Judgments as a list with one dict per query, and the `Run` of the same queries in the same order."""
         qrels, run = Qrels.of(self.source[0]), Run.of(self.source[1])
         if qrels.has_ids and run.has_ids:
             run = run.align(qrels.queries)
         return qrels.judgments, run
 
     def condense(self, judged_only):
-        """Return this, or `judged_only` if that is wanted."""
+        """Return this object, or its attribute `judged_only` if the argument is true."""
         if judged_only:
             return self.judged_only
         return self
 
     def count(self, chosen):
-        """Return the number of judgments of each query for which `chosen`, a mask over all of them, holds."""
+        """Return the number of chosen judgments of each query; `chosen` is a mask over all judgments."""
         return np.diff(lengths_to_indptr(chosen)[self.indptr])
 
     def n_relevant(self, level):
@@ -112,13 +112,13 @@ class Judged:
 
 
 def align(y_true, y_pred):
-    """Bring judgments and a run together, whatever they are held in.
+    """Align judgments and a run of any type.
 
-    By id if both have ids, else by position and equal length. Queries of the run without a counterpart among the
-    judgments are left out; judged queries that the run lacks have an empty ranking.
+    Queries are aligned by id if both sides have ids, otherwise by position; their numbers must then be equal. Queries
+    of the run that have no judgments are left out. Judged queries that the run lacks have an empty ranking.
 
-    Dicts and lists of ids stay what they are, because numbering their documents would cost more than finding the judged
-    ones; everything else becomes `Qrels` and a `Run`.
+    Dicts and lists of ids are used as they are, because numbering their documents would cost more than finding the
+    judged ones. All other data become `Qrels` and a `Run`.
 
     Parameters
     ----------
@@ -131,15 +131,17 @@ def align(y_true, y_pred):
     -------
     Judged
     """
-    # Lists of int are scores beside a matrix of grades, and document ids beside judgments that are keyed by ids.
+    # Lists of int are scores if the grades are a matrix, and document ids if the judgments are keyed by ids.
     y_true = _unwrap(y_true, numbers_are_cells=True)
     y_pred = _unwrap(y_pred, numbers_are_cells=_is_matrix(y_true))
     if isinstance(y_true, Run):
-        raise TypeError("y_true is a Run: judgments come first, y_true, and the run second, y_pred")
+        raise TypeError("y_true is a Run: pass the judgments first (y_true) and the run second (y_pred)")
     if isinstance(y_pred, Qrels):
-        raise TypeError("y_pred is Qrels: judgments come first, y_true, and the run second, y_pred")
+        raise TypeError("y_pred is Qrels: pass the judgments first (y_true) and the run second (y_pred)")
     rankings = hits.plain_rankings(y_pred)
-    judgments = None if rankings is None else hits.plain_judgments(y_true)
+    judgments = None
+    if rankings is not None:
+        judgments = hits.plain_judgments(y_true)
     if judgments is None:
         y_true, y_pred = _as_qrels_and_run(y_true, y_pred)
         judgments, rankings = hits.Judgments.of(y_true), hits.rankings_of(y_pred)
@@ -152,10 +154,12 @@ def align(y_true, y_pred):
 
 
 def _as_qrels_and_run(y_true, y_pred):
-    """Judgments and a run that are held in something else than dicts and lists of ids."""
+    """Return `Qrels` and a `Run` of data that are not dicts or lists of ids."""
     if _is_matrix(y_true) and _is_matrix(y_pred) and y_true.shape != y_pred.shape:
-        raise ValueError(f"y_true of shape {y_true.shape} and y_pred of shape {y_pred.shape}; matrices must agree")
-    # The columns of a matrix are the rows of the corpus that the other side refers to, if it refers to one.
+        raise ValueError(
+            f"y_true of shape {y_true.shape} and y_pred of shape {y_pred.shape}; matrices must have the same shape"
+        )
+    # The columns of a matrix are the rows of the corpus of the other side, if that has a corpus.
     if _is_matrix(y_pred):
         qrels = Qrels.of(y_true)
         return qrels, Run(y_pred, corpus=qrels.corpus)
@@ -166,15 +170,15 @@ def _as_qrels_and_run(y_true, y_pred):
 
 
 def check_same_queries(y, run):
-    """Refuse `Qrels` as `y` whose queries are not those of the run, one by one, where both have ids.
+    """Raise ValueError if both sides have ids and the i-th query of `y` is not the i-th query of the run.
 
-    Scikit-learn splits queries and judgments by position. Aligned by id afterwards, judgments in another order would
-    belong to queries of other folds, which would count 0 without a word.
+    scikit-learn splits queries and judgments by position. Judgments in another order would belong to queries of other
+    folds; aligned by id afterwards, these would silently count 0.
 
     Parameters
     ----------
-    y : Qrels or whatever a scorer takes
-    run : Run or whatever an estimator predicts
+    y : Qrels, or other data that a scorer takes
+    run : Run, or other data that an estimator predicts
     """
     if not isinstance(y, Qrels) or not isinstance(run, Run) or not (y.queries.has_ids and run.queries.has_ids):
         return
@@ -190,7 +194,7 @@ def check_same_queries(y, run):
 
 
 def _unwrap(data, numbers_are_cells):
-    """Series and arrays of objects or ids as lists, lists of lists of numbers as the matrix that they may be."""
+    """Convert Series and arrays of objects or ids to lists, and lists of lists of numbers to a matrix."""
     if is_series(data):
         data = data.to_list()
     if isinstance(data, np.ndarray):

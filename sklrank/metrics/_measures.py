@@ -1,7 +1,7 @@
-"""The measures: one value a query, from judgments and a run that are aligned.
+"""Measures: one value per query, from judgments and a run that are aligned.
 
-Each function takes a `Judged` and gives an array of float64 with NaN for *empty* queries, those without a relevant
-document; the caller settles what these count for.
+Each function takes a `Judged` and returns an array of float64. It holds NaN for queries without a relevant document;
+the caller sets their value.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from sklrank._kernels import _metrics as kernels
-from sklrank._ragged import lengths_to_indptr, places
+from sklrank._ragged import kept_entries, places
 
 ELEVEN_RECALLS = tuple(i / 10 for i in range(11))
 ROUNDING = {"nearest": 0.5, "up": 0.9}
 _WHOLE = np.iinfo(np.int64).max  # a cutoff that cuts nothing
-_MOST_EXPONENT = 1000  # two to this power, times a million documents, is still a float64
+_MOST_EXPONENT = 1000  # two to this power, times a million documents, is finite in float64
 
 
 def ndcg(judged, *, k=None, gain="linear", judged_only=False):
@@ -34,8 +34,7 @@ def dcg(judged, *, k=None, gain="linear", judged_only=False):
 
 def _ideal(judged, k, gain):
     gains = gain_of(gain, judged.grades)
-    positive = gains > 0
-    indptr = lengths_to_indptr(judged.count(positive))
+    positive, indptr = kept_entries(judged.indptr, gains > 0)
     gains = gains[positive]
     kernels.sort_descending(indptr, gains)
     out = np.empty(len(judged))
@@ -56,13 +55,13 @@ def reciprocal_rank(judged, *, k=None, relevance_level=1, judged_only=False):
 
 
 def precision(judged, *, k=None, relevance_level=1, judged_only=False):
-    """Share of the first k places that hold relevant documents."""
+    """Share of the first k positions that hold relevant documents."""
     found = _found(judged, k, relevance_level, judged_only)
     return _void(_ratio(found, _n_places(judged, k, judged_only), 0.0), judged, relevance_level)
 
 
 def recall(judged, *, k=None, relevance_level=1, judged_only=False):
-    """Share of the relevant documents that stand in the first k places."""
+    """Share of the relevant documents that are among the first k."""
     return _ratio(_found(judged, k, relevance_level, judged_only), judged.n_relevant(relevance_level))
 
 
@@ -76,7 +75,7 @@ def f_measure(judged, *, k=None, beta=1.0, relevance_level=1, judged_only=False)
 
 
 def relative_precision(judged, *, k=None, relevance_level=1, judged_only=False):
-    """Precision in units of the highest that is possible."""
+    """Precision relative to the highest possible value."""
     found = _found(judged, k, relevance_level, judged_only)
     possible = np.minimum(_n_places(judged, k, judged_only), judged.n_relevant(relevance_level))
     return _void(_ratio(found, possible, 0.0), judged, relevance_level)
@@ -96,7 +95,7 @@ def success(judged, *, k=None, relevance_level=1, judged_only=False):
 
 
 def r_precision(judged, *, multiple=1.0, relevance_level=1, judged_only=False):
-    """Precision at as many places as there are relevant documents, or a multiple of them."""
+    """Precision at a cutoff equal to the number of relevant documents, or to a multiple of it."""
     relevant = judged.n_relevant(relevance_level)
     depth = relevant
     if multiple != 1:
@@ -195,17 +194,17 @@ def judged_at_k(judged, *, k=None):
 
 
 def unjudged_at_k(judged, *, k=None):
-    """Share of the first k places that hold documents without a judgment, or with a negative one (trec_eval's unj)."""
+    """Share of the first k positions whose documents have no judgment or a negative one (trec_eval's unj)."""
     retrieved = np.minimum(judged.n_retrieved, depth_of(judged, k))
     return _ratio(retrieved - _found(judged, k, 0, False), _n_places(judged, k, False), 0.0)
 
 
 def utility(judged, *, weights=(1.0, -1.0, 0.0, 0.0), relevance_level=1, judged_only=False):
-    """Sum of what documents are worth: relevant and other retrieved ones, relevant and other missing ones."""
+    """Sum of weights of documents: relevant retrieved, other retrieved, relevant missing, other missing."""
     weights = tuple(weights)
     if len(weights) != 4 or weights[3] != 0:
         raise ValueError(
-            "utility has four weights, of which the last must be 0, because the number of documents that were not "
+            "utility takes four weights, and the last must be 0, because the number of documents that were not "
             f"retrieved is unknown; got {weights}"
         )
     found = _found(judged, None, relevance_level, judged_only)
@@ -242,13 +241,13 @@ def n_irrelevant_retrieved(judged, *, relevance_level=1):
 
 
 def gain_of(gain, grades):
-    """Gain of each grade; nothing below grade 0.
+    """Return the gain of each grade; grades below 0 have none.
 
     Parameters
     ----------
     gain : {"linear", "exponential"}, dict, or array-like of shape (n_grades,)
-        The grade itself; two to its power, less one; the gains of some grades, while the others keep theirs; or the
-        gains of the grades 0, 1, ….
+        Linear gain is the grade itself, exponential gain two to its power minus one. A dict holds the gains of some
+        grades; the gain of any other grade is the grade itself. An array holds the gains of the grades 0, 1, ….
     grades : ndarray of float64
 
     Returns
@@ -274,23 +273,23 @@ def gain_of(gain, grades):
             f"gain holds the gains of the grades 0 to {len(table) - 1}, but the grades go up to {grades.max():g}"
         )
     if (known != np.trunc(known)).any():
-        raise ValueError("gain as an array needs whole grades")
+        raise ValueError("gain as an array needs grades that are whole numbers")
     return np.append(table, 0.0)[known.astype(np.int64)]
 
 
 def _check_gains(values, gain):
     if values.ndim != 1 or not (values >= 0).all():
         raise ValueError(
-            "gain must be 'linear', 'exponential', the gains of some grades as a dict, or those of the grades 0, 1, …, "
-            f"none negative; got {gain!r}"
+            "gain must be 'linear', 'exponential', a dict with the gains of some grades, or an array with those of the "
+            f"grades 0, 1, …, without negative gains; got {gain!r}"
         )
 
 
 def _check_exponent(grade):
     if grade > _MOST_EXPONENT:
         raise ValueError(
-            f"two to the power of grade {grade:g} is too large a gain: expected grades up to {_MOST_EXPONENT}; use "
-            "gain='linear', or give the gains of the grades"
+            f"exponential gain of grade {grade:g} is too large: expected grades up to {_MOST_EXPONENT}; use "
+            "gain='linear', or pass the gains of the grades"
         )
 
 
@@ -301,7 +300,7 @@ def _below(grades, max_grade):
 
 
 def depth_of(judged, k):
-    """The cutoff of each query."""
+    """Return the cutoff of each query."""
     if isinstance(k, np.ndarray):
         return k
     if k is None:
@@ -321,14 +320,14 @@ def _found(judged, k, level, judged_only):
 
 
 def _n_places(judged, k, judged_only):
-    """Number of places that precision divides by: the cutoff, or without one the length of each ranking."""
+    """Return the divisor of precision: the cutoff, or the length of each ranking if there is no cutoff."""
     if k is not None:
         return k
     return judged.condense(judged_only).n_retrieved
 
 
 def _void(values, judged, level):
-    """NaN for queries without a relevant document."""
+    """Return the values with NaN for queries without a relevant document."""
     return np.where(judged.n_relevant(level) > 0, values, np.nan)
 
 

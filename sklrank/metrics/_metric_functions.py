@@ -1,4 +1,4 @@
-"""From a signature and a docstring to the public function of a metric."""
+"""Public functions of metrics, made from a signature and a docstring."""
 
 import textwrap
 from functools import wraps
@@ -13,16 +13,17 @@ from sklrank.metrics._registry import MEASURES
 _WIDTH = 116
 _SHARED = {
     "{ties}": (
-        "*Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as trec_eval does, by score as "
-        "float32, then by document id, both descending; scores in a matrix by score, then lower column."
+        "*Ties*: the order of a `Run` is the ranking. Scores keyed by ids are ordered as in trec_eval: by score as "
+        "float32, then by document id, both descending. Scores in a matrix are ordered by score, then by column, the "
+        "lower column first."
     ),
     "{empty}": (
-        "*Queries without relevant documents* count 0, unless `empty` says otherwise. Queries without any judgment "
-        "never enter the mean; judged queries that the run lacks count 0."
+        "*Queries without relevant documents* count 0 unless `empty` has another value. Queries without any judgment "
+        "never enter the mean. Judged queries that the run lacks count 0."
     ),
     "{unjudged}": (
-        "*Unjudged documents* are not relevant, and neither are those with a negative grade; `judged_only` takes both "
-        "out of the rankings first."
+        "*Unjudged documents* count as not relevant, and so do those with a negative grade. With `judged_only`, both "
+        "are removed from the rankings first."
     ),
 }
 _RETURNS = """\
@@ -33,11 +34,11 @@ float or ndarray of shape (n_queries,)
 
 
 def metric(name, **described):
-    """Make a public function of the measure `name`.
+    """Make a public function from the measure `name`.
 
-    The decorated function gives its signature and its docstring, and has no body. In the docstring ``{parameters}``
-    stands for the sections *Parameters* and *Returns*, ``{ties}``, ``{empty}`` and ``{unjudged}`` for what metrics
-    agree on, and ``{conventions}`` for these three.
+    The decorated function provides a signature and a docstring, and has no body. In the docstring, ``{parameters}``
+    stands for the sections *Parameters* and *Returns*; ``{ties}``, ``{empty}`` and ``{unjudged}`` stand for the shared
+    notes, and ``{conventions}`` for all three of them.
 
     Parameters
     ----------
@@ -69,19 +70,20 @@ def metric(name, **described):
             p.name: constraints_of(p.name, p.default) for p in parameters.values() if p.kind is p.KEYWORD_ONLY
         }
         score.measure = name
+        score.__signature__ = known  # read by validate_params in each call, and slow to derive
         return validate_params(constraints, prefer_skip_nested_validation=True)(score)
 
     return decorate
 
 
 def _complete(doc, parameters, described):
-    """The docstring with its placeholders filled in; None stays None, as under ``python -OO``."""
+    """Fill in the placeholders of a docstring; None stays None, as under ``python -OO``."""
     if doc is None:
         return None
-    described_all = {name: (p.kind, p.text) for name, p in PARAMETERS.items()} | described
+    descriptions = {name: (p.kind, p.text) for name, p in PARAMETERS.items()} | described
     lines = ["Parameters", "----------"]
     for name, parameter in parameters.items():
-        kind, text = described_all[name]
+        kind, text = descriptions[name]
         default = _shown(parameter.default)
         lines += [
             f"{name} : {kind}{default}",

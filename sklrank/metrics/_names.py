@@ -1,4 +1,4 @@
-"""Metrics by name: ``ndcg@10``, ``map(rel=2)@100``, and what other tools call them."""
+"""Metrics by name, such as ``ndcg@10`` or ``map(rel=2)@100``, and the names of other tools."""
 
 import re
 from difflib import get_close_matches
@@ -23,16 +23,16 @@ _WORDS = {
 }  # fmt: skip
 _SEQUENCES = ("recalls", "weights")
 _NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
-_SUFFIX = rf"(?:{_NUMBER}(?:,{_NUMBER})*|\d+={_NUMBER}(?:,\d+={_NUMBER})*)"  # of trec_eval: cutoffs, or gains of grades
+_SUFFIX = rf"(?:{_NUMBER}(?:,{_NUMBER})*|\d+={_NUMBER}(?:,\d+={_NUMBER})*)"  # cutoffs, or gains of grades, of trec_eval
 
 
 class Metric:
-    """A metric as its name describes it: a callable like those of this module, which can be pickled.
+    """Make a callable of the metric that a name describes; it can be pickled.
 
     Parameters
     ----------
     name : str
-        The name as given.
+        Name as given.
     base : str
         Name of the measure.
     params : dict
@@ -43,7 +43,7 @@ class Metric:
     Attributes
     ----------
     k : int or None
-        The cutoff; None if there is none.
+        Cutoff, or None.
     """
 
     def __init__(self, name, base, params, empty="zero"):
@@ -52,21 +52,21 @@ class Metric:
         self.params = params
         self.empty = empty
 
-    takes_weights = True  # of queries
+    takes_weights = True  # it accepts weights of queries
 
     @property
     def measure(self):
-        """The measure behind it."""
+        """Measure that computes the values."""
         return MEASURES[self.base]
 
     @property
     def how(self):
-        """How the values of all queries become one: "mean", "geometric" or "sum"."""
+        """How the values of all queries are combined: "mean", "geometric" or "sum"."""
         return self.measure.how
 
     @property
     def k(self):
-        """The cutoff, or None."""
+        """Cutoff, or None."""
         return self.params.get("k")
 
     def values(self, judged):
@@ -74,17 +74,17 @@ class Metric:
         return settle(self.measure.values(judged, **self.params), judged, self.empty)
 
     def evaluate(self, judged, sample_weight=None):
-        """Return the value of the run, those of the queries, and which queries count."""
+        """Return the value of the run, the values of the queries, and which queries count."""
         values, counted = self.values(judged)
         return aggregate(values, counted, self.how, sample_weight), values, counted
 
     def with_defaults(self, **params):
-        """Return the same metric with `params` that it takes and its name leaves open."""
+        """Return the same metric with those of `params` that it has and that its name does not set."""
         known = self.measure.parameters
         return Metric(self.name, self.base, {p: v for p, v in params.items() if p in known} | self.params, self.empty)
 
     def with_params(self, **params):
-        """Return the same metric with other values of `params`, which may be "empty" too."""
+        """Return the same metric with other values of `params`, which may include "empty"."""
         if not params:
             return self
         known = [*self.measure.parameters, "empty"]
@@ -103,14 +103,14 @@ class Metric:
 
         Parameters
         ----------
-        y_true : Qrels or whatever they are made from
-            Judgments.
-        y_pred : Run or whatever it is made from
+        y_true : Qrels, or data that `Qrels` takes
+            Relevance judgments.
+        y_pred : Run, or data that `Run` takes
             Rankings.
         sample_weight : array-like of shape (n_queries,), default=None
             Weight of each query.
         average : {"mean", None}, default="mean"
-            None gives one value per query.
+            How to combine the values of the queries. If None, one value per query is returned.
 
         Returns
         -------
@@ -136,19 +136,22 @@ class Metric:
 def _frozen(value):
     if isinstance(value, dict):
         return frozenset(value.items())
-    return tuple(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(value)
+    return value
 
 
 def metric_from_name(name):
     """Return the metric that a string names.
 
-    The form is ``name[(param=value,…)][@k]``, in any case: ``ndcg@10``, ``map(rel=2)@100``, ``rbp(p=0.8)``,
+    The form is ``name[(param=value,…)][@k]``, in upper or lower case: ``ndcg@10``, ``map(rel=2)@100``, ``rbp(p=0.8)``,
     ``iprec@0.1``. The names of trec_eval (``ndcg_cut_10``, ``P.5``), ir-measures (``nDCG@10``, ``AP(rel=2)``) and ranx
-    (``hit_rate@5``, ``map@100-l2``) are understood too.
+    (``hit_rate@5``, ``map@100-l2``) are accepted, too.
 
     Parameters
     ----------
     name : str or Metric
+        Name of a metric. A `Metric` is returned as it is.
 
     Returns
     -------
@@ -157,7 +160,7 @@ def metric_from_name(name):
     Raises
     ------
     ValueError
-        If there is no such metric, or it has no such parameter.
+        If the metric or its parameter is unknown.
 
     Examples
     --------
@@ -171,7 +174,9 @@ def metric_from_name(name):
     if isinstance(name, Metric):
         return name
     if not isinstance(name, str):
-        raise TypeError(f"a metric is named by a str, such as 'ndcg@10'; got {name!r} of type {type(name).__name__}")
+        raise TypeError(
+            f"the name of a metric must be a str, such as 'ndcg@10'; got {name!r} of type {type(name).__name__}"
+        )
     text = name.strip().lower()
     given = {}
     text, level = _take(r"-l(\d+)$", text)
@@ -179,7 +184,7 @@ def metric_from_name(name):
         given["rel"] = level
     text, at = _take(r"@\s*([\d.,]+)$", text)
     if at is None and "@" in text and "(" not in text.rpartition("@")[2]:
-        raise ValueError(f"{name!r}: {text.rpartition('@')[2]!r} is no cutoff; expected a number, as in 'ndcg@10'")
+        raise ValueError(f"{name!r}: {text.rpartition('@')[2]!r} is not a cutoff; expected a number, as in 'ndcg@10'")
     text, inside = _take(r"\((.*)\)$", text)
     for part in filter(None, map(str.strip, re.split(r",(?![^({\[]*[)}\]])", inside or ""))):
         key, equals, value = map(str.strip, part.partition("="))
@@ -188,7 +193,8 @@ def metric_from_name(name):
         given[key] = value.strip("'\"")
     base, params, suffix = _find(text, name)
     base = _of_ir_measures(base, given, name)
-    at = suffix if at is None else at
+    if at is None:
+        at = suffix
     if at is not None:
         parameter = MEASURES[base].at
         if "=" in at:
@@ -207,13 +213,15 @@ def metric_from_name(name):
 
 
 def _take(pattern, text):
-    """Cut `pattern` off the end of `text`; what was in it, or None."""
+    """Remove `pattern` from the end of `text`; return the rest, and the text of its group or None."""
     found = re.search(pattern, text)
-    return (text[: found.start()].strip(), found.group(1)) if found else (text, None)
+    if found is None:
+        return text, None
+    return text[: found.start()].strip(), found.group(1)
 
 
 def _find(text, name):
-    """Base, fixed parameters and numeric suffix of a name without brackets."""
+    """Return the base, fixed parameters and numeric suffix of a name without brackets."""
     suffix = None
     if text not in MEASURES and text not in ALIASES:
         if found := re.fullmatch(r"rbp\.(\d+)", text):  # ranx's
@@ -224,15 +232,18 @@ def _find(text, name):
         return text, {}, suffix
     if text not in ALIASES:
         near = get_close_matches(text, [*MEASURES, *ALIASES], n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = ""
+        if near:
+            hint = f" Did you mean {' or '.join(near)}?"
         raise ValueError(f"there is no metric {name!r}.{hint} There are {', '.join(MEASURES)}, as in 'ndcg@10'")
-    target = ALIASES[text]
-    base, params = target if isinstance(target, tuple) else (target, {})
+    base, params = ALIASES[text], {}
+    if isinstance(base, tuple):
+        base, params = base
     return base, dict(params), suffix
 
 
 def _of_ir_measures(base, given, name):
-    """The measure that a parameter of ir-measures makes of another: ``NumRet(rel=1)``, ``SetP(relative=True)``."""
+    """Return the measure that a parameter of ir-measures selects: ``NumRet(rel=1)``, ``SetP(relative=True)``."""
     if base == "num_ret" and "rel" in given:
         return "num_rel_ret"
     if base in ("set_p", "set_relative_p") and "relative" in given:
@@ -241,7 +252,7 @@ def _of_ir_measures(base, given, name):
 
 
 def _parse(key, value, name):
-    """Value of a parameter, from its text."""
+    """Return the value of a parameter from its text."""
     if key == "gain" and (gains := _gains(value)) is not None:
         return gains
     if key in _WORDS:
@@ -254,7 +265,7 @@ def _parse(key, value, name):
 
 
 def _gains(value):
-    """Gains of some grades, ``{1: 3, 2: 9}`` or trec_eval's ``1=3,2=9``, as a dict; None if it is not of this form."""
+    """Parse gains of some grades, ``{1: 3, 2: 9}`` or trec_eval's ``1=3,2=9``; None for text of another form."""
     pair = rf"\s*\d+\s*[:=]\s*{_NUMBER}\s*"
     inside = value.strip("{}")
     if not re.fullmatch(f"{pair}(?:,{pair})*", inside):
@@ -264,7 +275,7 @@ def _gains(value):
 
 
 def _number(key, value, name):
-    """A number within the range that the parameter has."""
+    """Return a number that is in the range of the parameter."""
     kind, form = float, "a number"
     if key == "k":
         kind, form = int, "a whole number"

@@ -1,4 +1,4 @@
-"""Pictures of comparisons, in scikit-learn's Display style."""
+"""Plots of comparisons, in the style of scikit-learn's displays."""
 
 import numpy as np
 
@@ -8,32 +8,32 @@ from sklrank.metrics._significance import round_off
 
 
 class ComparisonDisplay:
-    """Mean differences between runs with their confidence intervals.
+    """Plot mean differences between runs with their confidence intervals.
 
     Parameters
     ----------
     labels : list of str
-        The pairs of runs.
+        Names of the pairs of runs.
     differences : ndarray of shape (n_pairs,)
         Mean differences.
     intervals : ndarray of shape (n_pairs, 2)
-        Their confidence intervals.
+        Confidence intervals of the differences.
     significant : ndarray of bool, shape (n_pairs,)
-        Which are significant after the correction.
+        Whether each difference is significant after the correction.
     metric : str
         Name of the metric.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure that holds the axes.
 
     See Also
     --------
-    compare : Makes what is shown.
-    PerQueryDisplay : Differences query by query.
+    compare : Compare runs; returns the data of the plot.
+    PerQueryDisplay : Plot the differences query by query.
 
     Examples
     --------
@@ -60,11 +60,11 @@ class ComparisonDisplay:
         Parameters
         ----------
         comparison : Comparison
-            What `compare` returned.
+            Result of `compare`.
         metric : str, default=None
-            Which metric; ``None`` is the first.
+            Name of the metric. If None, it is the first one.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new axes are made.
         **kwargs : dict
             Passed to matplotlib's ``errorbar``.
 
@@ -75,7 +75,7 @@ class ComparisonDisplay:
         metric = _metric_of(comparison, metric)
         tests = [test for test in comparison.tests if test["metric"] == metric]
         if not tests:
-            raise ValueError("one run alone has no differences to plot")
+            raise ValueError("a comparison of one run has no differences to plot")
         display = cls(
             labels=[f"{test['run']} - {test['baseline']}" for test in tests],
             differences=np.array([test["difference"] for test in tests]),
@@ -91,20 +91,20 @@ class ComparisonDisplay:
 
         Parameters
         ----------
-        qrels : Qrels or whatever they are made from
-            Judgments.
+        qrels : Qrels, or data that `Qrels` takes
+            Relevance judgments.
         runs : dict of str to Run, or list of Run
             The runs.
         metric : str
             Name of the metric.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new axes are made.
         test : str, default="paired_t"
-            As `compare` takes it.
+            See `compare`.
         correction : str or None, default="holm"
-            As `compare` takes it.
+            See `compare`.
         baseline : str, default=None
-            As `compare` takes it.
+            See `compare`.
         **kwargs : dict
             Passed to matplotlib's ``errorbar``.
 
@@ -116,12 +116,12 @@ class ComparisonDisplay:
         return cls.from_comparison(comparison, ax=ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Plot.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new axes are made.
         **kwargs : dict
             Passed to matplotlib's ``errorbar``.
 
@@ -130,17 +130,19 @@ class ComparisonDisplay:
         ComparisonDisplay
         """
         ax = _axes(ax)
-        places = np.arange(len(self.labels))[::-1]
-        for chosen, face in ((self.significant, None), (~self.significant, "white")):
+        positions = np.arange(len(self.labels))[::-1]
+        for chosen, face, label in (
+            (self.significant, "C0", "significant"),
+            (~self.significant, "white", "not significant"),
+        ):
             if chosen.any():
                 middle = self.differences[chosen]
                 reach = np.abs(self.intervals[chosen] - middle[:, None]).T
-                style = {"fmt": "o", "color": "C0", "capsize": 3, "markerfacecolor": face or "C0"}
-                label = "significant" if face is None else "not significant"
-                ax.errorbar(middle, places[chosen], xerr=reach, **{**style, "label": label, **kwargs})
+                style = {"fmt": "o", "color": "C0", "capsize": 3, "markerfacecolor": face, "label": label}
+                ax.errorbar(middle, positions[chosen], xerr=reach, **{**style, **kwargs})
         ax.axvline(0, color="0.5", linewidth=1, linestyle="--")
         ax.set(
-            yticks=places,
+            yticks=positions,
             yticklabels=[_literal(label) for label in self.labels],
             xlabel=_literal(f"difference in {self.metric}"),
         )
@@ -151,14 +153,14 @@ class ComparisonDisplay:
 
 
 class PerQueryDisplay:
-    """Differences between two runs, query by query, the largest first.
+    """Plot the differences between two runs query by query, the largest first.
 
     Parameters
     ----------
     differences : ndarray of shape (n_queries,)
-        Value of the run less that of the baseline.
+        Value of the run minus that of the baseline.
     qids : ndarray of object, shape (n_queries,)
-        The queries.
+        Ids of the queries.
     metric : str
         Name of the metric.
     run, baseline : str
@@ -167,13 +169,13 @@ class PerQueryDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure that holds the axes.
 
     See Also
     --------
-    ComparisonDisplay : Means of the differences, of all pairs of runs.
+    ComparisonDisplay : Plot the mean differences of all pairs of runs.
 
     Examples
     --------
@@ -199,13 +201,14 @@ class PerQueryDisplay:
         Parameters
         ----------
         comparison : Comparison
-            What `compare` returned.
+            Result of `compare`.
         metric : str, default=None
-            Which metric; ``None`` is the first.
+            Name of the metric. If None, it is the first one.
         run, baseline : str, default=None
-            The runs. ``None`` is the comparison's baseline or its first run, and for `run` the next one.
+            Names of the runs. If `baseline` is None, it is the baseline of the comparison or its first run. If `run`
+            is None, it is the next run.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new axes are made.
         **kwargs : dict
             Passed to matplotlib's ``bar``.
 
@@ -238,14 +241,14 @@ class PerQueryDisplay:
 
         Parameters
         ----------
-        qrels : Qrels or whatever they are made from
-            Judgments.
+        qrels : Qrels, or data that `Qrels` takes
+            Relevance judgments.
         runs : dict of str to Run, or list of Run
-            The baseline and the run.
+            The baseline and the run, in this order.
         metric : str
             Name of the metric.
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new axes are made.
         **kwargs : dict
             Passed to matplotlib's ``bar``.
 
@@ -256,12 +259,12 @@ class PerQueryDisplay:
         return cls.from_comparison(compare(qrels, runs, metric), ax=ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Plot.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; ``None`` makes new ones.
+            Axes to plot on. If None, new axes are made.
         **kwargs : dict
             Passed to matplotlib's ``bar``.
 
@@ -270,29 +273,32 @@ class PerQueryDisplay:
         PerQueryDisplay
         """
         ax = _axes(ax)
-        places = np.arange(len(self.differences))
+        positions = np.arange(len(self.differences))
         color = np.where(self.differences >= 0, "C0", "C3")
-        ax.bar(places, self.differences, **{"color": color, "width": 1.0, **kwargs})
+        ax.bar(positions, self.differences, **{"color": color, "width": 1.0, **kwargs})
         ax.axhline(0, color="0.5", linewidth=1)
-        if len(places) <= 30:
-            ax.set_xticks(places, [_literal(qid) for qid in self.qids], rotation=90)
+        if len(positions) <= 30:
+            ax.set_xticks(positions, [_literal(qid) for qid in self.qids], rotation=90)
         ax.set(xlabel="query", ylabel=_literal(f"{self.metric}: {self.run} - {self.baseline}"))
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
 def _literal(text):
-    """A label that matplotlib does not take for mathematics."""
+    """Return a label in which matplotlib finds no mathematics."""
     return text.replace("$", r"\$")
 
 
 def _axes(ax):
     pyplot = optional_import("matplotlib.pyplot", extra="plot")
-    return pyplot.subplots()[1] if ax is None else ax
+    if ax is None:
+        _, ax = pyplot.subplots()
+    return ax
 
 
 def _metric_of(comparison, metric):
-    metric = comparison.metrics[0] if metric is None else metric
+    if metric is None:
+        return comparison.metrics[0]
     if metric not in comparison.metrics:
         raise ValueError(f"the comparison has no {metric!r}; it has {', '.join(comparison.metrics)}")
     return metric

@@ -1,4 +1,4 @@
-"""Scikit-learn's kind of scorer, for rankings. To import this takes as long as to import all of sklrank."""
+"""scikit-learn's class of scorers, for rankings. Its import takes as long as that of the rest of sklrank."""
 
 from sklearn.base import BaseEstimator
 
@@ -6,9 +6,9 @@ from sklrank._validation import scorer_class
 
 
 class RankScorer(scorer_class()):
-    """A scorer that calls `predict`, or `transform` if there is no `predict`.
+    """Score the result of `predict`, or of `transform` if there is no `predict`.
 
-    A pipeline that ends in "passthrough" has no `predict`, and its ranking is what `transform` gives.
+    A pipeline that ends in "passthrough" has no `predict`; its `transform` returns the ranking.
     """
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
@@ -18,7 +18,7 @@ class RankScorer(scorer_class()):
 
 
 class _Transforming(BaseEstimator):
-    """An estimator that predicts by transforming; scikit-learn keeps a prediction for several scorers by that name."""
+    """Predict by `transform`, because scikit-learn shares predictions, but not transforms, among scorers."""
 
     def __init__(self, estimator):
         self.estimator = estimator

@@ -1,4 +1,4 @@
-"""Names of rank metrics in scikit-learn's own `scoring`, which has no public way to add any."""
+"""Names of rank metrics in scikit-learn's `scoring`, which has no public way to add names."""
 
 import threading
 import warnings
@@ -11,32 +11,33 @@ _LOCK = threading.Lock()
 
 
 def register_scorers():
-    """Let scikit-learn know the names of rank metrics.
+    """Add the names of rank metrics to scikit-learn's `scoring`.
 
-    After the call, plain strings do wherever scikit-learn takes `scoring`: ``GridSearchCV(..., scoring="ndcg@10")``,
-    ``cross_validate(..., scoring=["map", "recall@100"])``. All names that `get_scorer` takes are known; the list of
-    `sklearn.metrics.get_scorer_names` shows those of our `get_scorer_names`. From now on our estimators and corpora
-    register the names where they are unpickled too, such as in the worker processes of a nested search.
+    After the call, every function of scikit-learn with a parameter `scoring` takes them as strings:
+    ``GridSearchCV(..., scoring="ndcg@10")``, ``cross_validate(..., scoring=["map", "recall@100"])``. All names that
+    `get_scorer` takes are known; `sklearn.metrics.get_scorer_names` lists those of `sklrank.metrics.get_scorer_names`.
+    From then on, estimators and corpora of sklrank also register the names in a process that unpickles them, such as a
+    worker process of a nested search.
 
-    To call it again does no harm.
+    Further calls do no harm.
 
     Raises
     ------
     RuntimeError
-        If this version of scikit-learn keeps its scorers in a way that sklrank does not know. Nothing is changed then,
-        and ``scoring=get_scorer("ndcg@10")`` works still.
+        If sklrank does not know how this version of scikit-learn stores its scorers. Nothing is then changed, and
+        ``scoring=get_scorer("ndcg@10")`` still works.
 
     See Also
     --------
-    get_scorer : A scorer by name, without registration.
-    unregister_scorers : Undo it.
+    get_scorer : Return a scorer by name, without registration.
+    unregister_scorers : Undo the registration.
 
     Notes
     -----
-    Scikit-learn has no public way to add a scorer: its table of scorers and the sets of names that its functions
-    compare `scoring` with are replaced by larger ones. Names that it has itself, such as ``"f1"``, ``"recall"`` and
-    ``"average_precision"``, keep their meaning there. What is imported after the call and has a `scoring` parameter of
-    its own takes the listed names; after another call it takes all.
+    scikit-learn has no public way to add a scorer. Its table of scorers, and the sets of names that its functions
+    compare `scoring` with, are therefore replaced by larger ones. Names of scikit-learn's own scorers, such as
+    ``"f1"``, ``"recall"`` and ``"average_precision"``, keep their meaning. Classes and functions that are imported
+    after the call take the listed names as `scoring`, and all names after another call.
 
     Examples
     --------
@@ -58,17 +59,19 @@ def register_scorers():
             set_scorer_table(table)
         for option in options:
             if not isinstance(option.options, _Names):
-                known = option.options  # with ours where its module was imported after a call before this one
-                option.options = _Names(known if known.isdisjoint(table.added) else known - table.added)
+                known = option.options
+                if not known.isdisjoint(table.added):  # the module was imported after an earlier call
+                    known = known - table.added
+                option.options = _Names(known)
         TRAVELLERS[:] = [_Registration()]
 
 
 def unregister_scorers():
-    """Undo `register_scorers`: scikit-learn no longer knows the names of rank metrics.
+    """Remove the names of rank metrics from scikit-learn, which undoes `register_scorers`.
 
     See Also
     --------
-    register_scorers : What this undoes.
+    register_scorers : Add the names of rank metrics to scikit-learn.
 
     Examples
     --------
@@ -90,7 +93,7 @@ def unregister_scorers():
         for option in scoring_options():
             if isinstance(option.options, _Names):
                 option.options = option.options.before
-            else:  # of a module that was imported in the meantime
+            else:  # the module was imported in the meantime
                 option.options = option.options - table.added
 
 
@@ -103,7 +106,7 @@ def _is_metric(name):
 
 
 class _Table(dict):
-    """Scikit-learn's table of scorers, with ours, the unlisted ones too."""
+    """scikit-learn's table of scorers together with ours, including those that are not listed."""
 
     def __init__(self, before):
         super().__init__(before)
@@ -118,7 +121,7 @@ class _Table(dict):
 
 
 class _Names(set):
-    """The names that `scoring` may have, with ours, the unlisted ones too."""
+    """Names that `scoring` may have, together with ours, including those that are not listed."""
 
     def __init__(self, before):
         super().__init__(before)
@@ -130,7 +133,7 @@ class _Names(set):
 
 
 class _Registration:
-    """A passenger of pickles that registers the scorers where it arrives."""
+    """Register the scorers in the process that unpickles this object."""
 
     def __reduce__(self):
         return _register_on_arrival, ()
@@ -141,5 +144,5 @@ def _register_on_arrival():
         return
     try:
         register_scorers()
-    except RuntimeError as error:  # what was pickled is of use without the names
+    except RuntimeError as error:  # the unpickled object can be used without the names
         warnings.warn(str(error), UserWarning, stacklevel=2)

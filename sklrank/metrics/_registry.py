@@ -1,4 +1,4 @@
-"""The measures that have a name, and what other tools call them."""
+"""Measures by name, and their names in other tools."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,24 +11,25 @@ from sklrank.metrics import _measures as measures
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure that has a name.
+    """Describe a measure that has a name.
 
     Parameters
     ----------
     values : callable
-        Takes `Judged` and the parameters of the measure, and gives one value per query; NaN for queries without a
+        Takes `Judged` and the parameters of the measure, and returns one value per query; NaN for queries without a
         relevant document.
     at : str or None
-        The parameter that ``@`` sets.
+        Parameter that ``@`` sets.
     how : {"mean", "geometric", "sum"}
-        How the values of all queries become one.
+        How the values of all queries are combined.
     fixed : tuple of str
         Parameters of `values` that the name does not take.
     bounds : "monotone", "constant", callable or None
-        Least and greatest values over all judgments of the unjudged documents that a run retrieved. "monotone": more
-        relevant documents above the cutoff never lower the value, and below it never raise it. "constant": judgments to
-        come do not change it. A function takes `Completed` and the parameters, and gives a list of arrays of which the
-        least and the greatest value per query are the bounds. ``None``: unknown, and refused.
+        Least and greatest values over all possible judgments of the unjudged documents that a run retrieved. For
+        "monotone", more relevant documents above the cutoff never lower the value, and below it never raise it. For
+        "constant", further judgments do not change it. A function takes `Completed` and the parameters, and returns a
+        list of arrays; their least and greatest values per query are the bounds. If None, bounds are unknown, and to
+        request them is an error.
     pooled : bool
         Whether a negative grade means "in the pool, but not judged".
     """
@@ -42,7 +43,7 @@ class Measure:
 
     @property
     def parameters(self):
-        """Parameters that may stand in a name, with their defaults."""
+        """Parameters that a name may set, with their defaults."""
         known = {name: p.default for name, p in list(signature(self.values).parameters.items())[1:]}
         return {name: default for name, default in known.items() if name not in self.fixed}
 
@@ -94,7 +95,7 @@ MEASURES = MappingProxyType(
     }
 )
 
-# Names of trec_eval, ir-measures and ranx, in lower case; a pair fixes parameters too.
+# Names of trec_eval, ir-measures and ranx, in lower case. A pair also fixes parameters.
 ALIASES = {
     "ndcg_cut": "ndcg",
     "ndcg_burges": ("ndcg", {"gain": "exponential"}),

@@ -1,4 +1,4 @@
-"""Scorers: metrics as scikit-learn's `scoring`."""
+"""Scorers: metrics for the `scoring` of scikit-learn."""
 
 import re
 import threading
@@ -13,17 +13,17 @@ from sklrank.metrics._registry import MEASURES
 
 _CUTOFFS = (1, 3, 5, 10, 20, 50, 100, 1000)
 _CUT = ("alpha_ndcg", "dcg", "err", "f1", "judged", "map", "mrr", "ndcg", "p", "rbp", "recall", "success")
-# Sums grow with the number of queries, and fewer unjudged documents are not more of anything good.
+# Sums grow with the number of queries, and a higher share of unjudged documents is not better.
 _NAMED = tuple(name for name, measure in MEASURES.items() if measure.how != "sum" and name != "unj")
 _RECALL = re.compile(r"recall_vs_exact(?:@([1-9]\d*))?", re.IGNORECASE)
 
-_WARNED = {}  # (token of a score function, cutoff, k), the oldest first; a dict because sets have no order
+_WARNED = {}  # (token of a score function, cutoff, k), the oldest first; a dict, because sets have no order
 _MOST_WARNED = 1000
 _LOCK = threading.Lock()
 
 
 class RankScore:
-    """The score function of a scorer: a metric that looks whether the rankings are deep enough.
+    """Score rankings by a metric, and warn if they are not deep enough.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class RankScore:
     def __init__(self, metric):
         self.metric = metric
         self.__name__ = metric.name
-        # scikit-learn asks the signature whether there may be weights, and what metadata it can route here.
+        # scikit-learn reads from the signature whether weights are accepted, and which metadata it can route here.
         known = [Parameter(side, Parameter.POSITIONAL_OR_KEYWORD) for side in ("y_true", "y_pred")]
         if metric.takes_weights:
             known.append(Parameter("sample_weight", Parameter.KEYWORD_ONLY, default=None))
@@ -52,12 +52,12 @@ class RankScore:
         return float(self.metric(y_true, y_pred, **weights))
 
     def _warn(self, k, cutoff):
-        """Warn once a search and process: scikit-learn copies the scorer for each search, and not for each fold."""
+        """Warn once per search and process: scikit-learn copies the scorer for each search, but not for each fold."""
         seen = (self._token, cutoff, k)
         if seen not in _WARNED:
             warnings.warn(
-                f"{self.__name__} looks at the first {cutoff} documents, and the rankings stop after k={k}: what "
-                f"would come below counts as not found. Retrieve with k={cutoff}, or score with a cutoff of {k}.",
+                f"{self.__name__} measures the first {cutoff} documents, but the rankings stop after k={k}: documents "
+                f"below count as not found. Retrieve with k={cutoff}, or score with a cutoff of {k}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -68,46 +68,46 @@ class RankScore:
 
 
 def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
-    """Make a scorer of a rank metric, for the `scoring` of scikit-learn's functions.
+    """Make a scorer from a rank metric, for the `scoring` of scikit-learn's functions.
 
     Parameters
     ----------
     metric : str or callable
         Name of a metric, such as ``"ndcg@10"``, or a function ``(y_true, y_pred)``: one of this module, such as
-        `ndcg_score`, or your own. Your own gets the judgments as a list with one dict of document id to grade per
-        query, and the `Run` of the same queries in the same order; it gives one number, or one per query, with NaN for
-        a query that does not count.
+        `ndcg_score`, or your own. Your own function gets the judgments as a list with one dict from document id to
+        grade per query, and the `Run` of the same queries in the same order. It returns one number, or one per query,
+        with NaN for a query that does not count.
     greater_is_better : bool, default=True
-        False for what should be small; the scorer then gives its negative.
+        Whether a higher value is better. If False, the scorer returns the negative value.
     **kwargs : dict
         Parameters of the metric, such as ``k=10`` or ``gain="exponential"``.
 
     Returns
     -------
     scorer : callable
-        Scikit-learn's own kind of scorer, called as ``scorer(estimator, X, y)``, where `y` may have any shape that
-        scikit-learn can split: `Qrels`, or a list, array or Series of dicts. It ranks by `predict`, or by `transform`
-        if the estimator has no `predict`, such as a pipeline that ends in ``"passthrough"``. It takes `sample_weight`,
-        the weights of the queries, if the metric does, and can be pickled if the metric can.
+        A scorer of scikit-learn, called as ``scorer(estimator, X, y)``. `y` may have any type that scikit-learn can
+        split: `Qrels`, or a list, array or Series of dicts. The scorer ranks by `predict`, or by `transform` if the
+        estimator has no `predict`, such as a pipeline that ends in ``"passthrough"``. It takes `sample_weight`, the
+        weights of the queries, if the metric does, and can be pickled if the metric can.
 
     Raises
     ------
     TypeError
-        If the metric has no such parameter.
+        If the metric does not have the parameter.
 
     See Also
     --------
-    get_scorer : A scorer by name.
-    register_scorers : Let scikit-learn know the names itself.
+    get_scorer : Return a scorer by name.
+    register_scorers : Add the names of rank metrics to scikit-learn.
 
     Notes
     -----
-    Of several scorers in a dict, all take one and the same run: each fold is searched once. Where the cutoff lies
-    deeper than the `k` of the retriever, the scorer warns, once in each search and process.
+    Several scorers in a dict share one run, so that each fold is searched once. If the cutoff is deeper than the `k` of
+    the retriever, the scorer warns, once per search and process.
 
-    `Qrels` as `y` are aligned with the queries, the i-th judgments those of the i-th query: scikit-learn splits both by
-    position. Where both have ids and these differ, the scorer raises ValueError; ``qrels.align(queries)`` brings the
-    judgments into the order of the queries.
+    scikit-learn splits queries and judgments by position. The i-th judgments of `Qrels` must therefore be those of the
+    i-th query. If both have ids and these differ, the scorer raises a ValueError; ``qrels.align(queries)`` puts the
+    judgments in the order of the queries.
 
     Examples
     --------
@@ -118,21 +118,23 @@ def make_rank_scorer(metric, *, greater_is_better=True, **kwargs):
     >>> scorer(retriever, ["what flows", "who rests"], [{"0": 1}, {"0": 1}])
     0.5
     """
-    from sklrank.metrics._rank_scorer import RankScorer  # takes as long to import as all of sklrank
+    from sklrank.metrics._rank_scorer import RankScorer  # its import takes as long as that of the rest of sklrank
 
-    score = RankScore(as_metric(metric, **kwargs))
-    return RankScorer(score, 1 if greater_is_better else -1, {}, ("predict", "transform"))
+    sign = -1
+    if greater_is_better:
+        sign = 1
+    return RankScorer(RankScore(as_metric(metric, **kwargs)), sign, {}, ("predict", "transform"))
 
 
 class RecallAgainstExact:
-    """A scorer of approximate search: which part of the truly nearest documents is found.
+    """Score approximate search by the share of the truly nearest documents that it finds.
 
-    It needs no judgments, so that ``GridSearchCV(...).fit(queries)`` does.
+    The scorer needs no judgments: ``GridSearchCV(...).fit(queries)`` works without `y`.
 
     Parameters
     ----------
     k : int or None
-        How many documents; ``None``: as many as the retriever returns.
+        Number of documents to compare. If None, it is the `k` of the retriever.
     """
 
     def __init__(self, k=None):
@@ -140,28 +142,35 @@ class RecallAgainstExact:
 
     def __call__(self, estimator, X, y=None):
         """Score a retriever, or the last one of a `Pipeline`."""
-        steps = [step for _, step in estimator.steps] if hasattr(estimator, "steps") else [estimator]
+        steps = [estimator]
+        if hasattr(estimator, "steps"):
+            steps = [step for _, step in estimator.steps]
         last = max((i for i, step in enumerate(steps) if hasattr(step, "recall_against_exact")), default=None)
         if last is None:
-            raise TypeError(f"{self!r} scores approximate retrievers, and {type(estimator).__name__} is or has none")
+            raise TypeError(
+                f"{self!r} scores approximate retrievers; {type(estimator).__name__} is not one and has none"
+            )
         for step in steps[:last]:
-            X = X if step in (None, "passthrough") else step.transform(X)
+            if step not in (None, "passthrough"):
+                X = step.transform(X)
         return steps[last].recall_against_exact(X, k=self.k)
 
     def __repr__(self):
-        return f"recall_vs_exact{'' if self.k is None else f'@{self.k}'}"
+        if self.k is None:
+            return "recall_vs_exact"
+        return f"recall_vs_exact@{self.k}"
 
 
 def get_scorer(scoring):
-    """A scorer by the name of its metric.
+    """Return a scorer by the name of its metric.
 
     Parameters
     ----------
     scoring : str or callable
-        Name of a metric, ``name[(param=value,…)][@k]``: any that `evaluate` takes, in the list of `get_scorer_names`
-        or not. ``"recall_vs_exact@k"`` is the part of the exact ranking that a retriever with `recall_against_exact`
-        finds, such as `AnnRetriever`, or the last such step of a pipeline; it needs no judgments. What is a scorer
-        already comes back as it is.
+        Name of a metric, ``name[(param=value,…)][@k]``. Every name that `evaluate` takes is allowed, whether
+        `get_scorer_names` lists it or not. ``"recall_vs_exact@k"`` is the share of the exact ranking that a retriever
+        with the method `recall_against_exact` finds, such as `AnnRetriever`, or the last such step of a pipeline; it
+        needs no judgments. A callable is a scorer already and is returned as it is.
 
     Returns
     -------
@@ -171,12 +180,12 @@ def get_scorer(scoring):
     Raises
     ------
     ValueError
-        If there is no such metric, or it has no such parameter.
+        If the metric or its parameter is unknown.
 
     See Also
     --------
-    make_rank_scorer : A scorer of a function.
-    register_scorers : Let scikit-learn know the names itself.
+    make_rank_scorer : Make a scorer from a function.
+    register_scorers : Add the names of rank metrics to scikit-learn.
 
     Examples
     --------
@@ -197,9 +206,9 @@ def get_scorer(scoring):
 
 
 def get_scorer_names():
-    """Names of scorers, those with the usual cutoffs.
+    """Return the names of scorers, with the usual cutoffs.
 
-    `get_scorer` takes more: any cutoff and any parameter that the metric has, such as ``"ndcg(gain=exponential)@37"``.
+    `get_scorer` takes more names: any cutoff and any parameter of the metric, as in ``"ndcg(gain=exponential)@37"``.
 
     Returns
     -------
@@ -207,7 +216,7 @@ def get_scorer_names():
 
     See Also
     --------
-    get_scorer : A scorer by name.
+    get_scorer : Return a scorer by name.
 
     Examples
     --------

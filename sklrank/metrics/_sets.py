@@ -1,4 +1,4 @@
-"""Metrics of retrieved sets, without an order."""
+"""Metrics of retrieved sets, which have no order."""
 
 from sklrank.metrics._metric_functions import metric
 
@@ -7,9 +7,9 @@ from sklrank.metrics._metric_functions import metric
 def set_precision_score(
     y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Set precision: the share of the retrieved documents that are relevant.
+    """Compute set precision: the share of the retrieved documents that are relevant.
 
-    For retrieval without an order, such as Boolean search or classification.
+    It measures retrieval without an order, such as Boolean search or classification.
 
     Names: ``set_p``, ``SetP``, ``set_P``.
 
@@ -17,7 +17,7 @@ def set_precision_score(
 
     See Also
     --------
-    precision_at_k_score : Down to a cutoff.
+    precision_at_k_score : Precision of the first k documents.
 
     Notes
     -----
@@ -41,9 +41,9 @@ def set_precision_score(
 def set_recall_score(
     y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Set recall: the share of the relevant documents that were retrieved.
+    """Compute set recall: the share of the relevant documents that were retrieved.
 
-    For retrieval without an order, such as Boolean search or classification.
+    It measures retrieval without an order, such as Boolean search or classification.
 
     Names: ``set_recall``, ``SetR``.
 
@@ -51,7 +51,7 @@ def set_recall_score(
 
     See Also
     --------
-    recall_at_k_score : Down to a cutoff.
+    recall_at_k_score : Recall of the first k documents.
 
     Notes
     -----
@@ -75,9 +75,9 @@ def set_recall_score(
 def set_f1_score(
     y_true, y_pred, *, beta=1.0, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Set F: the harmonic mean of set precision and set recall.
+    """Compute set F: the weighted harmonic mean of set precision and set recall.
 
-    For retrieval without an order, such as Boolean search or classification.
+    It measures retrieval without an order, such as Boolean search or classification.
 
     Names: ``set_f(beta=0.5)``, ``SetF(beta=0.5)``, ``set_F_0.5``.
 
@@ -85,7 +85,7 @@ def set_f1_score(
 
     See Also
     --------
-    f1_at_k_score : Down to a cutoff.
+    f1_at_k_score : F1 of the first k documents.
 
     Notes
     -----
@@ -109,9 +109,9 @@ def set_f1_score(
 def set_average_precision_score(
     y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Set average precision: set precision times set recall.
+    """Compute set average precision: set precision times set recall.
 
-    What average precision would expect of the same documents in random order, about.
+    It is approximately the average precision to expect of the same documents in random order.
 
     Names: ``set_map``, ``SetAP``.
 
@@ -119,7 +119,7 @@ def set_average_precision_score(
 
     See Also
     --------
-    mean_average_precision_score : Of rankings.
+    mean_average_precision_score : Average precision of rankings.
 
     Notes
     -----
@@ -143,10 +143,10 @@ def set_average_precision_score(
 def set_relative_precision_score(
     y_true, y_pred, *, relevance_level=1, judged_only=False, empty="zero", average="mean", sample_weight=None
 ):
-    """Set precision in units of the highest that a set of this size can reach.
+    """Compute set precision relative to the highest value that a set of this size can reach.
 
-    The number of relevant documents retrieved, divided by that of the retrieved or of the relevant ones, whichever is
-    less.
+    It is the number of retrieved relevant documents, divided by the number of retrieved documents or the number of
+    relevant documents, whichever is less.
 
     Names: ``set_relative_p``, ``SetRelP``, ``SetP(relative=True)``.
 
@@ -154,7 +154,7 @@ def set_relative_precision_score(
 
     See Also
     --------
-    set_precision_score : Without this.
+    set_precision_score : Set precision as such.
 
     Notes
     -----

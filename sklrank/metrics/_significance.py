@@ -3,18 +3,18 @@
 import numpy as np
 from scipy import optimize, stats
 
-SAME = 1e-12  # numbers that are no further apart are equal except for rounding
-_CELLS = 1 << 22  # random signs or draws that are held at a time
+SAME = 1e-12  # numbers at most this far apart differ only by rounding
+_CELLS = 1 << 22  # number of random signs or draws held at a time
 
 
 def round_off(differences, values):
-    """Round to 12 decimals if values are at most 1: differences that are equal except for rounding become equal.
+    """Round to 12 decimals, or fewer for values above 1, so that differences equal except for rounding become equal.
 
     Parameters
     ----------
     differences : ndarray
     values : ndarray
-        The values that they are differences of; the greater these are, the fewer decimals remain.
+        Values whose differences they are. The greater these are, the fewer decimals remain.
 
     Returns
     -------
@@ -25,18 +25,18 @@ def round_off(differences, values):
 
 
 def deviations(differences):
-    """Standard deviation of each row; exactly 0 if all are equal, which rounding would make a tiny number."""
+    """Return the standard deviation of each row; exactly 0 if all values are equal, in spite of rounding."""
     return np.where(np.ptp(differences, axis=1) > 0, differences.std(axis=1, ddof=1), 0.0)
 
 
 def paired_t(differences, confidence):
-    """Student's t test of each row of `differences`.
+    """Test each row of `differences` by Student's t test.
 
     Parameters
     ----------
     differences : ndarray of shape (n_pairs, n_queries)
     confidence : float
-        Level of the intervals.
+        Level of the confidence intervals.
 
     Returns
     -------
@@ -51,13 +51,16 @@ def paired_t(differences, confidence):
 
 
 def wilcoxon(differences, confidence):
-    """Wilcoxon's signed-rank test; queries without a difference are left out. Intervals are Student's."""
-    p = [stats.wilcoxon(row).pvalue if row.any() else 1.0 for row in differences]
-    return np.array(p), paired_t(differences, confidence)[1]
+    """Test by Wilcoxon's signed ranks, without queries whose difference is 0; intervals are Student's."""
+    p = np.ones(len(differences))
+    for i, row in enumerate(differences):
+        if row.any():
+            p[i] = stats.wilcoxon(row).pvalue
+    return p, paired_t(differences, confidence)[1]
 
 
 def randomization(differences, confidence, n_resamples, rng):
-    """Fisher's test by random signs, exact where all signs are no more than `n_resamples`. Intervals are Student's."""
+    """Test by random signs, exactly if there are at most `n_resamples` of them; intervals are Student's."""
     p = np.ones(len(differences))
     for i, row in enumerate(differences):
         row = row[row != 0]
@@ -77,7 +80,7 @@ def randomization(differences, confidence, n_resamples, rng):
 
 
 def _all_sums(row):
-    """Sums of `row` under all choices of signs."""
+    """Return the sums of `row` for all assignments of signs."""
     sums = np.zeros(1)
     for value in row:
         sums = np.concatenate([sums - value, sums + value])
@@ -85,7 +88,7 @@ def _all_sums(row):
 
 
 def bootstrap(differences, confidence, n_resamples, rng):
-    """Bootstrap test by the shift method, with percentile intervals."""
+    """Test by the bootstrap with the shift method; intervals are percentiles."""
     n_pairs, n = differences.shape
     means = np.empty((n_pairs, n_resamples))
     done = 0
@@ -101,13 +104,13 @@ def bootstrap(differences, confidence, n_resamples, rng):
 
 
 def tukey_hsd(values, pairs, confidence):
-    """Tukey's honestly significant differences after a two-way analysis of variance, runs by queries.
+    """Test Tukey's honestly significant differences after a two-way analysis of variance, runs by queries.
 
     Parameters
     ----------
     values : ndarray of shape (n_runs, n_queries)
     pairs : list of tuple of int
-        Which runs to compare; p values and intervals hold for all pairs of runs together.
+        Runs to compare. p values and intervals hold for all pairs of runs together.
     confidence : float
 
     Returns
@@ -120,7 +123,7 @@ def tukey_hsd(values, pairs, confidence):
     freedom = (n_runs - 1) * (n - 1)
     error = np.sqrt((residuals**2).sum() / freedom / n)
     mean = np.array([values[a].mean() - values[b].mean() for a, b in pairs])
-    q = np.abs(mean) / error if error > 0 else np.where(mean == 0, 0.0, np.inf)
+    q = np.divide(np.abs(mean), error, out=np.where(mean == 0, 0.0, np.inf), where=error > 0)
     half = stats.studentized_range.ppf(confidence, n_runs, freedom) * error
     return stats.studentized_range.sf(q, n_runs, freedom), np.stack([mean - half, mean + half], axis=1)
 
@@ -131,13 +134,14 @@ def _chunks(total, width):
 
 
 def correct(p, how):
-    """Adjust p values for being several.
+    """Adjust p values for multiple tests.
 
     Parameters
     ----------
     p : ndarray of shape (n_tests,)
     how : {"holm", "bonferroni", "bh"} or None
-        Holm's and Bonferroni's bound the chance of any false discovery, Benjamini and Hochberg's their share.
+        Holm and Bonferroni bound the probability of any false discovery, Benjamini and Hochberg the share of false
+        discoveries.
 
     Returns
     -------
@@ -159,12 +163,12 @@ def correct(p, how):
 
 
 def detectable_effect(n, alpha, power=0.8):
-    """The d_z that a two-sided paired t test of `n` queries finds with that power."""
+    """Return the d_z that a two-sided paired t test of `n` queries detects with this power."""
     critical = stats.t.ppf(1 - alpha / 2, n - 1)
 
     def shortfall(d):
         shift = d * np.sqrt(n)
-        # scipy gives NaN where a tail is out of its reach: nothing is left below, nothing is missing above.
+        # scipy returns NaN for tails it cannot compute: the lower one is then 0, the upper one 1.
         below = np.nan_to_num(stats.nct.cdf(-critical, n - 1, shift), nan=0.0)
         return np.nan_to_num(stats.nct.sf(critical, n - 1, shift), nan=1.0) + below - power
 

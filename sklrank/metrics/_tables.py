@@ -7,16 +7,16 @@ _TEX = {
     ">": r"\textgreater{}", "|": r"\textbar{}", **{c: "\\" + c for c in "&%$#_{}"},
 }  # fmt: skip
 _TEX = str.maketrans(_TEX)
-_MARKDOWN = re.compile(r"([\\`*<>\[\]|~$&]|(?<![^\W_])_|_(?![^\W_]))")  # an underscore inside of a word is none
+_MARKDOWN = re.compile(r"([\\`*<>\[\]|~$&]|(?<![^\W_])_|_(?![^\W_]))")  # not an underscore inside a word
 
 
 def escape_latex(text):
-    """Return a text in which no character has a meaning to LaTeX, on one line."""
+    """Return a text on one line, with all characters escaped that have a meaning in LaTeX."""
     return " ".join(text.translate(_TEX).splitlines())
 
 
 def escape_markdown(text):
-    """Return a text in which no character has a meaning to Markdown, on one line."""
+    """Return a text on one line, with all characters escaped that have a meaning in Markdown."""
     return " ".join(_MARKDOWN.sub(r"\\\1", text).splitlines())
 
 
@@ -28,7 +28,7 @@ def markdown_table(rows, n_names):
     rows : list of list of str
         The cells, escaped; the first row is a header.
     n_names : int
-        Number of columns that hold names, on the left; the others hold figures.
+        Number of columns with names, on the left. The other columns hold figures.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def latex_table(rows, n_names):
     rows : list of list of str
         The cells, escaped; the first row is a header.
     n_names : int
-        Number of columns that hold names, on the left; the others hold figures.
+        Number of columns with names, on the left. The other columns hold figures.
 
     Returns
     -------
@@ -60,5 +60,5 @@ def latex_table(rows, n_names):
 
 
 def latex_comment(text):
-    """Return a text as LaTeX comments, each of its lines one."""
+    """Return a text as LaTeX comments, one per line."""
     return "\n".join(f"% {line}" for line in text.splitlines())

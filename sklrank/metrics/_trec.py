@@ -1,4 +1,4 @@
-"""The measures that trec_eval's option ``-m`` asks for."""
+"""Measures that trec_eval's option ``-m`` selects."""
 
 import re
 
@@ -14,7 +14,7 @@ _REAL_CUTS = {
     "Rprec_mult": tuple(f"{i / 5:.2f}" for i in range(1, 11)),
 }
 _CUTS = _WHOLE_CUTS | _REAL_CUTS
-_WITH_PARAMETERS = ("11pt_avg", "ndcg", "set_F", "utility")  # all numbers after the dot belong to one value
+_WITH_PARAMETERS = ("11pt_avg", "ndcg", "set_F", "utility")  # all numbers after the dot are one parameter
 _OFFICIAL = (
     "num_q", "num_ret", "num_rel", "num_rel_ret", "map", "gm_map", "Rprec", "bpref", "recip_rank", "iprec_at_recall",
     "P",
@@ -36,30 +36,30 @@ _LEFT_OUT = re.compile(
 
 
 def trec_names(spec):
-    """Return the names that one ``-m`` of trec_eval asks for.
+    """Return the names that one option ``-m`` of trec_eval selects.
 
     Parameters
     ----------
     spec : str
-        A measure (``"map"``), one with cutoffs (``"P.5,10"``, ``"P@5,10"``) or parameters (``"ndcg.1=3,2=9"``), one
-        that has default cutoffs (``"ndcg_cut"``), or a group (``"official"``, ``"all_trec"``, ``"set"``).
+        A measure (``"map"``), a measure with cutoffs (``"P.5,10"``, ``"P@5,10"``) or parameters (``"ndcg.1=3,2=9"``), a
+        measure with default cutoffs (``"ndcg_cut"``), or a group (``"official"``, ``"all_trec"``, ``"set"``).
 
     Returns
     -------
     list of str
-        In trec_eval's spelling if it is one of its measures.
+        Measures of trec_eval are in its spelling.
 
     Raises
     ------
     ValueError
-        If a cutoff is not a number of the right kind, or if it is a measure of trec_eval that sklrank does not have.
+        If a cutoff is not a number of the right kind, or the measure is one of trec_eval that sklrank does not have.
     """
     if spec in _GROUPS:
         return [name for measure in _GROUPS[spec] for name in trec_names(measure)]
     if spec in _CUTS:
         return [f"{spec}_{cut}" for cut in _CUTS[spec]]
     if _LEFT_OUT.fullmatch(spec) and spec.lower() not in MEASURES and spec.lower() not in ALIASES:
-        raise ValueError(f"{spec!r} is a measure of trec_eval that sklrank leaves out; see the page Command line")
+        raise ValueError(f"{spec!r} is a measure of trec_eval that sklrank does not have; see the page Command line")
     base, dot, parameters = spec.partition(".")
     if dot and base in _WITH_PARAMETERS:
         return [f"{base}_{parameters}"]
@@ -79,6 +79,6 @@ def trec_names(spec):
 def _check_cut(spec, base, cut):
     example = f"'{base}.{_CUTS[base][0]}'"
     if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", cut):
-        raise ValueError(f"{spec!r}: {cut!r} is no cutoff; expected a number, as in {example}")
+        raise ValueError(f"{spec!r}: {cut!r} is not a cutoff; expected a number, as in {example}")
     if base in _WHOLE_CUTS and not cut.isdigit():
-        raise ValueError(f"{spec!r}: cutoffs of {base} are whole numbers, as in {example}; got {cut!r}")
+        raise ValueError(f"{spec!r}: cutoffs of {base} must be whole numbers, as in {example}; got {cut!r}")
