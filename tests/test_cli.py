@@ -352,7 +352,7 @@ def test_gates_count_all_judged_queries(three_runs, capsys):
     status, out, err = call(capsys, "evaluate", qrels, short, "-m", "mrr")
     assert status == 0
     assert err == (
-        "sklrank evaluate: 36 of 40 judged queries are not in the run and do not count; with -c they do, as 0\n"
+        "sklrank evaluate: 36 of 40 judged queries are not in the run and do not count; with -c they count 0\n"
     )
     for argv in (["--fail-under", "mrr=0.3"], ["--baseline", files["good.run"], "--max-drop", 0.1]):
         status, out, err = call(capsys, "evaluate", qrels, short, "-m", "mrr", *argv)
@@ -713,7 +713,7 @@ def test_warmup_says_where_the_code_is_kept(tmp_path, monkeypatch):
     assert "nothing is kept" in _warmup._place({None})
     assert "nothing could be written" in _warmup._place({str(tmp_path / "empty")})
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    assert "as NUMBA_CACHE_DIR says" in _warmup._place({str(tmp_path)})
+    assert "which NUMBA_CACHE_DIR names" in _warmup._place({str(tmp_path)})
 
 
 # --- the process

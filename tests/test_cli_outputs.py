@@ -68,7 +68,7 @@ def test_an_output_that_is_an_input_is_refused(command, name, way, files, tmp_pa
     status, out, err = call(capsys, command, *(files[name] for name in names), *options, "-o", output)
     assert (status, out) == (2, "")
     assert err == (
-        f"sklrank {command}: -o {output}: this is the file {files[name]}, which is read; give the output another name\n"
+        f"sklrank {command}: -o {output}: this is the input file {files[name]}; give the output another name\n"
     )
     assert {path: path.read_bytes() for path in files.values()} == before
 

@@ -1,17 +1,17 @@
-"""`sklrank demo`: tune BM25 on a real collection, and see whether it helped."""
+"""`sklrank demo`: tune BM25 on a real collection, and test whether that helps."""
 
 import time
 from pathlib import Path
 
 from sklrank._cli._output import check_output, say
 
-SUMMARY = "tune BM25 on SciFact, which is part of the package, and show what it is worth"
+SUMMARY = "tune BM25 on SciFact, which is part of the package, and measure the gain"
 DESCRIPTION = """\
 Tune BM25 on SciFact: claims about science, and the 5 183 abstracts that hold the evidence.
 
-It ranks the abstracts for the 300 test claims by BM25 as it comes; searches a grid over k1, b and the treatment of
-words on the 809 training claims, five-fold, by nDCG@10; ranks for the test claims again with what the search
-chose; and compares. Nothing is downloaded, and it takes well under a minute."""
+It ranks the abstracts for the 300 test claims by BM25 with its defaults. Then it searches a grid over k1, b and the
+treatment of words on the 809 training claims, by nDCG@10 in five folds. Last, it ranks for the test claims with the
+chosen setting, and compares both runs. Nothing is downloaded, and it takes well under a minute."""
 EPILOG = """\
 the same in Python:
 
@@ -30,13 +30,13 @@ def add_arguments(parser):
     """Declare the arguments."""
     parser.add_argument(
         "--output", metavar="FIGURE", default="sklrank_demo.png",
-        help="where to save the figure; its suffix says the form, such as .png, .svg or .pdf (default: %(default)s)",
+        help="file for the figure; its suffix, such as .png, .svg or .pdf, is the format (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--n-jobs", metavar="N", type=int, help="threads that rank; -1 takes all cores (default: 1)")
+    parser.add_argument("--n-jobs", metavar="N", type=int, help="number of threads; -1 takes all cores (default: 1)")
 
 
 def run(args):
-    """Rank, search, rank again, compare."""
+    """Rank, search the grid, rank again, and compare."""
     from sklrank.datasets import load_scifact
     from sklrank.metrics import compare
     from sklrank.retrievers import BM25Retriever
@@ -46,7 +46,7 @@ def run(args):
     train, test = load_scifact("train"), load_scifact("test")
     n_train, n_test = len(train.queries), len(test.queries)
     say(f"SciFact: {len(train.corpus)} abstracts, {n_train} training claims, {n_test} test claims\n")
-    say("1. BM25 as it comes: k1=1.2, b=0.75, words as they are")
+    say("1. BM25 with its defaults: k1=1.2, b=0.75, words as they are")
     bm25 = BM25Retriever(train.corpus, n_jobs=args.n_jobs).fit(train.queries)
     untuned = bm25.set_params(k=_DEPTH).predict(test.queries)
     say(f"   indexed and ranked in {time.perf_counter() - started:.1f} s, compilation included\n")

@@ -1,4 +1,4 @@
-"""`sklrank fuse`: one run of several."""
+"""`sklrank fuse`: fuse several runs into one."""
 
 import argparse
 
@@ -7,8 +7,8 @@ from sklrank._cli._output import check_output, check_tag, note, say, write_run
 
 SUMMARY = "fuse runs into one, or tell whether that is likely to help"
 DESCRIPTION = """\
-Fuse TREC runs: unite the documents that they found for each query, rank these by what all of them say, and write a TREC
-run. --diagnose tells how the runs agree and, with --qrels, whether fusing them helps.
+Fuse TREC runs: unite the documents that they found for each query, rank these by all of the runs, and write a TREC
+run. --diagnose prints how the runs agree and, with --qrels, whether fusion helps.
 
   sklrank fuse bm25.run dense.run -o fused.run
   sklrank fuse bm25.run dense.run -o fused.run --method weighted --norm min-max --weights 0.3,0.7
@@ -16,34 +16,36 @@ run. --diagnose tells how the runs agree and, with --qrels, whether fusing them 
   sklrank fuse bm25.run dense.run --diagnose --qrels qrels.txt"""
 EPILOG = """\
 methods:
-  rrf ranks by the sum of weight / (rank constant + rank), and needs no scores that can be compared. The others are
+  rrf ranks by the sum of weight / (rank constant + rank), and does not need comparable scores. The other methods are
   those of sklrank's ScoreFuser (sum, mnz, weighted, ...) and RankFuser (borda, isr, condorcet, ...); `--method help`
-  lists them. --param sets what else a method takes, such as gamma of gmnz.
+  lists them. --param sets another parameter of a method, such as gamma of gmnz.
 
 files:
-  Runs are TREC's six columns; .gz is unpacked, and packed where the name says so. Queries are matched by their ids, and
-  a query that some runs lack is fused from the others. Equal fused scores keep an order of their own in the file;
-  trec_eval, and `sklrank evaluate` with it, orders them by document id."""
+  Runs have TREC's six columns. Files whose names end in .gz are unpacked and packed. Queries are matched by their ids;
+  a query that some runs lack is fused from the others. Documents of equal fused score have an order of their own in
+  the file; trec_eval and `sklrank evaluate` order them by document id."""
 
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="the runs, at least two")
-    parser.add_argument("-o", "--output", metavar="RUN", help="the run to write; - is standard output")
-    parser.add_argument("--method", default="rrf", help="how to fuse; help lists the methods (default: %(default)s)")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="at least two runs")
+    parser.add_argument("-o", "--output", metavar="RUN", help="run to write; - is standard output")
     parser.add_argument(
-        "--weights", metavar="W,W,...", type=_weights, help="weight of each run, in their order; 0 leaves one out"
+        "--method", default="rrf", help="method of fusion; help lists the methods (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", metavar="W,W,...", type=_weights, help="weight of each run, in their order; 0 leaves a run out"
     )
     parser.add_argument("--norm", help="normalization of scores (default: the method's, min-max)")
     parser.add_argument("--rank-constant", metavar="C", type=float, help="constant of rrf (default: 60)")
     parser.add_argument(
         "--param", metavar="NAME=VALUE", type=_param, action="append", default=[],
-        help="another parameter of the method, a number, a word, or numbers between commas; may be repeated",
+        help="another parameter of the method: a number, a word, or numbers with commas between them; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--k", type=int, help="most documents of a query (default: all)")
+    parser.add_argument("--k", type=int, help="number of documents to write for each query (default: all)")
     parser.add_argument("--tag", default="sklrank", help="name of the run, its last column (default: %(default)s)")
     looking = parser.add_argument_group("diagnosis")
-    looking.add_argument("--diagnose", action="store_true", help="print how the runs agree, and whether fusing helps")
+    looking.add_argument("--diagnose", action="store_true", help="print how the runs agree, and whether fusion helps")
     looking.add_argument("--qrels", metavar="QRELS", help="judgments for --diagnose; .gz is unpacked")
     looking.add_argument("-m", dest="measure", metavar="MEASURE", help="measure of --diagnose (default: ndcg@10)")
     parser.set_defaults(error=parser.error)
@@ -53,13 +55,15 @@ def _weights(text):
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"needed are numbers between commas, such as 0.3,0.7, got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"expected numbers with commas between them, such as 0.3,0.7, got {text!r}"
+        ) from None
 
 
 def _param(text):
     name, equals, value = text.partition("=")
     if not (equals and name):
-        raise argparse.ArgumentTypeError(f"needed NAME=VALUE, such as gamma=0.5, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, such as gamma=0.5, got {text!r}")
     name = name.replace("-", "_")
     for make in (int, float, lambda text: tuple(map(float, text.split(",")))):
         try:
@@ -70,13 +74,13 @@ def _param(text):
 
 
 def run(args):
-    """Read, fuse, write or tell."""
+    """Read the runs, fuse them, and write the result or a diagnosis."""
     if args.output is None and not args.diagnose and args.method != "help":
-        args.error("needed is -o RUN, or --diagnose")
+        args.error("expected -o RUN or --diagnose")
     if (args.qrels or args.measure) and not args.diagnose:
-        args.error("--qrels and -m go with --diagnose")
+        args.error("--qrels and -m work only with --diagnose")
     if args.diagnose and args.output == "-":
-        args.error("--diagnose prints to standard output, where -o - would write the run")
+        args.error("--diagnose prints to standard output, to which -o - would write the run")
 
     from sklrank.fusers._fuse import METHODS, make_fuser
 
@@ -85,7 +89,7 @@ def run(args):
         return 0
     files = _label(args.runs)
     if len(args.runs) < 2 or len(files) < len(args.runs):
-        args.error(f"needed are two different runs at least, got {' '.join(args.runs)}")
+        args.error(f"expected at least two different runs, got {' '.join(args.runs)}")
     fuser = _fuser(args, list(files), make_fuser)
 
     from sklrank.data import Run
@@ -106,7 +110,7 @@ def run(args):
 
 
 def _fuser(args, names, make_fuser):
-    """The fuser that the arguments describe."""
+    """Make the fuser that the arguments describe."""
     from sklearn.utils import get_tags
 
     params = dict(args.param)
@@ -122,7 +126,9 @@ def _fuser(args, names, make_fuser):
     except TypeError as error:
         raise ValueError(error) from None
     if get_tags(fuser).requires_fit:
-        raise ValueError(f"--method {args.method} learns from judgments, which takes other queries: fit it in Python")
+        raise ValueError(
+            f"--method {args.method} learns from judgments of other queries than those to fuse: fit it in Python"
+        )
     return fuser
 
 
@@ -130,5 +136,7 @@ def _diagnose(args, runs, fuser):
     from sklrank.datasets._single import read_judgments
     from sklrank.inspection import diagnose
 
-    qrels = None if args.qrels is None else read_judgments(args.qrels)
+    qrels = None
+    if args.qrels is not None:
+        qrels = read_judgments(args.qrels)
     say(diagnose(runs, qrels, metric=args.measure or "ndcg@10", fuser=fuser))

@@ -1,4 +1,4 @@
-"""Whether the data show that a run is worse than it may be."""
+"""Gates: tests of whether the data show that a run is worse than allowed."""
 
 from dataclasses import asdict, dataclass
 
@@ -6,24 +6,24 @@ import numpy as np
 from scipy import stats
 
 _CONFIDENCE = 0.95
-_ROUNDING = 1e-12  # what rounding alone may put between a bound and a limit
+_ROUNDING = 1e-12  # a bound this little below a limit may be below it by rounding alone
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One measure of one run against a limit.
+    """Compare a measure of a run with a limit.
 
     Parameters
     ----------
     run, metric : str
     baseline : str or None
-        The run that it is compared with; None where the measure itself is.
+        Run to compare with. If None, the measure itself is compared with the limit.
     value : float
         Mean of the measure, or of its difference from the baseline.
     bound : float
-        One-sided upper confidence bound of that.
+        One-sided upper confidence bound of this value.
     limit : float
-        What it must not be below.
+        Lowest value that is allowed.
     n_queries : int
     """
 
@@ -37,39 +37,43 @@ class Gate:
 
     @property
     def verdict(self):
-        """What the data say: "fail" if the bound is below the limit, "unproven" if the mean alone is, else "pass"."""
+        """Return "fail" if the bound is below the limit, "unproven" if only the mean is, otherwise "pass"."""
         if self.bound < self.limit - _ROUNDING:
             return "fail"
-        return "unproven" if self.value < self.limit - _ROUNDING else "pass"
+        if self.value < self.limit - _ROUNDING:
+            return "unproven"
+        return "pass"
 
     def to_dict(self):
-        """As plain Python objects, with the verdict."""
+        """Return the fields and the verdict as plain Python objects."""
         return {**asdict(self), "confidence": _CONFIDENCE, "verdict": self.verdict}
 
     def __str__(self):
-        sign, what = ("", self.metric) if self.baseline is None else ("+", f"{self.metric} - {self.baseline}")
+        sign, quantity = "", self.metric
+        if self.baseline is not None:
+            sign, quantity = "+", f"{self.metric} - {self.baseline}"
         said = {"fail": "FAIL", "pass": "pass", "unproven": "pass (too low, but within chance)"}[self.verdict]
         return (
-            f"{self.run}: {what} = {self.value:{sign}.4f}, at most {self.bound:{sign}.4f} with {100 * _CONFIDENCE:g} % "
-            f"confidence, limit {self.limit:{sign}.4f}, {self.n_queries} queries: {said}"
+            f"{self.run}: {quantity} = {self.value:{sign}.4f}, at most {self.bound:{sign}.4f} with "
+            f"{100 * _CONFIDENCE:g} % confidence, limit {self.limit:{sign}.4f}, {self.n_queries} queries: {said}"
         )
 
 
 def gates_of(results, metrics, baseline, max_drop, limits):
-    """The gates that were asked for.
+    """Make the gates that the command requests.
 
     Parameters
     ----------
     results : dict of str to Evaluation
-        The runs.
+        Values of the runs.
     metrics : list of Metric
-        What is compared with the baseline.
+        Measures to compare with the baseline.
     baseline : str or None
-        Which run is the baseline; it passes no gate itself.
+        Name of the baseline, which has no gates itself.
     max_drop : float or None
-        How far a measure may fall below the baseline's.
+        Largest allowed difference by which a measure is below that of the baseline.
     limits : list of (Metric, float)
-        The least values.
+        Lowest value of each measure.
 
     Returns
     -------
@@ -91,8 +95,9 @@ def gates_of(results, metrics, baseline, max_drop, limits):
 def _gate(run, metric, baseline, values, limit):
     values = values[~np.isnan(values)]
     n = len(values)
-    mean = float(values.mean()) if n else np.nan
-    bound = np.inf
+    mean, bound = np.nan, np.inf
+    if n:
+        mean = float(values.mean())
     if n > 1:
         bound = mean + float(stats.t.ppf(_CONFIDENCE, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Gate(run, metric, baseline, mean, bound, limit, n)

@@ -1,4 +1,4 @@
-"""The program: it parses arguments, runs a command, and says what is wrong."""
+"""The program: parse arguments, run a command, report errors."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from sklrank._cli._output import note, say
 _COMMANDS = {
     "demo": _demo, "evaluate": _evaluate, "fuse": _fuse, "search": _search, "tune": _tune, "warmup": _warmup,
 }  # fmt: skip
-_BAD = 2  # the exit status of a bad option or file; 1 is a gate that failed
+_BAD = 2  # exit status for a bad option or file; 1 is that of a gate that failed
 
 
 def main(argv=None):
@@ -23,12 +23,12 @@ def main(argv=None):
     Parameters
     ----------
     argv : list of str, default=None
-        The arguments; ``None``: those of the process.
+        Arguments. If None, they are those of the process.
 
     Returns
     -------
     int
-        The exit status: 0, or 1 if a gate failed, or 2 if a file or an option is wrong.
+        Exit status: 0, 1 if a gate failed, or 2 if a file or an option is wrong.
     """
     parser = _make_parser()
     args = parser.parse_args(argv)
@@ -38,14 +38,16 @@ def main(argv=None):
             status = _COMMANDS[args.command].run(args)
             sys.stdout.flush()
         return status
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of the output has stopped, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         return _complain(args, "interrupted; nothing was written", 130)
     except OSError as error:
-        name = f"{error.filename}: " if error.filename is not None else ""
-        return _complain(args, f"{name}{error.strerror or error}")
+        message = error.strerror or error
+        if error.filename is not None:
+            message = f"{error.filename}: {message}"
+        return _complain(args, message)
     except (ValueError, ImportError) as error:
         return _complain(args, error)
     except MemoryError as error:
@@ -54,12 +56,14 @@ def main(argv=None):
 
 @contextmanager
 def _terminable():
-    """Let SIGTERM and SIGHUP unwind the stack, as SIGINT does, so that no half-written file stays."""
+    """Let SIGTERM and SIGHUP unwind the stack, as SIGINT does, so that no half-written file remains."""
 
     def stop(number, frame):
         raise SystemExit(128 + number)
 
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    names = ()
+    if threading.current_thread() is threading.main_thread():
+        names = ("SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores SIGHUP
     for number in numbers:
@@ -79,8 +83,9 @@ def _complain(args, message, status=_BAD):
 def _make_parser():
     parser = _Parser(
         prog="sklrank",
-        description="Search, measure and tune: retrieval in scikit-learn's grammar, from the shell.",
-        epilog="`sklrank COMMAND --help` explains a command. Exit status: 0 fine, 1 gate failed, 2 bad file or option.",
+        description="Search, measure and tune from the shell: retrieval with scikit-learn's interface.",
+        epilog="`sklrank COMMAND --help` explains a command. "
+        "Exit status: 0 success, 1 gate failed, 2 bad file or option.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -1,4 +1,4 @@
-"""What a command says and writes; nothing that files hold can steer the terminal."""
+"""Output of commands; no content of a file can control the terminal."""
 
 import os
 import shutil
@@ -17,27 +17,27 @@ def say(text, file=None):
 
 
 def note(command, text):
-    """Tell what is not part of the output, on one line of standard error."""
+    """Print a note that is not part of the output, on one line of standard error."""
     say(f"sklrank {command}: {' '.join(str(text).split(chr(10)))}", sys.stderr)
 
 
 def check_tag(tag):
-    """Refuse a name that the last column of a TREC run cannot hold."""
+    """Raise an error for a name that the last column of a TREC run cannot hold."""
     from sklrank.data._trec import is_field
 
     if not is_field(tag):
-        raise ValueError(f"--tag {tag!r}: the name of a run is a word without blanks")
+        raise ValueError(f"--tag {tag!r}: the name of a run must be a word without blanks")
 
 
 def check_output(path, inputs):
-    """Refuse, before the work, an output that cannot be written or would replace an input.
+    """Raise an error early if the output cannot be written or would replace an input.
 
     Parameters
     ----------
     path : str or None
-        What ``-o`` says; None and ``-`` name no file.
+        Argument of ``-o``. None and ``-`` are not files.
     inputs : sequence of str
-        The files that the command reads.
+        Files that the command reads.
     """
     from sklrank.data._files import file_to_write
 
@@ -48,7 +48,7 @@ def check_output(path, inputs):
         return
     for source in inputs:
         if os.path.exists(source) and os.path.samefile(source, target):
-            raise ValueError(f"-o {path}: this is the file {source}, which is read; give the output another name")
+            raise ValueError(f"-o {path}: this is the input file {source}; give the output another name")
 
 
 def write_run(run, path):

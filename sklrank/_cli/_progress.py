@@ -1,4 +1,4 @@
-"""How far long work has come, on standard error."""
+"""Progress of long work, on standard error."""
 
 import sys
 import time
@@ -8,12 +8,12 @@ _PARTS = 5  # lines if the output is not a terminal
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line for each fifth.
+    """Show a bar on a terminal, or print a line after each fifth of the steps.
 
     Parameters
     ----------
     what : str
-        What is being done.
+        Name of the steps.
     total : int
         Number of steps.
     """
@@ -25,7 +25,7 @@ class Progress:
         self._start = time.perf_counter()
 
     def step(self):
-        """One step is done."""
+        """Count a step as done."""
         self.done += 1
         seconds = time.perf_counter() - self._start
         if sys.stderr.isatty():
@@ -33,6 +33,8 @@ class Progress:
             left = seconds * (self.total - self.done) / self.done
             bar = "#" * filled + "." * (_WIDTH - filled)
             line = f"\r{self.what}  [{bar}] {self.done}/{self.total}, {left:.0f} s left  "
-            print(line, end="\n" if self.done == self.total else "", file=sys.stderr, flush=True)
+            if self.done == self.total:
+                line += "\n"
+            print(line, end="", file=sys.stderr, flush=True)
         elif self.done * _PARTS // self.total > (self.done - 1) * _PARTS // self.total:
             print(f"{self.what}: {self.done} of {self.total}, {seconds:.1f} s", file=sys.stderr, flush=True)

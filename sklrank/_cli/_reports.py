@@ -1,4 +1,4 @@
-"""The output of `sklrank evaluate`."""
+"""Output of `sklrank evaluate`."""
 
 import json
 import math
@@ -12,20 +12,20 @@ from sklrank.metrics._trec import trec_names
 
 
 class Report:
-    """Measured runs, in the forms that people and programs read.
+    """Write measured runs as text, Markdown, LaTeX or JSON.
 
     Parameters
     ----------
     source : str
-        File of the judgments.
+        Path of the judgments.
     qrels : Qrels
         Judgments of the queries that count.
     files : dict of str to str
-        Files of the runs.
+        Paths of the runs.
     runs : dict of str to Run
     results : dict of str to Evaluation
     metrics : list of Metric
-        What is reported.
+        Metrics to report.
     gates : list of Gate
     """
 
@@ -40,14 +40,14 @@ class Report:
         self.comparison = None
 
     def compare(self, test, correction, baseline):
-        """Test the differences in those measures that are means over queries."""
+        """Test the differences in the measures that are means over queries."""
         means = [metric for metric in self.metrics if metric.how == "mean"]
         if not means:
             raise ValueError(
-                f"several runs are compared by means over queries, and there is none among {', '.join(self._names)}"
+                f"expected a measure that is a mean over queries to compare runs by, got {', '.join(self._names)}"
             )
         with warnings.catch_warnings():
-            # Queries that some runs lack were left out with a note, or --complete asks for them to count 0.
+            # Queries that some runs lack were left out with a note, or they count 0 because of --complete.
             warnings.filterwarnings("ignore", message="run .* lacks .* judged queries")
             self.comparison = compare(
                 self.qrels, self.runs, means, test=test, correction=correction, baseline=baseline, random_state=0
@@ -59,7 +59,7 @@ class Report:
 
     # --- trec_eval's form, and a table of several runs
     def to_text(self, *, per_query, summary, tag):
-        """Lines as trec_eval prints them, or a comparison, and the gates."""
+        """Return the lines of trec_eval for one run or a comparison of several, and the gates."""
         lines = []
         if self.comparison is None:
             lines += self._trec_lines(per_query, summary, tag)
@@ -67,16 +67,18 @@ class Report:
             if per_query:
                 lines += self._query_lines()
             if summary:
-                lines += [*([""] if lines else []), str(self.comparison)]
+                if lines:
+                    lines.append("")
+                lines.append(str(self.comparison))
         if self.gates:
             lines += ["", *map(str, self.gates)]
         return "\n".join(lines)
 
     def _trec_lines(self, per_query, summary, tag):
         ((name, result),) = self.results.items()
-        # trec_eval prints its measures in its own order, whatever the order they are asked for; ours follow.
-        place = {known: i for i, known in enumerate(trec_names("all_trec"))}
-        metrics = sorted(self.metrics, key=lambda metric: place.get(metric.name, len(place)))
+        # trec_eval prints its measures in an order of its own, not in that of the options; ours follow.
+        position = {known: i for i, known in enumerate(trec_names("all_trec"))}
+        metrics = sorted(self.metrics, key=lambda metric: position.get(metric.name, len(position)))
         if per_query:
             for i, qid in enumerate(result.qids):
                 for metric in metrics:
@@ -98,7 +100,7 @@ class Report:
 
     # --- forms for documents
     def to_markdown(self):
-        """A table, with the gates as a list."""
+        """Return a table, with the gates as a list."""
         if self.comparison is None:
             ((name, result),) = self.results.items()
             rows = [[escape_markdown(name), f"{len(result.qids)} queries"]]
@@ -106,11 +108,13 @@ class Report:
             text = markdown_table(rows, 1)
         else:
             text = self.comparison.to_markdown().rstrip("\n")
-        gates = [f"* {escape_markdown(str(gate))}" for gate in self.gates]
-        return "\n".join([text, *([""] if gates else []), *gates])
+        lines = [text]
+        if self.gates:
+            lines += ["", *(f"* {escape_markdown(str(gate))}" for gate in self.gates)]
+        return "\n".join(lines)
 
     def to_latex(self):
-        """A table, with the gates as comments."""
+        """Return a table, with the gates as comments."""
         if self.comparison is None:
             ((name, result),) = self.results.items()
             rows = [[escape_latex(name), f"{len(result.qids)} queries"]]
@@ -121,7 +125,7 @@ class Report:
         return "\n".join([text, *(latex_comment(str(gate)) for gate in self.gates)])
 
     def to_json(self, per_query):
-        """Everything, with full precision."""
+        """Return all figures in full precision."""
         runs = []
         for name, result in self.results.items():
             entry = {"run": name, "file": self.files[name], "tag": self.runs[name].name}
@@ -139,20 +143,26 @@ class Report:
 
 
 def _shown(metric, value):
-    return f"{round(value)}" if metric.how == "sum" else f"{value:.4f}"
+    if metric.how == "sum":
+        return f"{round(value)}"
+    return f"{value:.4f}"
 
 
 def _trec_line(metric, qid, value):
     shown = _shown(metric, value)
-    return f"{metric.name:<22}\t{qid}\t{shown if metric.how == 'sum' else shown.rjust(6)}"
+    if metric.how != "sum":
+        shown = shown.rjust(6)
+    return f"{metric.name:<22}\t{qid}\t{shown}"
 
 
 def plain(value):
-    """Python objects that JSON has: no arrays, and null for what is not finite."""
+    """Convert to objects that JSON has; None stands for numbers that are not finite."""
     if isinstance(value, dict):
         return {str(name): plain(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

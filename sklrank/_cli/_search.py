@@ -1,11 +1,11 @@
-"""`sklrank search`: rank the documents of a file for the queries of another."""
+"""`sklrank search`: rank the documents of a file for the queries of another file."""
 
 import time
 
 from sklrank._cli._output import check_output, check_tag, note, write_run
 from sklrank._cli._retrieval import FORMS, add_text_arguments, make_retriever
 
-SUMMARY = "rank the documents of a file for each query of another by BM25"
+SUMMARY = "rank the documents of a file by BM25 for each query of another file"
 DESCRIPTION = """\
 Rank documents for queries by BM25, and write a TREC run.
 
@@ -19,8 +19,10 @@ def add_arguments(parser):
     """Declare the arguments."""
     parser.add_argument("corpus", metavar="CORPUS", help="the documents")
     parser.add_argument("queries", metavar="QUERIES", help="the queries")
-    parser.add_argument("-o", "--output", metavar="RUN", required=True, help="the run to write; - is standard output")
-    parser.add_argument("--k", type=int, default=1000, help="most documents that a query finds (default: %(default)s)")
+    parser.add_argument("-o", "--output", metavar="RUN", required=True, help="run to write; - is standard output")
+    parser.add_argument(
+        "--k", type=int, default=1000, help="number of documents to return for each query (default: %(default)s)"
+    )
     parser.add_argument(
         "--method", default="lucene", choices=("robertson", "lucene", "atire", "bm25l", "bm25+"),
         help="variant of BM25 (default: %(default)s)",
@@ -32,7 +34,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    """Read, rank, write."""
+    """Read the files, rank, and write the run."""
     from sklrank.datasets._single import check_words, read_documents, read_queries
 
     check_output(args.output, [args.corpus, args.queries])

@@ -6,20 +6,20 @@ from itertools import product
 from sklrank._cli._output import check_output, note, say
 from sklrank._cli._retrieval import FORMS, add_text_arguments, make_retriever
 
-SUMMARY = "choose k1, b and the variant of BM25 by cross-validation, and say what that is worth"
+SUMMARY = "choose k1, b and the variant of BM25 by cross-validation, and measure the gain"
 DESCRIPTION = """\
-Search a grid of BM25's parameters, and measure the outcome on queries that had no part in the choice.
+Search a grid of BM25's parameters, and measure the result on queries that had no part in the choice.
 
-In each fold the setting that is best on the other folds ranks the fold's queries. These out-of-fold rankings together
-are compared with BM25 as it comes (lucene, k1=1.2, b=0.75) on the same terms. BM25 learns nothing but these parameters,
-so this is what a nested cross-validation gives, and each setting ranks each query once.
+In each fold, the setting that is best on the other folds ranks the queries of the fold. These out-of-fold rankings are
+compared with BM25 with its defaults (lucene, k1=1.2, b=0.75) on the same terms. BM25 learns only these parameters, so
+the result is that of a nested cross-validation, while each setting ranks each query only once.
 
   sklrank tune corpus.jsonl queries.jsonl qrels/test.tsv --language english
   sklrank tune corpus.jsonl queries.jsonl qrels.txt --metric map --k1 0.9 1.2 1.6 --b 0.4 0.75 -o tuned.run --json"""
 EPILOG = (
     FORMS
     + """
-  QRELS are TREC's four columns or BEIR's TSV. Only judged queries take part."""
+  QRELS have TREC's four columns or the form of BEIR's TSV. Only judged queries are used."""
 )
 
 _UNTUNED = {"method": "lucene", "k1": 1.2, "b": 0.75}
@@ -30,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("corpus", metavar="CORPUS", help="the documents")
     parser.add_argument("queries", metavar="QUERIES", help="the queries")
     parser.add_argument("qrels", metavar="QRELS", help="the judgments")
-    parser.add_argument("--metric", default="ndcg@10", help="what to maximize (default: %(default)s)")
+    parser.add_argument("--metric", default="ndcg@10", help="metric to maximize (default: %(default)s)")
     parser.add_argument(
         "--k1", type=float, nargs="+", default=[0.6, 0.9, 1.2, 1.6, 2.0],
         help="values to try (default: 0.6 0.9 1.2 1.6 2)",
@@ -45,25 +45,27 @@ def add_arguments(parser):
     )  # fmt: skip
     parser.add_argument("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
     parser.add_argument("--k", type=int, default=1000, help="depth of rankings (default: %(default)s)")
-    parser.add_argument("-o", "--output", metavar="RUN", help="where to write the out-of-fold run")
+    parser.add_argument("-o", "--output", metavar="RUN", help="file for the out-of-fold run")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     add_text_arguments(parser)
     parser.set_defaults(error=parser.error)
 
 
 def run(args):
-    """Rank by every setting, choose, compare, print."""
+    """Rank by every setting, choose one, compare, and print."""
     from sklrank.metrics import compare, metric_from_name
 
     if args.output == "-":
-        args.error("the report goes to standard output, where -o - would write the run")
+        args.error("the report goes to standard output, to which -o - would write the run")
     check_output(args.output, [args.corpus, args.queries, args.qrels])
     metric = metric_from_name(args.metric)
     if metric.how != "mean":
-        raise ValueError(f"--metric {args.metric}: it is not a mean over queries")
+        raise ValueError(f"--metric {args.metric}: the metric must be a mean over queries")
     corpus, queries, qrels = _read(args)
     if not 2 <= args.folds <= len(queries):
-        raise ValueError(f"--folds {args.folds}: it must be between 2 and the number of judged queries, {len(queries)}")
+        raise ValueError(
+            f"--folds {args.folds}: expected a number from 2 to that of the judged queries, {len(queries)}"
+        )
 
     retriever = make_retriever(args, corpus, k=min(metric.k or args.k, args.k)).fit(queries)
     settings = [dict(zip(_UNTUNED, values)) for values in product(args.method, args.k1, args.b)]
@@ -104,9 +106,9 @@ def _out_of_fold(retriever, settings, values, queries, n_folds):
     Returns
     -------
     folds : list of dict
-        The setting of each fold, its number of queries, and its score on them.
+        Setting of each fold, its number of queries, and its score on them.
     run : Run
-        The rankings of all queries, in their order.
+        Rankings of all queries, in their order.
     """
     import numpy as np
     from sklearn.model_selection import KFold
@@ -139,23 +141,23 @@ def _say_text(args, settings, values, folds, comparison, metric):
     say(f"  for `sklrank search`: {_flags(best)}")
     for name, tried in (("k1", args.k1), ("b", args.b)):
         if len(set(tried)) > 1 and best[name] in (min(tried), max(tried)):
-            say(f"  {name}={best[name]:g} is at the edge of what was tried")
-    say("chosen without the queries of each fold, and measured on these:")
+            say(f"  {name}={best[name]:g} is at the edge of the values that were tried")
+    say("chosen without the queries of each fold, and measured on them:")
     for i, fold in enumerate(folds, 1):
         say(f"  fold {i}: {_shown(fold)}; {metric.name} {fold['score']:.4f} on {fold['n_queries']} queries")
     say(f"\n{comparison}")
 
 
 def _read(args):
-    """Read the corpus, and those queries that are judged, with their judgments."""
+    """Read the corpus, the judged queries, and their judgments."""
     import numpy as np
 
     from sklrank.datasets._single import check_words, read_documents, read_judgments, read_queries
 
     qrels, queries, corpus = read_judgments(args.qrels), read_queries(args.queries), read_documents(args.corpus)
-    n_strangers = np.count_nonzero(corpus.rows(qrels.flat_docids, unknown="ignore") < 0)
-    if n_strangers:
-        note("tune", f"{n_strangers} of {len(qrels.grades)} judgments are of documents that {args.corpus} lacks")
+    n_unknown = np.count_nonzero(corpus.rows(qrels.flat_docids, unknown="ignore") < 0)
+    if n_unknown:
+        note("tune", f"{n_unknown} of {len(qrels.grades)} judgments are of documents that {args.corpus} lacks")
     if args.output is not None:
         check_words(args.queries, queries.ids.tolist())
         check_words(args.corpus, corpus.ids.tolist())
@@ -167,7 +169,7 @@ def _read(args):
 
 
 def _argbest(values):
-    """Find the setting of the highest mean; of equals the first."""
+    """Return the index of the setting with the highest mean, the first one if several are equal."""
     import numpy as np
 
     return int(np.argmax(np.nanmean(values, axis=1).round(12)))

@@ -7,10 +7,10 @@ from sklrank._cli._output import say
 
 SUMMARY = "compile all kernels now, as when an image is built"
 DESCRIPTION = """\
-Compile all kernels by using what sklrank offers on the collection that it ships, and say where compiled code is kept.
+Compile all kernels by using sklrank on the collection that it ships, and print where compiled code is kept.
 
-It is kept beside the package; if that is read-only, in the user's cache folder; and if NUMBA_CACHE_DIR is set,
-there. It serves one version of sklrank, Python, numba and numpy, on one kind of processor."""
+It is kept in NUMBA_CACHE_DIR if that is set, otherwise beside the package, or in the user's cache folder if the package
+is read-only. It is valid for one version of sklrank, Python, numba and numpy, on one kind of processor."""
 EPILOG = """\
 in a Dockerfile, for an image that other users and a read-only file system run:
 
@@ -23,13 +23,13 @@ def add_arguments(parser):
 
 
 def run(args):
-    """Use everything once; report."""
+    """Use every kernel once, and report."""
     started = time.perf_counter()
     from sklrank._cli._exercise import exercise
 
     exercise()
     seconds = time.perf_counter() - started
-    found = [kernel.stats for kernel in kernels() if kernel.signatures]  # one that was inlined and loaded has none
+    found = [kernel.stats for kernel in kernels() if kernel.signatures]  # a kernel that was inlined and loaded has none
     n_new = sum(bool(stats.cache_misses) or stats.cache_path is None for stats in found)
     say(f"everything is compiled after {seconds:.1f} s; new were {n_new} of {len(found)} kernels")
     say(_place({stats.cache_path for stats in found}))
@@ -37,7 +37,7 @@ def run(args):
 
 
 def kernels():
-    """All kernels, by module and name."""
+    """Return all kernels."""
     import pkgutil
     from importlib import import_module
 
@@ -56,21 +56,21 @@ def kernels():
 
 
 def _place(paths):
-    """Where compiled code is kept, and why there."""
+    """Describe where compiled code is kept, and why."""
     import os
 
     import sklrank
 
     if None in paths:
         return (
-            "nothing is kept: neither the folder of the package nor the user's cache folder can be written, and each "
-            "process compiles anew; set NUMBA_CACHE_DIR to a folder that can"
+            "nothing is kept: neither the folder of the package nor the user's cache folder can be written, so that "
+            "each process compiles again; set NUMBA_CACHE_DIR to a folder that can be written"
         )
     package = Path(sklrank.__file__).parent
     lines = []
     for path in sorted(paths):
         if os.environ.get("NUMBA_CACHE_DIR"):
-            why = "as NUMBA_CACHE_DIR says"
+            why = "which NUMBA_CACHE_DIR names"
         elif Path(path).is_relative_to(package):
             why = "beside the package"
         else:
