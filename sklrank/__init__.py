@@ -9,7 +9,7 @@ __all__ = sorted([*_ROOMS, *_NAMES])
 
 
 def __getattr__(name):
-    # Rooms are imported on first use, so that `import sklrank` costs next to nothing. `import_module` binds them here.
+    # Subpackages are imported on first use, so that `import sklrank` is fast. `import_module` binds them here.
     if name in _ROOMS:
         return import_module(f"sklrank.{name}")
     if name in _NAMES:

@@ -1,4 +1,4 @@
-"""The command line as `python -m sklrank`."""
+"""Run the command line as `python -m sklrank`."""
 
 import sys
 

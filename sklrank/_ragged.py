@@ -1,14 +1,14 @@
-"""Ragged arrays: lists of unequal lengths, one after the other in one array.
+"""Ragged arrays: lists of different lengths, one after the other in one array.
 
-List ``i`` has the entries ``indptr[i]:indptr[i + 1]``, as a row of a CSR matrix has. Every `indptr` here is an array of
-int64 of shape ``(n_lists + 1,)`` that begins with 0 and does not decrease.
+List ``i`` has the entries ``indptr[i]:indptr[i + 1]``, like a row of a CSR matrix. Every `indptr` in this module is an
+array of int64 of shape ``(n_lists + 1,)`` that begins with 0 and does not decrease.
 """
 
 import numpy as np
 
 
 def lengths_to_indptr(lengths):
-    """Return the indptr of lists with these lengths.
+    """Return the indptr of lists of the given lengths.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def places(indptr):
 
 
 def intervals(indptr):
-    """Iterate over the first entry of each list and the one after its last.
+    """Iterate over the start and the stop of each list.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def intervals(indptr):
 
 
 def spans(starts, lengths):
-    """Return the positions of entries that stand together, one span after the other.
+    """Return the entries of spans, one span after the other.
 
     Parameters
     ----------
@@ -79,16 +79,16 @@ def spans(starts, lengths):
     Returns
     -------
     entries : ndarray of int64, shape (n_chosen,)
-        The positions.
+        Positions of the entries.
     indptr : ndarray of int64, shape (n_spans + 1,)
-        The spans as lists of `entries`.
+        Bounds of the spans in `entries`.
     """
     indptr = lengths_to_indptr(lengths)
     return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1]), indptr
 
 
 def first_entries(indptr, n):
-    """Return the first `n` entries of each list; all entries of a shorter one.
+    """Return the first `n` entries of each list, or all entries if it is shorter.
 
     Parameters
     ----------
@@ -120,13 +120,14 @@ def kept_entries(indptr, kept):
 
 
 def sums(indptr, values):
-    """Return the sum of each list.
+    """Return the sum of the values of each list.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_lists + 1,)
     values : ndarray of int or bool, shape (n_entries,)
-        Whole numbers: the sums are differences of running totals, which floats would round.
+        Values of the entries. They must be whole numbers, because the sums are differences of cumulative sums, in which
+        floats would be rounded.
 
     Returns
     -------
@@ -136,12 +137,12 @@ def sums(indptr, values):
 
 
 def joined(indptrs):
-    """Return the indptr of the lists of several ragged arrays, one array after the other.
+    """Return the indptr of several ragged arrays that are concatenated.
 
     Parameters
     ----------
     indptrs : sequence of ndarray of int64
-        At least one.
+        The indptr of each array; at least one.
 
     Returns
     -------

@@ -472,7 +472,7 @@ def test_a_missing_file_is_named(tmp_path, capsys):
         ("c.tsv", "a\tx\nb\n", ":2:", "got 1 columns"),
         ("c.tsv", "a\tx\na\ty\n", ":2:", "in line 1 already"),
         ("c.jsonl", '{"_id": "a", "text": "x\\ud800"}\n', ":", "surrogate"),
-        ("c.txt", "", ":", "holds nothing"),
+        ("c.txt", "", ":", "the file is empty"),
         ("c.csv", "id,text\na,x\n", ":", ".jsonl (objects"),
         ("c.json.gz", "[]\n", ":", ".tsv (id, text"),
         ("c.tsv", "a\tx\n\nb c\ty\n", ":3:", "'b c' is not a word"),

@@ -180,7 +180,7 @@ GOOD = '{"_id": "d1", "text": ""}\n{"_id": "d2", "text": ""}\n'
         (
             "corpus.jsonl",
             GOOD + '\n{"_id": "d1", "text": ""}\n',
-            r"corpus.jsonl:4: the id 'd1' stands in line 1",
+            r"corpus.jsonl:4: the id 'd1' is already in line 1",
         ),
         ("corpus.jsonl", GOOD.encode() + b'{"_id": "\xff"}\n', r"corpus.jsonl:3: not UTF-8"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\n", r"test.tsv:2: .* got 2 columns"),
@@ -274,7 +274,7 @@ def test_a_bad_row_is_named_with_its_reason(tmp_path, line, reason):
 def test_files_without_rows_or_grades_are_errors(tmp_path):
     path = tmp_path / "pairs.txt"
     path.write_text("# nothing\n")
-    with pytest.raises(ValueError, match=r"pairs.txt: holds no rows"):
+    with pytest.raises(ValueError, match=r"pairs.txt: the file has no rows"):
         read_letor(path)
     path.write_text("1 qid:1 1:2\nnan qid:1 1:2\n")
     with pytest.raises(ValueError, match=r"pairs.txt:2: the grade is not a finite number: nan"):

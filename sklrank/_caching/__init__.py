@@ -1,8 +1,8 @@
-"""Everything that is kept between two calls, and every key under which it is found.
+"""Stores of results that are kept between two calls, and their keys.
 
-`Cache` holds large values within a limit of bytes, `Once` holds many small ones, `Recent` finds objects that are alive
-and keeps the last few, and `Attached` holds a value as long as the objects live that it belongs to. `keys` says under
-which keys. No other module keeps results.
+`Cache` holds large values within a limit of bytes. `Once` holds many small values. `Recent` finds objects that live
+and keeps the last few of them. `Attached` holds a value as long as the objects that it belongs to live. `keys`
+makes the keys. No other module keeps results.
 """
 
 from sklrank._caching._attached import Attached

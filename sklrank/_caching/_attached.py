@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 
 class Attached:
-    """Values that belong to one or two objects, and are dropped when one of these is gone.
+    """Hold values that belong to one or two objects, and drop them when one of these is gone.
 
     Examples
     --------
@@ -24,14 +24,15 @@ class Attached:
         self._lock = threading.Lock()
 
     def get(self, objects, make=lambda: None):
-        """Return the value of some objects, made by ``make()`` if there is none; None is not kept.
+        """Return the value of the objects; make it by ``make()`` if it is missing.
 
         Parameters
         ----------
         objects : tuple of object
-            One or two objects that weak references can be made to.
+            One or two objects that allow weak references.
         make : callable, default=None
-            Makes the value, without arguments. It may run twice if two threads ask at once.
+            Function without arguments that makes the value. It may run twice if two threads ask at once. None is not
+            kept.
 
         Returns
         -------
@@ -39,8 +40,8 @@ class Attached:
         """
         with self._lock:
             level = self._values
-            for one in objects:
-                level = level.get(one)
+            for key in objects:
+                level = level.get(key)
                 if level is None:
                     break
             else:
@@ -56,14 +57,14 @@ class Attached:
         Parameters
         ----------
         objects : tuple of object
-            The objects that it belongs to.
+            The objects that the value belongs to.
         value : object
         """
         *first, last = objects
         with self._lock:
             level = self._values
-            for one in first:
-                level = level.setdefault(one, WeakKeyDictionary())
+            for key in first:
+                level = level.setdefault(key, WeakKeyDictionary())
             level[last] = value
 
     def __len__(self):

@@ -1,4 +1,4 @@
-"""Cache: large values that are derived from one thing, within a limit of bytes."""
+"""Cache: large values that are derived from one object, within a limit of bytes."""
 
 import threading
 import weakref
@@ -12,7 +12,7 @@ DEFAULT_LIMIT = 1 << 32  # bytes
 
 
 class _Entry:
-    """A value, and what is known of it."""
+    """A value, its size, and what it is derived from."""
 
     __slots__ = ("value", "of", "source", "size", "containers")
 
@@ -25,22 +25,22 @@ class _Entry:
 
 
 class Cache(Counted):
-    """A bounded, locked store of derived values.
+    """Store derived values within a limit of bytes, safely for threads.
 
-    Each key is made once, also if several threads ask for it at the same time; different keys are made side by side.
-    If all values together exceed `limit`, those that were asked for longest ago are dropped, except the last one,
-    however large it is. A value may be derived from another one: to ask for it is to ask for both, so that parts of one
-    thing are dropped together, and the one that others are made from after these.
+    The value of each key is made once, even if several threads ask for it at the same time. Values of different keys
+    are made in parallel. If all values together exceed `limit`, those that were used longest ago are dropped. The value
+    that was used last is kept, however large it is. If a value is derived from another one, a request for it counts as
+    a request for both: parts of one value are dropped together, and before the value that they are derived from.
 
-    Sizes are those of the moment. A value that was asked for since it was last measured is measured again when
-    something is added, so that what grew counts; an array that several values share counts once.
+    Sizes are current. When a value is added, all values that were used since they were last measured are measured
+    again, so that growth counts. An array that several values share counts once.
 
     Parameters
     ----------
     limit : int, default=2**32
-        Bytes that all values may hold together.
+        Maximum number of bytes of all values together.
     folder : Folder, default=None
-        Where entries that have a file are kept between processes.
+        Folder that keeps the values with a file name between processes.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Cache(Counted):
         self.folder = folder
         self._lock = threading.Lock()
         self._making = {}
-        self._dead = deque()  # keys of values whose source is gone
+        self._dead = deque()  # keys of values whose source no longer exists
         self._reset()
 
     def _reset(self):
@@ -74,26 +74,27 @@ class Cache(Counted):
         self._last = None  # the key that was asked for last
 
     def get(self, key, make, *, of=None, source=None, file=None):
-        """Return the value of a key, made by ``make()`` if there is none.
+        """Return the value of a key; make it by ``make()`` if it is missing.
 
         Parameters
         ----------
         key : hashable
-            What made the value: names and parameters.
+            Names and parameters that determine the value.
         make : callable
-            Makes the value, without arguments.
+            Function without arguments that makes the value.
         of : hashable, default=None
             Key of the value that this one is derived from.
         source : object, default=None
-            Object that this one is derived from, if that is part of the key: the value is dropped when it is gone.
+            Object that this value is derived from, as a part of the key. The value is dropped with that object.
         file : str, default=None
-            Name of the file of the value in the folder. ``None``: memory only.
+            Name of the file of the value in the folder. If None, the value is kept in memory only.
 
         Returns
         -------
         object
         """
-        key = key if source is None else (weakref.ref(source), key)
+        if source is not None:
+            key = (weakref.ref(source), key)
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -111,18 +112,18 @@ class Cache(Counted):
         return entry.value
 
     def get_each(self, key, keys, make, *, size_of, of=None):
-        """Return many small values of one kind, each made once; they may hold half of the limit.
+        """Return many small values of one kind; each is made once, and together they may hold half of the limit.
 
         Parameters
         ----------
         key : hashable
-            What made the values.
+            Names and parameters that determine the values.
         keys : list of hashable
-            What each of them is of.
+            Key of each value.
         make : callable
-            Takes positions in `keys`, a list of int; returns their values, none of them None.
+            Function that takes positions in `keys`, a list of int, and returns their values. None of these is None.
         size_of : callable
-            Bytes of a value.
+            Function that returns the bytes of a value.
         of : hashable, default=None
             Key of the value that these are derived from.
 
@@ -138,7 +139,7 @@ class Cache(Counted):
         before = store.n_bytes
         values = store.get(keys, make)
         if store.n_bytes != before:
-            self.get(key, new, of=of)  # `make` may have asked for other values meanwhile
+            self.get(key, new, of=of)  # `make` may have asked for other values in the meantime
             self._settle()
         return values
 
@@ -148,23 +149,26 @@ class Cache(Counted):
         value = self.folder.read(file)
         if value is MISSING:
             value = self.folder.write(file, make())
-        if f"{file}.parts" in self.folder:  # the whole is there by now
+        if f"{file}.parts" in self.folder:  # the complete value exists now
             self.folder.remove(f"{file}.parts")
         return value
 
     def parts(self, file):
-        """Return the parts of a value that is not finished.
+        """Return the finished parts of a value.
 
         Parameters
         ----------
         file : str or None
-            Name of the file that the value will have.
+            Name of the file that the complete value will have.
 
         Returns
         -------
         Parts
         """
-        return Parts(None if file is None else self.folder, f"{file}.parts")
+        folder = self.folder
+        if file is None:
+            folder = None
+        return Parts(folder, f"{file}.parts")
 
     def _add(self, key, value, of, source):
         if source is not None:
@@ -178,12 +182,12 @@ class Cache(Counted):
                 value._cache = weakref.ref(self)
             self._count(key, entry.size, 1)
             self._touch(key, entry)
-            self._asked.discard(key)  # it was measured just now
+            self._asked.discard(key)  # it has just been measured
         self._settle()
         return entry
 
     def _touch(self, key, entry):
-        """Note that a value was asked for, and with it what it is derived from."""
+        """Mark a value, and the values that it is derived from, as used."""
         self._last = key
         while entry is not None:
             self._entries.move_to_end(key)
@@ -191,13 +195,14 @@ class Cache(Counted):
             key, entry = self._source_of(entry)
 
     def _source_of(self, entry):
+        """Return the key and the entry of the value that an entry is derived from; None if there is none."""
         key = entry.of
         if entry.source is not None:
             key = self._keys.get(id(entry.source()))
-        return key, None if key is None else self._entries.get(key)
+        return key, self._entries.get(key)
 
     def _count(self, key, size, sign):
-        """Add a size to the total, or take it off."""
+        """Add a size to the total, or subtract it."""
         self._n_bytes += sign * size.n_bytes
         for owner, n_bytes in size.buffers.items():
             buffer = self._buffers.setdefault(owner, [n_bytes, 0])
@@ -213,8 +218,8 @@ class Cache(Counted):
             self._stores.pop(key, None)
 
     def _settle(self):
-        """Measure what may have grown, then drop what was asked for longest ago until the rest is within the limit."""
-        dropped = []  # freed when the lock is
+        """Measure values that may have grown; drop those used longest ago until the rest is within the limit."""
+        dropped = []  # freed after the lock is released
         with self._lock:
             while self._dead:
                 dropped.append(self._drop(self._dead.popleft()))
@@ -242,7 +247,7 @@ class Cache(Counted):
         return entry
 
     def _bury(self, key):
-        """Drop a value whose source is gone: now, or if the store is busy, the next time that something is added."""
+        """Drop a value whose source no longer exists: now, or if the lock is taken, when a value is added."""
         self._dead.append(key)
         if self._lock.acquire(blocking=False):
             try:
@@ -252,7 +257,7 @@ class Cache(Counted):
             del dropped
 
     def discard(self, key):
-        """Drop the value of a key, if there is one.
+        """Drop the value of a key, if it is kept.
 
         Parameters
         ----------
@@ -270,11 +275,11 @@ class Cache(Counted):
 
     @property
     def n_bytes(self):
-        """Bytes that all values hold together."""
+        """Number of bytes of all values together."""
         return self._n_bytes + sum(store.n_bytes for stores in list(self._stores.values()) for store in stores)
 
     def usage(self):
-        """Return the bytes of the values by kind, the first part of their keys; what several share counts once.
+        """Return the bytes by kind of value, which is the first part of the key; shared memory counts once.
 
         Returns
         -------
@@ -288,7 +293,8 @@ class Cache(Counted):
             size = entry.size
             new = size.buffers.keys() - counted
             counted |= new
-            n_bytes = size.n_bytes + sum(size.buffers[owner] for owner in new) + sum(one.n_bytes for one in size.stores)
+            n_bytes = size.n_bytes + sum(size.buffers[owner] for owner in new)
+            n_bytes += sum(store.n_bytes for store in size.stores)
             kind = _kind(key)
             usage[kind] = usage.get(kind, 0) + n_bytes
         return usage
@@ -300,31 +306,32 @@ class Cache(Counted):
         return len(self._entries)
 
     def __reduce__(self):
-        return type(self), (self.limit, self.folder)  # another process starts with none
+        return type(self), (self.limit, self.folder)  # another process starts without values
 
 
 class Derives:
-    """Mixin of values that others are derived from, such as the impacts of an index.
+    """Mixin of values that other values are derived from, as impacts are from an index.
 
-    These are kept in the cache that keeps the value itself, and count there; if none does, in one of its own.
+    Derived values are kept in the cache that keeps the value itself, and count there. If no cache keeps it, the value
+    has a cache for them.
     """
 
     _cache = None
 
     def derived(self, key, make):
-        """Return what is derived under a key, made by ``make()`` if there is none.
+        """Return the derived value of a key; make it by ``make()`` if it is missing.
 
         Parameters
         ----------
         key : hashable
         make : callable
-            Makes it, without arguments.
+            Function without arguments that makes the value.
 
         Returns
         -------
         object
         """
-        cache = None if self._cache is None else self._cache()
+        cache = self._cache and self._cache()
         if cache is None:
             cache = vars(self).setdefault("_own_cache", Cache())
         return cache.get(key, make, source=self)
@@ -336,4 +343,6 @@ class Derives:
 def _kind(key):
     while isinstance(key, tuple) and key and isinstance(key[0], weakref.ref):
         key = key[1]
-    return str(key[0]) if isinstance(key, tuple) and key else str(key)
+    if isinstance(key, tuple) and key:
+        key = key[0]
+    return str(key)

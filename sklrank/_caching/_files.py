@@ -17,23 +17,23 @@ import joblib
 _END = struct.Struct("<8sQI")  # mark, number of bytes before it, their checksum
 _MARK = b"sklrank1"
 _STEP = 1 << 22  # bytes that are read at a time
-_OLD = 24 * 3600  # seconds after which a file that another machine did not finish counts as left behind
+_OLD = 24 * 3600  # seconds after which an unfinished file of another machine counts as abandoned
 _UNFINISHED = re.compile(r"\..+~(?P<host>\w+)-(?P<pid>\d+)-\w+\.tmp")
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 MISSING = object()
 
 
 class Folder:
-    """A folder that keeps values in files, each with a checksum of its content.
+    """Keep values in the files of a folder, each with a checksum of its content.
 
-    A file is written under a name of its own and then renamed, so that a reader finds all of it or nothing, and two
-    writers of one value do no harm. A damaged file is named in a warning, and counts as missing. Where the folder
-    cannot be written, what it holds is read, and nothing is added.
+    A file is written under a temporary name and then renamed. A reader therefore finds a complete file or none, and two
+    processes may write the same value. A damaged file is named in a warning and counts as missing. If the folder
+    cannot be written, its files are read and none is added.
 
     Parameters
     ----------
     path : path
-        The folder; made when the first value is written. A relative path is that of the time of construction.
+        The folder. It is made when the first value is written. A relative path is resolved at construction.
     """
 
     def __init__(self, path):
@@ -43,12 +43,12 @@ class Folder:
         self._is_swept = False
 
     def read(self, name):
-        """Return the value of a file, its arrays memory-mapped; `MISSING` if there is none that is whole.
+        """Return the value of a file, its arrays memory-mapped; `MISSING` if no complete file exists.
 
         Parameters
         ----------
         name : str
-            Name of the file, within the folder.
+            Name of the file in the folder.
 
         Returns
         -------
@@ -65,27 +65,27 @@ class Folder:
                 return joblib.load(path, mmap_mode="r")
             except (AttributeError, EOFError, ImportError, IndexError, KeyError, pickle.UnpicklingError) as error:
                 problem = f"cannot be read by this version ({error})"
-        warnings.warn(f"{str(path)!r} {problem}: its content is made anew", UserWarning, stacklevel=3)
+        warnings.warn(f"{str(path)!r} {problem}: its content is computed again", UserWarning, stacklevel=3)
         _remove(path)
         return MISSING
 
     def write(self, name, value, *, replace=True):
-        """Write a value, and return it as the file has it, its arrays memory-mapped.
+        """Write a value, and return it as read from the file, its arrays memory-mapped.
 
         Parameters
         ----------
         name : str
-            Name of the file, within the folder.
+            Name of the file in the folder.
         value : object
-            Anything that pickles.
+            Any object that can be pickled.
         replace : bool, default=True
-            Whether the value takes the place of one that another process wrote meanwhile. Otherwise, the one that was
-            there first is returned, which is `value` itself if there was none.
+            Whether to replace a value that another process has written in the meantime. If False, the value that was
+            written first is returned, which is `value` itself if there was none.
 
         Returns
         -------
         object
-            `value` itself, too, if the folder cannot be written.
+            Also `value` itself if the folder cannot be written.
         """
         path = self.path / name
         unfinished = path.with_name(f".{path.name}~{_host()}-{os.getpid()}-{uuid.uuid4().hex}.tmp")
@@ -101,7 +101,7 @@ class Folder:
                 os.replace(unfinished, path)
             return joblib.load(path, mmap_mode="r")
         except OSError as error:
-            if error.errno not in (*_READ_ONLY, errno.ENOENT):  # a folder that another process removed is no problem
+            if error.errno not in (*_READ_ONLY, errno.ENOENT):  # another process may have removed the folder
                 warnings.warn(f"{str(path)!r} cannot be written ({error})", UserWarning, stacklevel=3)
             return value
         finally:
@@ -120,7 +120,7 @@ class Folder:
                 _remove(file)
             try:
                 path.rmdir()
-            except OSError:  # another process still writes there
+            except OSError:  # another process still writes to it
                 pass
         else:
             _remove(path)
@@ -129,7 +129,7 @@ class Folder:
         return (self.path / name).exists()
 
     def _sweep(self):
-        """Remove what killed writers did not finish."""
+        """Remove unfinished files of processes that were killed."""
         if self._is_swept:
             return
         self._is_swept = True
@@ -143,27 +143,27 @@ class Folder:
 
 
 class Parts:
-    """What is there of a value that takes long to make, so that an interrupted run goes on where it stopped.
+    """Keep the finished parts of a value that takes long to make, so that an interrupted run can be continued.
 
     Parameters
     ----------
     folder : Folder or None
-        Where parts are kept; ``None``: nowhere.
+        Folder that keeps the parts. If None, they are not kept.
     name : str
-        Name of a folder within.
+        Name of the subfolder.
     """
 
     def __init__(self, folder, name):
         self.folder, self.name = folder, name
 
     def get(self, name, make):
-        """Return a part: that of an earlier run, or of another process, else made by ``make()``.
+        """Return a part of an earlier run or of another process; make it by ``make()`` if it is missing.
 
         Parameters
         ----------
         name : str
         make : callable
-            Makes the part, without arguments.
+            Function without arguments that makes the part.
 
         Returns
         -------
@@ -173,11 +173,13 @@ class Parts:
             return make()
         file = f"{self.name}/{name}.joblib"
         part = self.folder.read(file)
-        return self.folder.write(file, make(), replace=False) if part is MISSING else part
+        if part is MISSING:
+            part = self.folder.write(file, make(), replace=False)
+        return part
 
 
 class _Summing:
-    """A new file that adds up the checksum of what is written."""
+    """Write a new file and compute its checksum."""
 
     def __init__(self, path):
         self._file = open(path, "xb")
@@ -203,7 +205,7 @@ class _Summing:
 
 
 def _problem_of(path):
-    """Return what is wrong with a file, None if its checksum is right."""
+    """Return the problem of a file as text; None if its checksum is correct."""
     with open(path, "rb") as file:
         n_bytes = os.fstat(file.fileno()).st_size - _END.size
         if n_bytes < 0:
@@ -215,16 +217,18 @@ def _problem_of(path):
         mark, expected_bytes, expected = _END.unpack(file.read(_END.size))
     if mark != _MARK or expected_bytes != n_bytes:
         return "is truncated or damaged"
-    return None if found == expected else "is damaged: its checksum is wrong"
+    if found != expected:
+        return "is damaged: its checksum is wrong"
+    return None
 
 
 def _publish_first(unfinished, path):
-    """Give a file its name; return False if the name is taken."""
+    """Rename a finished file; return False if the name exists already."""
     try:
         os.link(unfinished, path)
     except FileExistsError:
         return False
-    except OSError:  # a file system without links
+    except OSError:  # the file system has no links
         os.replace(unfinished, path)
     return True
 
@@ -244,7 +248,7 @@ def _is_left_behind(path, host, pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # alive, of another user
+    except PermissionError:  # the process is alive and belongs to another user
         pass
     return age > _OLD
 

@@ -6,23 +6,23 @@ from collections import OrderedDict
 
 from sklrank._caching._sizes import Counted
 
-_SLOT_BYTES = 160  # of an entry, beside its key and its value
+_SLOT_BYTES = 160  # of an entry, without its key and its value
 
 
 class Once(Counted):
-    """A bounded, locked store of many small values, each of which is made once.
+    """Store many small values within a bound, safely for threads; each value is made once.
 
-    If several threads want the same value, one makes it, and the others wait for it, having made theirs. Values that
-    were made longest ago are dropped first.
+    If several threads ask for the same value, one thread makes it. The other threads first make their own values and
+    then wait for it. The values that were made longest ago are dropped first.
 
     Parameters
     ----------
     limit : int, default=None
-        Number of values to keep. ``None``: not bounded by number.
+        Maximum number of values to keep. If None, their number is not limited.
     max_bytes : int, default=None
-        Bytes of values to keep. ``None``: not bounded by size.
+        Maximum number of bytes of all values together. If None, their size is not limited.
     size_of : callable, default=sys.getsizeof
-        Bytes of a value.
+        Function that returns the bytes of a value.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Once(Counted):
         self.limit, self.max_bytes, self.size_of = limit, max_bytes, size_of
         self.n_bytes = 0
         self._values = OrderedDict()
-        self._making = {}  # key → the event that tells when it is made
+        self._making = {}  # key → the event that is set when the value is made
         self._lock = threading.Lock()
 
     def get(self, keys, make, limit=None):
@@ -49,10 +49,10 @@ class Once(Counted):
         ----------
         keys : list of hashable
         make : callable
-            Takes positions in `keys`, a list of int; returns their values, none of them None. A generator may yield
-            values before it fails, None for those that it has not: what it yielded is kept.
+            Function that takes positions in `keys`, a list of int, and returns their values. None of these is None. A
+            generator may yield values before it fails, and None for missing ones: the values that it yielded are kept.
         limit : int, default=None
-            Number of values to keep after this call. ``None``: that of the store.
+            Maximum number of values to keep after this call. If None, the limit of the store holds.
 
         Returns
         -------
@@ -75,7 +75,7 @@ class Once(Counted):
         return [found[key] for key in keys]
 
     def _claim(self, keys, found):
-        """Take what is there; return the keys to make, the events to wait for, and the event of this claim."""
+        """Collect the values that exist; return the keys to make, the events to wait for, and the event to set."""
         mine, others, done = [], set(), threading.Event()
         with self._lock:
             for key in keys:
@@ -100,11 +100,13 @@ class Once(Counted):
             with self._lock:
                 for key in keys:
                     del self._making[key]
-                self._put(made, self.limit if limit is None else limit)
+                self._put(made, limit)
             done.set()
         return made
 
     def _put(self, made, limit):
+        if limit is None:
+            limit = self.limit
         self._values.update(made)
         self.n_bytes += sum(map(self._bytes_of, made, made.values()))
         while (limit is not None and len(self._values) > limit) or (
@@ -129,4 +131,4 @@ class Once(Counted):
         return key in self._values
 
     def __reduce__(self):
-        return type(self), (self.limit, self.max_bytes, self.size_of)  # another process starts with none
+        return type(self), (self.limit, self.max_bytes, self.size_of)  # another process starts without values

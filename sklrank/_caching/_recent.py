@@ -1,4 +1,4 @@
-"""Recent: objects that are found again while they live, of which the last few are kept alive."""
+"""Recent: objects that are found again while they are alive; the last few are kept alive."""
 
 import functools
 import threading
@@ -7,12 +7,12 @@ from weakref import WeakValueDictionary
 
 
 class Recent:
-    """Objects by key: each is found as long as it lives, and the last `n` that were asked for are kept alive.
+    """Find objects by key while they are alive, and keep the last `n` that were asked for alive.
 
     Parameters
     ----------
     n : int
-        Number of objects to keep alive; 0 keeps none, and finds those that others hold.
+        Number of objects to keep alive. If 0, only objects that are referenced elsewhere are found.
 
     Examples
     --------
@@ -33,13 +33,14 @@ class Recent:
         self._lock = threading.RLock()
 
     def get(self, key, make=lambda: None, *, hold=True):
-        """Return the object of a key, made by ``make()`` if none is alive; None is not kept.
+        """Return the object of a key; make it by ``make()`` if no such object is alive.
 
         Parameters
         ----------
         key : hashable
         make : callable, default=None
-            Makes the object, without arguments; one thread makes at a time.
+            Function without arguments that makes the object. Only one thread makes an object at a time. None is not
+            kept.
         hold : bool, default=True
             Whether the object counts among the last `n`.
 
@@ -70,7 +71,7 @@ class Recent:
         with self._lock:
             try:
                 self._living[key] = value
-            except TypeError:  # a str, a number: no weak reference can be made to it, so that it is held or gone
+            except TypeError:  # a str or a number allows no weak reference: it is found only while it is held
                 pass
             if hold and self.n:
                 self._held[key] = value
@@ -79,7 +80,7 @@ class Recent:
                     self._held.popitem(last=False)
 
     def key_of(self, value, make_key):
-        """Return the key of a living object, which is registered under ``make_key()`` if it has none.
+        """Return the key of a living object; register the object under ``make_key()`` if it has no key.
 
         Parameters
         ----------
@@ -98,13 +99,13 @@ class Recent:
             return key
 
     def find(self, matches, make=lambda: None):
-        """Return the first object alive for which ``matches(object)`` holds, made by ``make()`` if there is none.
+        """Return the first living object that fulfills ``matches(object)``; make it by ``make()`` if there is none.
 
         Parameters
         ----------
         matches : callable
         make : callable, default=None
-            Makes the object, without arguments, which then has no key but `matches`.
+            Function without arguments that makes the object. The object is found by `matches` only.
 
         Returns
         -------
@@ -112,13 +113,14 @@ class Recent:
         """
         with self._lock:
             value = next(filter(matches, [*self._held.values(), *self._living.values()]), None)
-            value = make() if value is None else value
+            if value is None:
+                value = make()
             if value is not None:
                 self.put(id(value), value)
             return value
 
     def clear(self):
-        """Let go of all objects; those that others hold are not found again."""
+        """Forget all objects, including those that are referenced elsewhere."""
         with self._lock:
             self._held.clear()
             self._living.clear()
@@ -136,7 +138,7 @@ class Recent:
 
 
 def memoized(n):
-    """Decorate a function so that it remembers what it returned for the last `n` arguments.
+    """Decorate a function so that it keeps its results for the last `n` arguments.
 
     Parameters
     ----------
@@ -145,6 +147,6 @@ def memoized(n):
     Returns
     -------
     decorator : callable
-        Takes a function that depends on nothing but its arguments, which are hashable.
+        Decorator of a function that depends only on its arguments, which are hashable.
     """
     return functools.lru_cache(n)

@@ -1,4 +1,4 @@
-"""Bytes of memory that a value holds."""
+"""Memory of a value, in bytes."""
 
 import mmap
 import sys
@@ -9,12 +9,12 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 import numpy as np
 
 _ATOMS = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None)})
-_ELSEWHERE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # what a program holds anyhow
-_MANY = 256  # items, from which on a container of texts and numbers is looked through once
+_ELSEWHERE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # held in any case
+_MANY = 256  # a container of so many texts and numbers is measured once
 
 
 class Counted:
-    """Base of stores that count for themselves: `n_bytes` is what they hold now."""
+    """Base of stores that count their own bytes: `n_bytes` is what they hold now."""
 
     n_bytes = 0
 
@@ -26,11 +26,11 @@ class Size:
     Attributes
     ----------
     buffers : dict
-        Bytes of each block of array memory, by the `id` of the object that owns it: what two values share counts once.
+        Bytes of each block of array memory, by the `id` of its owner. Memory that two values share counts once.
     n_bytes : int
-        Bytes of everything else, Python's objects.
+        Bytes of all other Python objects.
     stores : list of Counted
-        Stores inside, which are asked anew whenever it matters.
+        Stores inside the value. Their current size is asked for each time.
     """
 
     buffers: dict = field(default_factory=dict)
@@ -39,46 +39,48 @@ class Size:
 
     @property
     def total(self):
-        """All bytes."""
+        """Number of all bytes."""
         return self.n_bytes + sum(self.buffers.values()) + sum(store.n_bytes for store in self.stores)
 
 
 def measure(value, containers=None):
-    """Measure a value: its arrays, and all objects that it consists of.
+    """Measure the memory of a value: its arrays, and all objects that it consists of.
 
-    An array counts with the whole of the memory that it is a view of, once; a memory map counts nothing, because the
-    operating system takes its pages back as it needs them. What other packages hold outside Python counts if it says
-    how many bytes that is (`nbytes`), else nothing.
+    An array counts once, with all the memory that it is a view of. A memory map does not count, because the operating
+    system reclaims its pages when it needs them. An object of another package that holds memory outside Python counts
+    if it has `nbytes`.
 
     Parameters
     ----------
     value : object
     containers : dict, default=None
-        Sizes of large containers that were found before, by `id` and length; extended. ``None``: none.
+        Known sizes of large containers, by `id` and length. New ones are added.
 
     Returns
     -------
     Size
     """
-    walk = _Walk({} if containers is None else containers)
+    if containers is None:
+        containers = {}
+    walk = _Walk(containers)
     walk.stack.append(value)
     while walk.stack:
-        one = walk.stack.pop()
-        if id(one) not in walk.seen and not isinstance(one, _ELSEWHERE):
-            walk.seen.add(id(one))
-            walk.visit(one)
+        item = walk.stack.pop()
+        if id(item) not in walk.seen and not isinstance(item, _ELSEWHERE):
+            walk.seen.add(id(item))
+            walk.visit(item)
     return walk.size
 
 
 class _Walk:
-    """The way through the objects that a value consists of."""
+    """Walk through the objects that a value consists of."""
 
     def __init__(self, containers):
         self.containers, self.size = containers, Size()
         self.seen, self.stack = set(), []
 
     def visit(self, value):
-        """Count one object, and put those that it refers to on the stack."""
+        """Count one object, and put the objects that it refers to on the stack."""
         if isinstance(value, np.ndarray):
             self._visit_array(value)
         elif isinstance(value, Counted):
@@ -130,6 +132,8 @@ class _Walk:
             return
         for base in kind.__mro__:
             names = vars(base).get("__slots__", ())
-            self.stack += [getattr(value, name, None) for name in ([names] if isinstance(names, str) else names)]
+            if isinstance(names, str):
+                names = [names]
+            self.stack += [getattr(value, name, None) for name in names]
         if hasattr(value, "__dict__"):
             self.stack.append(vars(value))

@@ -1,8 +1,8 @@
-"""Keys: what tells one result from another.
+"""Keys of results.
 
-A key is hashable, and equal for what gives the same result. It holds the content of parameters, and functions by
-identity: two functions of one name may do different things, and one function may do another thing tomorrow. So a key
-that holds a function is none of a file.
+A key is hashable, and equal keys mean equal results. A key holds the content of parameters. It holds functions by
+identity, because two functions may have one name, and because the code of a function may change between two processes.
+Therefore a key that holds a function cannot name a file.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from sklearn.frozen import FrozenEstimator
 from sklrank._caching._attached import Attached
 from sklrank._caching._recent import Recent
 
-_FROZEN = Attached()  # frozen estimator → the attributes that its key was made of, and the key
+_FROZEN = Attached()  # frozen estimator → the attributes that its key was made from, and the key
 _SNAPSHOTS = Attached()  # retriever → its snapshot
 _DIGESTS = Recent(2)  # content of a model → its hash
 _PLAIN = (str, int, float, bool, type(None))
 
 
 class Identity:
-    """Stands in a key for an object, and is equal to what stands for the same one.
+    """Represent an object in a key by its identity: two are equal if they represent the same object.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ class Identity:
         return f"<the {type(self.value).__name__} {getattr(self.value, '__qualname__', '')}>"
 
     def __reduce__(self):
-        raise PicklingError("an object stands for itself within one process only")
+        raise PicklingError("a key by identity is valid in one process only")
 
 
 class _Hasher(NumpyHasher):
-    """joblib's, which notes the functions that it meets."""
+    """Hash as joblib does, and collect the functions inside the value."""
 
     def __init__(self):
         super().__init__(coerce_mmap=True)
@@ -70,7 +70,7 @@ class _Hasher(NumpyHasher):
         super().save(obj)
 
     def _batch_setitems(self, items, *args):
-        # joblib's, if anything in the dict does not pickle, goes on with a reference to it, of which all are equal.
+        # If an item does not pickle, joblib hashes a reference instead, and all such references are equal.
         items = list(items)
         try:
             items.sort(key=itemgetter(0))
@@ -80,12 +80,12 @@ class _Hasher(NumpyHasher):
 
 
 def content_key(value):
-    """Return the key of a value: the hash of its content, and the functions in it.
+    """Return the key of a value: the hash of its content, and the functions inside it.
 
     Parameters
     ----------
     value : object
-        Anything that pickles, functions apart.
+        Any object that can be pickled, except for the functions inside it.
 
     Returns
     -------
@@ -93,11 +93,13 @@ def content_key(value):
     """
     hasher = _Hasher()
     digest = hasher.hash(value)
-    return (digest, *hasher.functions) if hasher.functions else digest
+    if hasher.functions:
+        return (digest, *hasher.functions)
+    return digest
 
 
 def value_key(value):
-    """Return the key of any value: by content if it pickles, else by identity.
+    """Return the key of any value: by content if it can be pickled, else by identity.
 
     Parameters
     ----------
@@ -115,12 +117,12 @@ def value_key(value):
         return tuple(map(value_key, value))
     try:
         return content_key(value)
-    except Exception:  # whatever a class raises that does not pickle
+    except Exception:  # a class that does not pickle may raise any error
         return Identity(value)
 
 
 def file_name(*key):
-    """Return the name of a file for a key, None if the key holds what another process does not know.
+    """Return the name of a file for a key; None if the key is valid in this process only.
 
     Parameters
     ----------
@@ -135,12 +137,14 @@ def file_name(*key):
         digest = hasher.hash(key)
     except (AttributeError, TypeError, PicklingError):
         return None
-    return None if hasher.functions else digest
+    if hasher.functions:
+        return None
+    return digest
 
 
 # --- estimators
 def estimator_key(estimator):
-    """Return the key of an estimator that is to be fitted: equal for equal parameters.
+    """Return the key of an unfitted estimator; it is equal for equal parameters.
 
     Parameters
     ----------
@@ -160,15 +164,15 @@ def estimator_key(estimator):
         estimator = estimator.without_runtime_parameters()
     try:
         return content_key(estimator)
-    except Exception:  # whatever a parameter raises that does not pickle; then it stands for itself
+    except Exception:  # a parameter that does not pickle may raise any error; its key is its identity
         parameters = estimator.get_params(deep=False).items()
         return (Identity(type(estimator)), *((name, value_key(value)) for name, value in parameters))
 
 
 def _frozen_key(frozen):
-    """Return the key of a fitted estimator, made anew only if an attribute of it, or of its parts, is another one.
+    """Return the key of a fitted estimator; it is made again only if an attribute of it or of its parts has changed.
 
-    A fitted vectorizer holds a vocabulary, whose hash takes longer than a query does.
+    A fitted vectorizer holds a vocabulary. To hash it takes longer than to search for one query.
     """
     inner = frozen.estimator
     parts = [inner, *(value for value in inner.get_params().values() if hasattr(value, "get_params"))]
@@ -186,21 +190,21 @@ def _same(known, values):
 
 # --- rankings
 def parameters_key(retriever, *parts):
-    """Return the key of the rankings of a retriever that depend on its parameters, its corpus and the query alone.
+    """Return the key of rankings that depend only on the retriever's parameters, its corpus and the query.
 
-    `n_jobs` changes no ranking, and rankings are kept on the corpus. A subclass whose `fit` is not that of sklrank may
-    learn from judgments: its rankings have no key unless it gives one.
+    `n_jobs` and the corpus are not part of the key: `n_jobs` changes no ranking, and rankings are kept on the corpus. A
+    subclass with its own `fit` may learn from judgments. Its rankings have no key unless it defines `ranking_key`.
 
     Parameters
     ----------
     retriever : Retriever
     *parts : retriever or None
-        Fitted retrievers inside, which stand in the key in the place of the parameters that they were made of.
+        Fitted inner retrievers. Their keys replace the parameters that they were made from.
 
     Returns
     -------
     hashable or None
-        None if a part has no key, or the retriever is not sklrank's.
+        None if a part has no key, or `fit` is not sklrank's.
     """
     if not type(retriever).fit.__module__.startswith("sklrank."):
         return None
@@ -212,8 +216,8 @@ def parameters_key(retriever, *parts):
         for name, value in vars(retriever).items()
         if name[0] != "_" and name[-1] != "_" and name not in ("corpus", "n_jobs") and not (parts and has_key(value))
     }
-    own = tuple((name, value_key(value)) for name, value in sorted(parameters.items()))
-    return (Identity(type(retriever)), own, *inside)
+    parameter_keys = tuple((name, value_key(value)) for name, value in sorted(parameters.items()))
+    return (Identity(type(retriever)), parameter_keys, *inside)
 
 
 def has_key(value):
@@ -231,29 +235,33 @@ def has_key(value):
 
 
 def part_key(retriever, corpus):
-    """Return the key of the rankings of a retriever inside another one, which may be over another corpus.
+    """Return the key of the rankings of an inner retriever, which may search another corpus than the outer one.
 
     Parameters
     ----------
     retriever : object
-        The retriever, fitted.
+        The fitted inner retriever.
     corpus : Corpus or None
-        That of the outer one.
+        Corpus of the outer retriever.
 
     Returns
     -------
     hashable or None
         None if its rankings may not be reused.
     """
-    key = retriever.ranking_key() if has_key(retriever) else None
+    if not has_key(retriever):
+        return None
+    key = retriever.ranking_key()
     if key is None:
         return None
     inner = corpus_of(retriever)
-    return (key, None if inner is None or inner is corpus else Identity(inner))
+    if inner is None or inner is corpus:
+        return (key, None)
+    return (key, Identity(inner))
 
 
 def corpus_of(retriever):
-    """Return the corpus of a retriever, that of the parameter before `fit`; None if it has none.
+    """Return the corpus of a retriever: `corpus_` if it is fitted, else `corpus`; None if it has neither.
 
     Parameters
     ----------
@@ -267,10 +275,10 @@ def corpus_of(retriever):
 
 
 def snapshot(retriever):
-    """Return a copy of a fitted retriever that nothing is set on any more, and its ranking key.
+    """Return a copy of a fitted retriever that no other code modifies, and its ranking key.
 
-    What the copy finds is what the key says, whatever another thread sets on the original meanwhile. Both are made
-    anew only if an attribute of the retriever, or of one inside, is another one.
+    The rankings of the copy belong to the key, even if another thread sets parameters of the original in the meantime.
+    Both are made again only if an attribute of the retriever, or of an inner retriever, has changed.
 
     Parameters
     ----------
@@ -292,7 +300,7 @@ class _Snapshot:
     """A copy of a retriever, its key, and the attributes from which both were made."""
 
     def __init__(self, retriever):
-        self.inside = []  # retrievers inside, and their attributes
+        self.inside = []  # inner retrievers, and their attributes
         self.taken, self.attributes = self._copied(retriever)
         self.key = self.taken.ranking_key()
 
@@ -314,7 +322,7 @@ class _Snapshot:
         return taken
 
     def holds_for(self, retriever):
-        """Return whether no attribute was set since."""
+        """Return whether no attribute has changed since the copy was made."""
         return _same(self.attributes, list(vars(retriever).values())) and all(
             _same(attributes, list(vars(part).values())) for part, attributes in self.inside
         )
@@ -327,7 +335,7 @@ def _is_named(item):
 
 # --- queries
 def query_keys(queries):
-    """Return the key of each query: its text if that is all it has, else all columns.
+    """Return the key of each query: its text if there is no other column, else the values of all columns.
 
     Parameters
     ----------
@@ -375,7 +383,7 @@ def text_keys(texts):
 
 
 def bytes_key(content):
-    """Return the hash of the bytes of a model, made once of the same object.
+    """Return the hash of the bytes of a model; it is computed once per object.
 
     Parameters
     ----------
@@ -389,7 +397,7 @@ def bytes_key(content):
 
 
 def path_stamp(path):
-    """Return what changes when a file is replaced, its time and its size; None if it is not a file.
+    """Return the time and the size of a file, which change if it is replaced; None if it is not a file.
 
     Parameters
     ----------
@@ -406,7 +414,7 @@ def path_stamp(path):
 
 
 def path_key(path):
-    """Return what tells a file from others within a process, None if it is not a file.
+    """Return the key of a file within a process; None if it is not a file.
 
     Parameters
     ----------
@@ -417,11 +425,13 @@ def path_key(path):
     tuple or None
     """
     stamp = path_stamp(path)
-    return None if stamp is None else (os.path.realpath(path), *stamp)
+    if stamp is None:
+        return None
+    return (os.path.realpath(path), *stamp)
 
 
 def content_of_file(path):
-    """Return the hash of a model file: of its content, and of the sizes and times of the files of weights beside it.
+    """Return the hash of a model file: its content, and the sizes and times of the weight files beside it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Collections: one that sklrank ships, and readers of the usual files."""
+"""Collections: SciFact, which is part of the package, and readers of common file formats."""
 
 from sklrank.datasets._beir import read_beir
 from sklrank.datasets._letor import read_letor

@@ -1,4 +1,4 @@
-"""Reader of collections in BEIR's form."""
+"""Reader of collections in BEIR's format."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from sklrank.datasets._files import build, check_new, find, json_records, shown
 
 
 def read_beir(folder, split="test"):
-    r"""Read a collection from a folder in BEIR's form.
+    r"""Read a collection from a folder in BEIR's format.
 
-    The folder holds ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/{split}.tsv``, each with or without ``.gz``. A
-    collection without splits holds ``qrels.tsv`` in place of the folder `qrels`.
+    The folder contains ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/{split}.tsv``, each with or without ``.gz``. A
+    collection without splits contains ``qrels.tsv`` instead of the folder `qrels`.
 
     Parameters
     ----------
     folder : str or path
-        The folder.
+        Folder of the collection.
     split : str, default="test"
-        Which judgments to read. With them come the queries that they judge, in the order of the file of queries; a
+        Name of the split to read. Only the queries that it judges are returned, in the order of the file of queries. A
         collection without splits keeps all its queries.
 
     Returns
@@ -35,13 +35,13 @@ def read_beir(folder, split="test"):
     Raises
     ------
     ValueError
-        If a line cannot be read, an id stands twice, or a judgment names an unknown query or document; the message
+        If a line cannot be read, an id occurs twice, or a judgment names an unknown query or document. The message
         starts with the file and the line.
 
     See Also
     --------
-    load_scifact : A collection that sklrank ships.
-    read_trec_qrels : Judgments without texts.
+    load_scifact : Load a collection that is part of the package.
+    read_trec_qrels : Read judgments without texts.
 
     Examples
     --------
@@ -66,26 +66,26 @@ def read_beir(folder, split="test"):
 
 
 def read_corpus(folder):
-    """Read the documents of a folder in BEIR's form."""
+    """Read the documents of a folder in BEIR's format."""
     path = find(folder, ("corpus.jsonl",))
     return build(Corpus, without_empty_metadata(unique_records(path)), path)
 
 
 def without_empty_metadata(records):
-    """Drop BEIR's ``metadata`` if no record has any."""
+    """Drop BEIR's ``metadata`` if it is empty in all records."""
     if any(record.get("metadata") for record in records):
         return records
     return [{name: value for name, value in record.items() if name != "metadata"} for record in records]
 
 
 def read_split(folder, corpus, split):
-    """Read queries and judgments of one split, as a Bunch with the `corpus`."""
+    """Read queries and judgments of one split; return a Bunch with them and the `corpus`."""
     has_splits = (folder / "qrels").is_dir()
     if not has_splits and split != "test":
-        raise ValueError(f"{folder} has no splits, so there is no split={split!r}: it holds no folder qrels")
+        raise ValueError(f"{folder} has no splits, so split={split!r} does not exist: the folder qrels is missing")
     queries_path = find(folder, ("queries.jsonl",))
     texts = {record["_id"]: record["text"] or "" for record in unique_records(queries_path)}
-    path = find(folder, (f"qrels/{split}.tsv",) if has_splits else ("qrels.tsv",))
+    path = find(folder, (f"qrels/{split}.tsv" if has_splits else "qrels.tsv",))
     judged = _read_judgments(path, texts, corpus)
     if has_splits:
         texts = {qid: text for qid, text in texts.items() if qid in judged}
@@ -96,7 +96,7 @@ def read_split(folder, corpus, split):
 
 
 def unique_records(path):
-    """Read the objects of a JSON lines file, their ids checked."""
+    """Read the objects of a JSON lines file, and check their ids."""
     first, records = {}, []
     for number, record in json_records(path, needed=("_id", "text")):
         if not isinstance(record["_id"], str):
@@ -110,7 +110,7 @@ def unique_records(path):
 
 
 def judgment_lines(path):
-    """Yield the number, query, document and grade of each line of a file of judgments; no pair stands twice."""
+    """Yield number, query, document and grade of each line of a file of judgments; a repeated pair is an error."""
     pairs = set()
     for number, line in numbered_lines(path):
         cells = line.split("\t")
@@ -122,7 +122,7 @@ def judgment_lines(path):
             continue
         qid, docid, score = cells
         grade = to_number(score)
-        if not abs(grade) <= LARGEST_GRADE:  # NaN is not, either
+        if not abs(grade) <= LARGEST_GRADE:  # true for NaN, too
             raise bad_line(path, number, f"the score {shown(score)} is not a finite number of at most 2**53")
         if (qid, docid) in pairs:
             raise bad_line(path, number, f"query {shown(qid)} and document {shown(docid)} are judged already")

@@ -1,4 +1,4 @@
-"""Objects of JSON lines files, with errors that name the file and the line."""
+"""Reader of JSON lines files, with errors that name the file and the line."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ _WIDTH = 100  # characters of a value in a message
 
 
 def find(folder, names):
-    """Find the first of `names` that `folder` holds, as it is or with ``.gz``.
+    """Find the first of `names` that exists in `folder`, with or without ``.gz``.
 
     Raises
     ------
     FileNotFoundError
-        If it holds none of them.
+        If none of them exists.
     """
     folder = Path(folder)
     for name in names:
@@ -26,29 +26,29 @@ def find(folder, names):
 
 
 def shown(value):
-    """Write a value for a message, on one line of bounded length."""
+    """Return a value as text for a message, on one line of bounded length."""
     return snippet(repr(value), _WIDTH)
 
 
 def check_new(path, number, key, first):
-    """Refuse an id that an earlier line has, too.
+    """Raise an error if an earlier line has the same id.
 
     Parameters
     ----------
     path : path
     number : int
-        The line.
+        Number of the line.
     key : str
         The id.
     first : dict of str to int
-        The line of each id so far, to which this one is added.
+        Line of each id so far. The id is added.
     """
     if first.setdefault(key, number) != number:
-        raise bad_line(path, number, f"the id {shown(key)} stands in line {first[key]} already")
+        raise bad_line(path, number, f"the id {shown(key)} is already in line {first[key]}")
 
 
 def build(kind, data, path, **options):
-    """Make a Corpus, Queries or Qrels; an error of it names the file."""
+    """Make a Corpus, Queries or Qrels; put the name of the file before the message of an error."""
     try:
         return kind(data, **options)
     except (TypeError, ValueError) as error:
@@ -68,8 +68,8 @@ def json_records(path, needed):
         try:
             record = json.loads(line)
         except RecursionError:
-            raise bad_line(path, number, "not JSON that can be read: arrays or objects are nested too deep") from None
-        except ValueError as error:  # of the syntax, or of an int of more digits than Python reads
+            raise bad_line(path, number, "not readable JSON: arrays or objects are nested too deep") from None
+        except ValueError as error:  # wrong syntax, or an int of more digits than Python reads
             raise bad_line(path, number, f"not JSON: {error}") from error
         if not isinstance(record, dict):
             raise bad_line(path, number, f"expected a JSON object, got {type(record).__name__}")

@@ -6,18 +6,18 @@ from sklearn.utils import Bunch
 
 from sklrank.data._files import bad_line, byte_blocks
 
-_FORM = "a row is 'grade qid:query feature:value ...' with features counted from 1, in order"
+_FORM = "expected 'grade qid:query feature:value ...' with features counted from 1, in order"
 
 
 class _Rows:
-    """Rows of a file for scikit-learn's reader, which remember where they stand.
+    """Pass the rows of a file to scikit-learn's reader, and keep their line numbers.
 
     Attributes
     ----------
     numbers : list of int
-        Line of each row that was read so far.
+        Line number of each row that has been read.
     error : ValueError or None
-        What was wrong with the file or with a row before scikit-learn saw it; it names the line already.
+        Error of the file or of a row that was found before scikit-learn read it. It names the line.
     """
 
     def __init__(self, path):
@@ -39,43 +39,43 @@ class _Rows:
             raise
 
     def read(self):
-        """Tell scikit-learn that this is a file, not a path; it reads lines only."""
+        """Raise an error: scikit-learn needs the method to tell a file from a path, but reads lines only."""
         raise NotImplementedError
 
     def _check(self, number, row):
         if b"qid:" not in row:
             raise bad_line(self.path, number, f"no qid; {_FORM}")
-        if b"_" in row or b"\0" in row:  # which Python's int and float read over, or C's do
-            raise bad_line(self.path, number, f"a character that no number has; {_FORM}")
+        if b"_" in row or b"\0" in row:  # Python's or C's number parsers would ignore these
+            raise bad_line(self.path, number, f"a character that is not part of a number; {_FORM}")
 
 
 def read_letor(path, *, n_features=None):
-    r"""Read a learning-to-rank file: svmlight rows with the query of each.
+    r"""Read a learning-to-rank file: svmlight rows, each with its query.
 
     A row is ``grade qid:query feature:value ... # comment``, with features counted from 1. LETOR, MSLR-WEB, Yahoo and
-    Istella are such files.
+    Istella have this format.
 
     Parameters
     ----------
     path : str or path
-        The file; ``.gz`` is unpacked.
+        The file. A file ``.gz`` is decompressed.
     n_features : int, default=None
-        Number of features, if several files must agree. ``None``: the highest that the file names.
+        Number of features, if several files must agree. If None, the highest feature in the file.
 
     Returns
     -------
     pairs : Bunch
-        ``X`` (CSR matrix of shape (n_pairs, n_features); a feature that a row leaves out is 0, and ``nan`` stays NaN),
+        ``X`` (CSR matrix of shape (n_pairs, n_features); a missing feature is 0, and ``nan`` stays NaN),
         ``y`` (grades, float64 of shape (n_pairs,)) and ``qid`` (int64 of shape (n_pairs,)).
 
     Raises
     ------
     ValueError
-        If a row cannot be read; the message starts with the file and the line.
+        If a row cannot be read. The message starts with the file and the line.
 
     See Also
     --------
-    sklearn.datasets.load_svmlight_file : Reads the rows.
+    sklearn.datasets.load_svmlight_file : Read svmlight files.
 
     Examples
     --------
@@ -100,13 +100,13 @@ def read_letor(path, *, n_features=None):
             raise
         raise bad_line(path, rows.numbers[-1], f"{_FORM}: {str(error)[:200]}") from error
     if not len(y):
-        raise ValueError(f"{path}: holds no rows")
+        raise ValueError(f"{path}: the file has no rows")
     if not np.isfinite(y).all():
         row = int(np.argmin(np.isfinite(y)))
         raise bad_line(path, rows.numbers[row], f"the grade is not a finite number: {y[row]}")
     if np.isinf(X.data).any():
         row = int(np.searchsorted(X.indptr, np.argmax(np.isinf(X.data)), side="right")) - 1
-        raise bad_line(path, rows.numbers[row], "a feature is infinite, or beyond what float64 holds")
+        raise bad_line(path, rows.numbers[row], "a feature is infinite or too large for float64")
     if n_features is not None:
         if n_features < X.shape[1]:
             raise ValueError(f"{path}: has {X.shape[1]} features, more than n_features={n_features}")

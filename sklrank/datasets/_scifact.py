@@ -1,4 +1,4 @@
-"""SciFact, which sklrank ships."""
+"""SciFact, a collection that is part of the package."""
 
 from pathlib import Path
 
@@ -13,24 +13,24 @@ _CORPUS = Recent(1)
 def load_scifact(subset="test"):
     """Load SciFact: scientific claims, and the abstracts that hold evidence for or against them.
 
-    5 183 abstracts; 300 claims with 339 judgments (test) or 809 claims with 919 judgments (train), as in BEIR. The
-    files are part of the package. Their licences and authors are in the ``DESCR`` of what is returned.
+    There are 5 183 abstracts, and 300 claims with 339 judgments (test) or 809 claims with 919 judgments (train), as in
+    BEIR. The files are part of the package. ``DESCR`` names their licences and authors.
 
     Parameters
     ----------
     subset : {"test", "train"}, default="test"
-        Which claims.
+        Name of the split.
 
     Returns
     -------
     data : Bunch
         ``corpus`` (Corpus with the columns title and text), ``queries`` (Queries), ``qrels`` (Qrels) and ``DESCR``
-        (str). The judgments at position i are those of query i. The corpus is one object in all calls, so that what
-        is derived from it is derived once.
+        (str). The judgments at position i are those of query i. All calls return the same corpus object, so that, for
+        example, it is indexed only once.
 
     See Also
     --------
-    read_beir : Other collections of this form, from files.
+    read_beir : Read other collections of this format.
 
     References
     ----------

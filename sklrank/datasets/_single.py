@@ -1,4 +1,4 @@
-"""Readers of single files of documents, queries or judgments, in the form that each is in."""
+"""Readers of single files of documents, queries or judgments."""
 
 from itertools import islice
 
@@ -8,15 +8,17 @@ from sklrank.data._trec import is_field
 from sklrank.datasets._beir import judgment_lines, unique_records, without_empty_metadata
 from sklrank.datasets._files import build, check_new, shown
 
-_REFUSED = {"csv", "json", "xml"}  # forms whose lines are not texts
+_REFUSED = {"csv", "json", "xml"}  # formats whose lines are not texts
 
 
 def read_documents(path):
-    """Read documents from a file whose form its name tells, ``.gz`` aside.
+    """Read documents from a file whose name tells its format, with or without ``.gz``.
 
-    ``.jsonl``: objects with ``_id``, ``text`` and perhaps ``title``, as BEIR ships them. ``.tsv``: id, text and
-    perhaps title between tabs. Any other: one document per line, whose id is the number of the line, from 1; blank
-    lines hold none. ``.csv``, ``.json`` and ``.xml`` are refused, because a line of these is not a text.
+    * ``.jsonl``: objects with ``_id``, ``text`` and an optional ``title``, as in BEIR.
+    * ``.tsv``: id, text and an optional title, separated by tabs.
+    * Other names: one document per line, whose id is the number of the line, from 1. Blank lines are skipped.
+
+    ``.csv``, ``.json`` and ``.xml`` are an error, because their lines are not texts.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def read_documents(path):
 
 
 def read_queries(path):
-    """Read queries from a file in a form that `read_documents` knows; their titles are not used.
+    """Read queries from a file in a format of `read_documents`; titles are ignored.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def read_queries(path):
 
 
 def read_judgments(path):
-    """Read judgments from a file: query, document and score between tabs, as BEIR ships them, or TREC's four columns.
+    """Read judgments from a file: query, document and score separated by tabs, as in BEIR, or TREC's four columns.
 
     Parameters
     ----------
@@ -64,14 +66,14 @@ def read_judgments(path):
 
 
 def check_words(path, ids):
-    """Refuse an id that a TREC file cannot hold, with its line.
+    """Raise an error that names the line of an id that a TREC file cannot hold.
 
     Parameters
     ----------
     path : path
         The file.
     ids : sequence of str
-        The ids in it, in order.
+        Ids in the file, in order.
     """
     for i, name in enumerate(ids):
         if not is_field(name):
@@ -80,12 +82,12 @@ def check_words(path, ids):
 
 
 def _records(path):
-    """Read one dict with ``_id`` and ``text`` for each document or query of a file."""
+    """Return a dict with ``_id`` and ``text`` for each document or query of a file."""
     suffix = str(path).removesuffix(".gz").rpartition(".")[2].lower()
     if suffix in _REFUSED:
         raise ValueError(
-            f"{path}: a .{suffix} file is not read; these are: .jsonl (objects with _id, text and perhaps title), .tsv "
-            "(id, text and perhaps title between tabs), and under any other name, such as .txt, one text per line"
+            f"{path}: a .{suffix} file is not supported; expected .jsonl (objects with _id, text, perhaps title), .tsv "
+            "(id, text and perhaps title between tabs), or another name, such as .txt, for texts, one per line"
         )
     if suffix == "jsonl":
         records = unique_records(path)
@@ -94,12 +96,12 @@ def _records(path):
     else:
         records = [{"_id": str(number), "text": line} for number, line in numbered_lines(path)]
     if not records:
-        raise ValueError(f"{path}: holds nothing")
+        raise ValueError(f"{path}: the file is empty")
     return records
 
 
 def _rows(path):
-    """Read the records of a file of tab-separated values, their ids checked."""
+    """Read the records of a file of tab-separated values, and check their ids."""
     first, records = {}, []
     for number, line in numbered_lines(path):
         cells = line.split("\t")

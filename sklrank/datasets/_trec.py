@@ -9,11 +9,11 @@ def read_trec_qrels(path, *, subtopics=False, corpus=None):
     Parameters
     ----------
     path : str or path
-        The file; through gzip where its name ends in ``.gz``.
+        The file. A file ``.gz`` is decompressed.
     subtopics : bool, default=False
         Whether the second column holds subtopics.
     corpus : Corpus, default=None
-        The documents; ``None``: those that the file names.
+        The documents. If None, the documents that the file names.
 
     Returns
     -------
@@ -22,11 +22,11 @@ def read_trec_qrels(path, *, subtopics=False, corpus=None):
     Raises
     ------
     ValueError
-        If a line is not of that form; the message starts with the file and the line.
+        If a line has another form. The message starts with the file and the line.
 
     See Also
     --------
-    sklrank.Qrels.from_trec : The same, as a constructor.
+    sklrank.Qrels.from_trec : Do the same as a constructor.
 
     Examples
     --------
@@ -48,15 +48,15 @@ def read_trec_run(path, *, corpus=None, name=None, ties="trec_eval", score_dtype
     Parameters
     ----------
     path : str or path
-        The file; through gzip where its name ends in ``.gz``. As in trec_eval, its rank column says nothing.
+        The file. A file ``.gz`` is decompressed. The rank column is ignored, as in trec_eval.
     corpus : Corpus, default=None
-        The documents; ``None``: those that the file names.
+        The documents. If None, the documents that the file names.
     name : str, default=None
-        Name of the run; ``None``: the tag in the file.
+        Name of the run. If None, the tag in the file.
     ties : {"trec_eval", "row"}, default="trec_eval"
-        How documents of equal score are ordered: docid descending, as in trec_eval, or as in the file.
+        Order of documents with equal scores: by docid, descending, as in trec_eval, or as in the file.
     score_dtype : {"float32", "float64"}, default="float32"
-        Precision in which scores are compared: trec_eval 9 has float32, trec_eval 10 float64.
+        Precision in which scores are compared: float32 as in trec_eval 9, or float64 as in trec_eval 10.
 
     Returns
     -------
@@ -65,11 +65,11 @@ def read_trec_run(path, *, corpus=None, name=None, ties="trec_eval", score_dtype
     Raises
     ------
     ValueError
-        If a line is not of that form, or a document stands twice; the message starts with the file.
+        If a line has another form, or a document occurs twice for a query. The message starts with the file.
 
     See Also
     --------
-    sklrank.Run.from_trec : The same, as a constructor.
+    sklrank.Run.from_trec : Do the same as a constructor.
 
     Examples
     --------
