@@ -1,4 +1,4 @@
-"""Token vectors as late interaction compares them: checked, compressed, scored on threads."""
+"""Token vectors for late interaction: check, compress, and score them on threads."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,25 @@ from sklrank._kernels._maxsim import maxsim, maxsim_of_bits, maxsim_of_bytes, ma
 from sklrank._threads import over_ranges
 from sklrank._vectors import blocks, checked_lengths, pack, prepare, read_only
 
-_LONGEST = 1e18  # longest vector: no product of two, nor a sum of some, overflows
-_PER_THREAD = 64  # documents that are worth a thread
+_LONGEST = 1e18  # length of the longest vector: products of two vectors, and sums of products, do not overflow
+_PER_THREAD = 64  # minimum number of documents per thread
 _NO_CALIBRATION = np.empty(0, dtype=np.float32)
 
 
 def check_tokens(values, indptr, *, unit, name):
-    """Token vectors in single precision, finite, and of unit length where that is asked for.
+    """Return token vectors in single precision, finite, and of unit length if `unit` is True.
 
-    Vectors of length 0 stay what they are. Nothing is copied where nothing has to change.
+    Vectors of length 0 are not changed. If nothing has to change, nothing is copied.
 
     Parameters
     ----------
     values : array of shape (n_tokens, n_features)
     indptr : ndarray of int64, shape (n_texts + 1,)
-        Which tokens are whose.
+        The tokens of text ``i`` are ``values[indptr[i]:indptr[i + 1]]``.
     unit : bool
-        Whether to bring the vectors to unit length.
+        Whether to scale vectors to unit length.
     name : callable
-        Says of the number of a text what to call it in an error.
+        Takes the number of a text, and returns its name for an error.
 
     Returns
     -------
@@ -35,13 +35,13 @@ def check_tokens(values, indptr, *, unit, name):
     Raises
     ------
     ValueError
-        If there is NaN or infinity.
+        If a vector holds NaN or infinity.
     """
-    return prepare(values, _refuse(indptr, name), unit=unit, longest=np.inf if unit else _LONGEST)
+    return prepare(values, _refuse(indptr, name), unit=unit, longest=_longest(unit))
 
 
 def token_lengths(values, indptr, *, unit, name):
-    """Lengths of token vectors.
+    """Return the lengths of token vectors.
 
     Parameters
     ----------
@@ -56,13 +56,19 @@ def token_lengths(values, indptr, *, unit, name):
     Raises
     ------
     ValueError
-        If there is NaN or infinity.
+        If a vector holds NaN or infinity.
     """
-    return checked_lengths(values, _refuse(indptr, name), longest=np.inf if unit else _LONGEST)
+    return checked_lengths(values, _refuse(indptr, name), longest=_longest(unit))
+
+
+def _longest(unit):
+    if unit:  # vectors are scaled, so that any finite length will do
+        return np.inf
+    return _LONGEST
 
 
 def _refuse(indptr, name):
-    """The error for tokens that cannot be compared; it names the text of the first one."""
+    """Return a function that makes the error for tokens that cannot be compared; it names the first text."""
 
     def refuse(tokens, fault):
         return ValueError(f"a token vector of {name(np.searchsorted(indptr, tokens[0], 'right') - 1)} holds {fault}")
@@ -71,14 +77,14 @@ def _refuse(indptr, name):
 
 
 def of_like_length(lengths, n_tokens):
-    """Groups of texts that stand side by side, each filled up to the longest of its group.
+    """Group texts by length, so that each text can be padded to the longest text of its group.
 
     Parameters
     ----------
     lengths : ndarray of int64, shape (n_texts,)
-        Tokens of each text, at least one.
+        Number of tokens of each text, at least one.
     n_tokens : int
-        Most tokens of a group, those included that fill it up; one text is a group however long it is.
+        Maximum number of tokens per group, padding included. A text that is longer is a group by itself.
 
     Yields
     ------
@@ -98,15 +104,15 @@ def of_like_length(lengths, n_tokens):
 
 @dataclass(frozen=True)
 class TokenIndex:
-    """Token vectors of documents, in the form in which they are scored.
+    """Token vectors of documents, in the type in which they are scored.
 
     Attributes
     ----------
     form : {"float32", "float16", "int8", "binary"}
-    codes : ndarray of shape (n_tokens, n_features) or, of bits, (n_tokens, n_words)
-        float32; float16 seen as uint16; int8; or uint64, of which each bit is whether a feature is above its mean.
+    codes : ndarray of shape (n_tokens, n_features) or, for bits, (n_tokens, n_words)
+        float32; float16 viewed as uint16; int8; or uint64, with a bit for each feature: whether it is above its mean.
     calibration : ndarray of float32, shape (n_tokens,), (n_features,) or (0,)
-        What int8 codes are multiplied with, token by token; or the means of features.
+        Factor of the int8 codes of each token; or the mean of each feature, for bits; else empty.
     indptr : ndarray of int64, shape (n_documents + 1,)
     n_features : int
     """
@@ -141,7 +147,7 @@ class TokenIndex:
             with np.errstate(over="ignore"):
                 codes = values.astype(np.float16)
             if not np.isfinite(codes).all():
-                raise ValueError("token vectors hold numbers beyond 65504, the largest float16; take dtype='float32'")
+                raise ValueError("token vectors hold numbers beyond 65504, the largest float16: use dtype='float32'")
             codes = codes.view(np.uint16)
         elif form == "int8":
             calibration = np.empty(len(values), dtype=np.float32)
@@ -165,11 +171,11 @@ class TokenIndex:
 
     @property
     def nbytes(self):
-        """Bytes of all token vectors."""
+        """Number of bytes of all token vectors."""
         return self.codes.nbytes + self.calibration.nbytes
 
     def score_all(self, queries, q_indptr, rows, weights=None, n_jobs=None):
-        """Score documents for each of the queries.
+        """Score documents for each query.
 
         Parameters
         ----------
@@ -177,18 +183,19 @@ class TokenIndex:
             From `check_tokens`.
         q_indptr : ndarray of int64, shape (n_queries + 1,)
         rows : ndarray of int64, shape (n_rows,)
-            The documents, none of them without tokens.
+            The documents. Each has at least one token.
         weights : ndarray of float32, shape (n_query_tokens,), default=None
-            What the maximum of each query token counts; ``None``: 1.
+            Weight of the maximum of each query token. If None, all weights are 1.
         n_jobs : int, default=None
-            Threads.
+            Number of threads.
 
         Returns
         -------
         ndarray of float32, shape (n_rows, n_queries)
         """
         scores = np.empty((len(rows), len(q_indptr) - 1), dtype=np.float32)
-        weights = np.ones(len(queries), dtype=np.float32) if weights is None else weights
+        if weights is None:
+            weights = np.ones(len(queries), dtype=np.float32)
         queries = self._packed(queries)
 
         def work(start, stop):
@@ -205,16 +212,17 @@ class TokenIndex:
         queries, q_indptr, weights, n_jobs
             As in `score_all`.
         indptr : ndarray of int64, shape (n_queries + 1,)
-            Query ``i`` has the candidates ``rows[indptr[i]:indptr[i + 1]]``.
+            The candidates of query ``i`` are ``rows[indptr[i]:indptr[i + 1]]``.
         rows : ndarray of int64, shape (n_pairs,)
-            Documents, none of them without tokens.
+            The documents. Each has at least one token.
 
         Returns
         -------
         ndarray of float32, shape (n_pairs,)
         """
         scores = np.empty((len(rows), 1), dtype=np.float32)
-        weights = np.ones(len(queries), dtype=np.float32) if weights is None else weights
+        if weights is None:
+            weights = np.ones(len(queries), dtype=np.float32)
 
         def work(start, stop):
             first, last = np.searchsorted(indptr, [start, stop - 1], side="right") - 1
@@ -229,13 +237,13 @@ class TokenIndex:
         return scores[:, 0]
 
     def _packed(self, queries):
-        """Tokens of queries as the kernel reads them."""
+        """Return the tokens of queries in the form that the kernel reads."""
         if self.form == "binary":
             return np.ascontiguousarray(pack(queries > self.calibration).T)
         return panels(queries)
 
     def _score(self, rows, queries, q_indptr, weights, scores):
-        """Write scores of `rows`, shape (n_rows, n_queries)."""
+        """Write the scores of `rows` to `scores`, of shape (n_rows, n_queries)."""
         documents = self.indptr, read_only(rows)
         queries = tuple(map(read_only, (queries, q_indptr, weights)))
         if self.form == "float32":

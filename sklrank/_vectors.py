@@ -1,25 +1,25 @@
 """Dense vectors as searches read them: single precision, finite, of unit length if a metric asks for it.
 
-One rule of precision holds for all. Lengths are measured in double precision, each vector by itself, so that the
-result does not depend on the other vectors; a vector is divided by its length in double precision and rounded once. A
-vector whose squared length differs from 1 by at most 1e-6 counts as a unit vector and stays as it is: vectors that were
-normalized in single precision are not changed.
+One rule of precision holds for all vectors. The length of each vector is computed in double precision and by itself, so
+that it does not depend on the other vectors. A vector is divided by its length in double precision and rounded once. A
+vector whose squared length differs from 1 by at most 1e-6 counts as a unit vector and is not changed. Therefore vectors
+that were normalized in single precision stay as they are.
 """
 
 import numpy as np
 
-_BLOCK = 4096  # vectors that stand in double precision at a time
-_UNIT = 1e-6  # how far from 1 the squared length of a vector may be that is taken for a unit vector
+_BLOCK = 4096  # vectors that are in double precision at a time
+_UNIT = 1e-6  # largest difference from 1 of the squared length of a vector that counts as a unit vector
 
 
 def blocks(vectors, size=_BLOCK):
-    """Iterate over slices of a few vectors that cover them all; there is at least one.
+    """Yield slices of a few vectors that cover all vectors; there is at least one slice.
 
     Parameters
     ----------
     vectors : array of shape (n_vectors, n_features)
     size : int, default=4096
-        Most vectors of a slice.
+        Maximum number of vectors per slice.
 
     Yields
     ------
@@ -47,17 +47,17 @@ def vector_lengths(vectors):
 
 
 def checked_lengths(vectors, refuse, *, longest=np.inf, given=None):
-    """Return the length of each vector; raise if one is not finite, or too long.
+    """Return the length of each vector; raise an error if a vector is not finite or too long.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_vectors, n_features)
     refuse : callable
-        ``refuse(rows, fault)`` returns the error to raise for the vectors `rows`, which hold what `fault` says.
+        ``refuse(rows, fault)`` returns the error to raise for the vectors `rows`; `fault` names what they hold.
     longest : float, default=inf
-        Vectors of this length and longer ones are refused, too.
+        Length from which on vectors are refused.
     given : array of shape (n_vectors, n_features), default=None
-        Vectors that `vectors` were rounded from.
+        The vectors from which `vectors` were rounded.
 
     Returns
     -------
@@ -66,13 +66,16 @@ def checked_lengths(vectors, refuse, *, longest=np.inf, given=None):
     found = vector_lengths(vectors)
     bad = np.flatnonzero(~(found < longest))
     if len(bad):
-        first = np.asarray((vectors if given is None else given)[bad[0]])
-        raise refuse(bad, "numbers too large for single precision" if np.isfinite(first).all() else "NaN or infinity")
+        if given is None:
+            given = vectors
+        if np.isfinite(np.asarray(given[bad[0]])).all():
+            raise refuse(bad, "numbers too large for single precision")
+        raise refuse(bad, "NaN or infinity")
     return found
 
 
 def prepare(given, refuse, *, unit, longest=np.inf):
-    """Return vectors as searches read them; the array itself if nothing has to change.
+    """Return vectors in the form that searches read; the same array if nothing has to change.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def prepare(given, refuse, *, unit, longest=np.inf):
     refuse : callable
         As for `checked_lengths`.
     unit : bool
-        Whether to bring the vectors to unit length. Vectors of zeros stay what they are.
+        Whether to scale vectors to unit length. Vectors of zeros are not changed.
     longest : float, default=inf
         As for `checked_lengths`.
 
@@ -88,7 +91,7 @@ def prepare(given, refuse, *, unit, longest=np.inf):
     -------
     ndarray of float32, shape (n_vectors, n_features), C-contiguous
     """
-    with np.errstate(over="ignore"):  # refused below
+    with np.errstate(over="ignore"):  # checked_lengths raises an error
         vectors = np.ascontiguousarray(given, dtype=np.float32)
     found = checked_lengths(vectors, refuse, longest=longest, given=given)
     if not unit:
@@ -105,7 +108,7 @@ def prepare(given, refuse, *, unit, longest=np.inf):
 
 
 def is_prepared(vectors, *, unit):
-    """Tell whether `prepare` returns the array itself.
+    """Tell whether `prepare` returns the same array.
 
     Parameters
     ----------
@@ -127,7 +130,7 @@ def _is_to_scale(found):
 
 
 def read_only(array):
-    """Return a view that cannot be written: memory maps cannot, and a kernel is compiled anew for what can.
+    """Return a read-only view, as memory maps are, because a kernel is compiled again for writable arrays.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def read_only(array):
 
 
 def pack(bits):
-    """Return rows of bits as words of 64 bits, the last one filled up with zeros.
+    """Return rows of bits as words of 64 bits, with zeros at the end of the last word.
 
     Parameters
     ----------

@@ -364,7 +364,7 @@ def test_filters_reach_the_first_stage():
     assert retriever.predict(queries).docids == [["7"], ["1"]]
     for first in (make_pipeline(BM25Retriever(corpus)), BM25Retriever(Corpus(TEXTS[::-1]))):
         retriever = LateInteractionRetriever(corpus, encoder=WORDS, retriever=first).fit(queries)
-        with pytest.raises(ValueError, match="set it on the retriever inside"):
+        with pytest.raises(ValueError, match="set the filter on the retriever inside"):
             retriever.predict(queries, filter=["7"])
 
 

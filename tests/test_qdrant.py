@@ -291,11 +291,14 @@ def test_columns_of_vectors():
     [
         ({"encoder": []}, "distinct names"),
         ({"encoder": [("a", HASHED), ("a", HASHED)]}, "distinct names"),
-        ({"encoder": [HASHED]}, "encoder is a list of"),
-        ({"encoder": [("a", HASHED), ("b", HASHED)], "fusion": "c"}, "fusion='c'; it is 'rrf', 'dbsf' or the name"),
-        ({"encoder": [("a", HASHED)], "query_encoder": {"b": HASHED}}, "query_encoder has no others"),
+        ({"encoder": [HASHED]}, "expected a list of"),
+        (
+            {"encoder": [("a", HASHED), ("b", HASHED)], "fusion": "c"},
+            "expected fusion='rrf', 'dbsf' or the name.*got 'c'",
+        ),
+        ({"encoder": [("a", HASHED)], "query_encoder": {"b": HASHED}}, "no others in query_encoder"),
         ({"encoder": [("a", HASHED)], "query_encoder": HASHED}, "a dict by name"),
-        ({"encoder": HASHED, "query_encoder": {"a": HASHED}}, "encoder no list"),
+        ({"encoder": HASHED, "query_encoder": {"a": HASHED}}, "encoder is not a list"),
         ({"encoder": HASHED, "url": "http://localhost", "path": "folder"}, "give one of them"),
         ({"encoder": HASHED, "batch_size": 0}, "'batch_size' parameter"),
         ({"encoder": HASHED, "metric": "manhattan"}, "'metric' parameter"),
@@ -496,7 +499,7 @@ def test_a_collection_with_a_corpus_gives_rows(filled):
     assert retriever.predict(np.zeros((1, 2)), filter=["z", "w"]).docids == [["z"]]
     by_point = QdrantRetriever(Corpus(["a", "b"], ids=["9", "7"]), client=filled, collection="plain", id_field=None)
     assert by_point.fit([]).predict(np.zeros((1, 2)), filter=["9"]).docids == [["9"]]
-    with pytest.raises(ValueError, match="collection 'plain' has documents that the corpus lacks: .*'8'"):
+    with pytest.raises(ValueError, match="collection 'plain' holds documents that the corpus lacks: .*'8'"):
         by_point.predict(np.zeros((1, 2)))
 
 
@@ -508,7 +511,7 @@ def test_named_vectors_of_a_collection(filled):
     both = [("dense", FrozenEstimator(DENSE)), ("sparse", HASHED)]  # which says itself that it needs no fit
     retriever = QdrantRetriever(Corpus(DOCUMENTS), client=filled, collection="named", encoder=both, k=2).fit([])
     assert retriever.predict(["rests"]).docids[0][0] == "b"
-    with pytest.raises(ValueError, match=r"has the vectors 'dense', 'sparse': say which to search"):
+    with pytest.raises(ValueError, match=r"has the vectors 'dense', 'sparse': name the vector to search"):
         QdrantRetriever(client=filled, collection="named", encoder=HASHED).fit([])
     with pytest.raises(ValueError, match="has no vector 'colbert'; it has 'dense', 'sparse'"):
         QdrantRetriever(client=filled, collection="named", encoder=[("colbert", HASHED)]).fit([])

@@ -17,66 +17,70 @@ from sklrank.retrievers._quantization import FloatCodes
 from sklrank.retrievers._recall import lowest, mean_recall
 
 _BACKENDS = {"usearch": UsearchIndex, "faiss": FaissIndex}
-_GENEROUS = 8  # candidates for each document asked for, while the number of lists is tuned
+_INDEX_METRICS = {"cosine": "dot", "dot": "dot", "euclidean": "euclidean"}  # the cosine is taken of unit vectors
+_GENEROUS = 8  # candidates for each requested document, while the number of lists is tuned
 
 
 class AnnRetriever(VectorRetriever):
-    """Rank documents by the similarity of vectors, looking at a part of them only.
+    """Rank documents by the similarity of vectors, with an approximate index.
 
-    An index of the vectors, by usearch or faiss, proposes candidates; these are ranked by their exact scores, as
-    `DenseRetriever` ranks them. A document may be missed, but those found are in the right order.
+    An index of the vectors, of usearch or faiss, proposes candidates. They are ranked by their exact scores, as
+    `DenseRetriever` ranks them. A document may be missed, but the documents that are found are in the right order.
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+    corpus : Corpus or input of Corpus, default=None
+        The documents. If None, `fit` takes its `X` as the documents.
     backend : {"usearch", "faiss"}, default="usearch"
-        The library: usearch (extra ``ann``) builds a graph of neighbours, HNSW; faiss (extra ``faiss``) that, or what
-        `factory` says.
+        Library of the index. usearch (extra ``ann``) builds a graph of neighbours, HNSW. faiss (extra ``faiss``) builds
+        such a graph, or the index that `factory` describes.
     factory : str, default=None
-        What faiss builds, in its own notation, such as ``"IVF1024,PQ48x8"``. ``None``: a graph of `connectivity` over
-        vectors in `dtype`, as usearch's.
+        Index that faiss builds, in its own notation, such as ``"IVF1024,PQ48x8"``. If None, faiss builds a graph with
+        `connectivity` over vectors in `dtype`, as usearch does.
     encoder : transformer, default=None
-        Turns texts into vectors; cloned and fitted on the corpus. ``None``: documents and queries are vectors.
+        Encoder for documents and queries. It turns each text into one dense vector, and is cloned and fitted on the
+        corpus. If None, documents and queries are vectors.
     query_encoder : transformer, default=None
-        The encoder of queries; ``None``: the same.
+        Encoder for queries, if different from `encoder`.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
-        The score: cosine, dot product, or minus the euclidean distance.
+        Similarity of two vectors. The score is the cosine, the dot product, or minus the euclidean distance.
     dtype : {"float32", "bfloat16", "float16", "int8"}, default="float32"
-        In what the graph holds vectors. Coarser ones are faster and smaller; candidates are scored in float32
-        whatever it is.
+        Type in which vectors are stored in the graph. Coarser types are faster and smaller. Candidates are scored in
+        float32 with any of them.
     connectivity : int, default=16
-        Neighbours of a vector in the graph, twice as many on the lowest level (M in the paper).
+        Number of neighbours of a vector in the graph; twice as many on the lowest level (M in the paper).
     expansion_add : int, default=128
-        Candidates that building the graph keeps for each vector (efConstruction).
+        Number of candidates kept for each vector while the graph is built (efConstruction).
     expansion_search : int, default=64
-        Candidates that a search keeps (ef), at least `k`. With a coarser `dtype` or codes in the `factory`, all of them
-        are scored exactly. May be set after `fit`.
+        Number of candidates that a search keeps (ef), at least `k`. With a coarser `dtype` or codes in the `factory`,
+        all of them are scored exactly. It may be set after `fit`.
     nprobe : int, default=16
-        Inverted lists that a search looks at, where faiss builds lists. May be set after `fit`.
+        Number of inverted lists that a search reads, if faiss builds lists. It may be set after `fit`.
     k : int, default=100
-        Most documents that a query finds.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the text, or the vectors. ``None``: title and text, or the matrix.
+        Number of documents to return for each query.
+    field : str or list of str, default=None
+        Columns of the corpus to read. They hold the texts or, without an encoder, the vectors. If None, title and text
+        are joined by a space; without an encoder, the matrix of the corpus is read.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     random_state : int, RandomState instance or None, default=None
-        Seed of the index. With one, it is built on one thread, and is the same each time; see Notes.
+        Seed of the random numbers. If it is given, the index is built on one thread, and is the same each time; see
+        Notes.
     n_jobs : int, default=None
-        Threads, also of building the index where there is no `random_state`.
+        Number of threads. They share the queries and, without a `random_state`, build the index.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     index_ : UsearchIndex or FaissIndex
-        The index, shared by all retrievers over this corpus that build the same.
+        The index, shared by all retrievers over this corpus that build the same index.
     vectors_ : ndarray of float32, shape (n_documents, n_features)
         The vectors that are compared.
     n_features_in_ : int
-        Number of features, where documents are a matrix.
+        Number of features, if documents are a matrix.
 
     See Also
     --------
@@ -84,23 +88,24 @@ class AnnRetriever(VectorRetriever):
 
     Notes
     -----
-    Where a filter admits few documents, these are all looked at, one by one; likewise where the corpus is small or `k`
-    large. Else the index is asked for more candidates, as many as the filter thins them out. A query that comes out
-    with fewer than `k` documents although there are more, such as one in a part of the graph that nothing leads to, is
-    answered exactly: never fewer documents are found than asked for and admitted.
+    If a filter admits few documents, all of them are scored; likewise if the corpus is small or `k` is large. Otherwise
+    the index is asked for more candidates, in proportion to the share of documents that the filter removes. If a query
+    finds fewer than `k` documents although there are more, for example because no path of the graph leads to them, it
+    is answered exactly. A query never finds fewer documents than requested and admitted.
 
-    Candidates are scored from the float32 vectors in double precision, to the last bit as by `DenseRetriever`. A graph
-    of usearch in float32 has distances itself, right to single precision; there, only documents that rounding could
-    have in the wrong order are scored again.
+    Candidates are scored from the float32 vectors in double precision, to the last bit as in `DenseRetriever`. A graph
+    of usearch in float32 returns distances that are right to single precision. With such a graph, only documents that
+    rounding may have put in the wrong order are scored again.
 
-    The graph depends on the order in which vectors enter. Without a `random_state`, that is the order of the corpus,
-    and which of several threads comes first, so that the index is reproducible with ``n_jobs=None`` only. With one,
-    it is an order drawn from the seed, on one thread. Faiss takes the seed for its clusters, too. The search itself
-    is reproducible, whatever the number of threads.
+    The graph depends on the order in which vectors are added. Without a `random_state`, this is the order of the corpus
+    and, with several threads, the order in which they arrive; the index is then reproducible with ``n_jobs=None`` only.
+    With a `random_state`, the order is drawn from the seed, and one thread builds the index. Faiss uses the seed for
+    its clusters, too. The search itself is reproducible with any number of threads.
 
-    The index is kept on the corpus, by what it was built from: to change `expansion_search`, `nprobe` or `k`, in a grid
-    search as well, does not build it again. A corpus with a `cache_folder` keeps it there, and the index of usearch is
-    searched in the file, memory-mapped; so is one of a retriever that ``joblib.load(path, mmap_mode="r")`` reads.
+    The index is cached on the corpus, under the parameters that build it. A change of `expansion_search`, `nprobe` or
+    `k`, also in a grid search, does not build it again. A corpus with a `cache_folder` keeps the index there, and an
+    index of usearch is searched in the memory-mapped file. The same holds for the index of a retriever that
+    ``joblib.load(path, mmap_mode="r")`` reads.
 
     Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric`, `field`, `backend`, `factory`,
     `dtype`, `connectivity`, `expansion_add` and `random_state`. All others take effect at once.
@@ -187,14 +192,14 @@ class AnnRetriever(VectorRetriever):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Index the corpus; nothing is learned from the queries.
+        """Index the corpus; the queries are not used.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries. Without a `corpus`, the documents.
+            Queries. Without a `corpus`, the documents.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -212,13 +217,15 @@ class AnnRetriever(VectorRetriever):
         return self
 
     def _index_options(self, X, y):
-        """Take the corpus and its vectors; what an index of them depends on beside these."""
+        """Set the corpus and its vectors, and return the other options on which the index depends."""
         if self.factory is not None and self.backend != "faiss":
-            raise ValueError(f"factory={self.factory!r} is a notation of faiss, and backend={self.backend!r}")
+            raise ValueError(f"factory={self.factory!r} needs backend='faiss', got backend={self.backend!r}")
         self._set_vectors(X, y)
-        seed = None if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = None
+        if self.random_state is not None:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return {
-            "metric": "euclidean" if self.metric == "euclidean" else "dot",
+            "metric": _INDEX_METRICS[self.metric],
             "factory": self.factory,
             "dtype": self.dtype,
             "connectivity": self.connectivity,
@@ -229,36 +236,36 @@ class AnnRetriever(VectorRetriever):
     def save_index(self, path):
         """Write the index in the format of its library; `load_index` reads it.
 
-        The estimator as a whole, with its corpus, goes to a file by `joblib.dump`.
+        `joblib.dump` writes the whole estimator, with its corpus.
 
         Parameters
         ----------
         path : path
-            The file.
+            File to write.
         """
         check_fitted(self, "index_")
         self.index_.save(path)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def load_index(self, path):
-        """Fit by an index that was saved, instead of building it.
+        """Fit with a saved index, instead of building one.
 
-        The file is read each time, and the index is that of this retriever only. A sample of what it holds is compared
-        with the vectors of the corpus, where its library gives them back.
+        The file is read at each call, and the index is not shared with other retrievers. A sample of its vectors is
+        compared with those of the corpus, if the library of the index can return them.
 
         Parameters
         ----------
         path : path
-            What `save_index`, or the library itself, wrote of the vectors of this corpus in their order. That of
-            usearch is memory-mapped, that of faiss read.
+            File that `save_index`, or the library itself, wrote from the vectors of this corpus in their order. An
+            index of usearch is memory-mapped; one of faiss is read into memory.
 
         Returns
         -------
         self
         """
         if self.corpus is None:
-            raise ValueError("an index has vectors, not documents: give these as corpus=")
-        Path(path).stat()  # raises FileNotFoundError, whichever library would read it
+            raise ValueError("an index holds vectors, not documents: give the documents as corpus=")
+        Path(path).stat()  # raises FileNotFoundError for both libraries
         options = self._index_options(None, None)
         self.index_ = _BACKENDS[self.backend].load(path, self.vectors_, **options)
         return self
@@ -279,44 +286,45 @@ class AnnRetriever(VectorRetriever):
         return self._run(*search.rank(vectors, k, filter, self.corpus_, search.nearest), queries, k)
 
     def _searcher(self):
-        """The search over the index, with the parameters as they are now."""
+        """Return the search over the index, with the present parameters."""
         return AnnSearch(
             self.index_, self.vectors_, self.metric, self._codes, self.expansion_search, self.nprobe, self.n_jobs
         )
 
     def _codes(self):
-        """What exact search reads; that of DenseRetriever."""
+        """Return the codes that exact search reads, as in DenseRetriever."""
         key = self._codes_key("float32")
         return self.corpus_.cached(key, lambda: FloatCodes(self.vectors_, self.metric), of=self._vectors_key)
 
-    # --- how much is missed
+    # --- recall
     def recall_against_exact(self, X, k=None, filter=None):
-        """Which part of the truly nearest documents is found: the mean over queries.
+        """Return the share of the truly nearest documents that is found, as a mean over queries.
 
-        No judgments are needed. A document that is as near as the farthest of those that exact search finds counts as
-        found, whichever of them that names. A query that may find nothing does not count.
+        No judgments are needed. A document counts as found if its score is at least the last score of exact search,
+        even if exact search returns another document of equal score. A query that may find nothing does not count.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         k : int, default=None
-            How many documents; ``None``: `k` of the retriever.
+            Number of documents to return for each query. If None, it is the parameter `k`.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         float
-            Between 0 and 1; NaN where no query counts.
+            From 0 to 1; NaN if no query counts.
         """
-        k = self.k if k is None else k
+        if k is None:
+            k = self.k
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
         return self._recall(vectors, k, self._chosen_filter(filter, queries))
 
     def _recall(self, vectors, k, filter):
-        # A grid search asks for the same queries under each setting.
+        # A grid search measures the same queries with each setting.
         key = ("nearest", self._vectors_key, self.metric, k, joblib.hash((vectors, filter)))
         floors, sizes = self.corpus_.cached(key, lambda: self._floors(vectors, k, filter))
         search = self._searcher()
@@ -325,33 +333,34 @@ class AnnRetriever(VectorRetriever):
         return mean_recall(indptr, scores, floors, sizes)
 
     def _floors(self, vectors, k, filter):
-        """Score of the last of the truly nearest documents, and how many there are."""
+        """Return the score of the last of the truly nearest documents of each query, and their number."""
         search = self._searcher()
         indptr, _, scores = search.rank(vectors, k, filter, self.corpus_, search.scan)
         return lowest(indptr, scores)
 
     def tune(self, X, target=0.95, *, k=None, filter=None):
-        """Set `nprobe` and `expansion_search` to the least that reach a recall.
+        """Set `nprobe` and `expansion_search` to the lowest values that reach a recall.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            Queries like those to come; no judgments are needed.
+            Queries similar to future ones. No judgments are needed.
         target : float, default=0.95
-            The mean recall to reach, as `recall_against_exact` measures it.
+            Mean recall to reach, as `recall_against_exact` measures it.
         k : int, default=None
-            How many documents; ``None``: `k` of the retriever.
+            Number of documents to return for each query. If None, it is the parameter `k`.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         self
-            With the parameters set, and what was tried in `tuning_`.
+            With the parameters set, and the settings that were tried in `tuning_`.
         """
         if not isinstance(target, Real) or not 0 < target <= 1:
-            raise ValueError(f"target is a recall, above 0 and at most 1; got {target!r}")
-        k = self.k if k is None else k
+            raise ValueError(f"expected a target recall above 0 and at most 1, got {target!r}")
+        if k is None:
+            k = self.k
         self._check_call(k)
         queries, vectors = self._query_vectors(X)
         filter = self._chosen_filter(filter, queries)
@@ -361,25 +370,30 @@ class AnnRetriever(VectorRetriever):
             self.set_params(**setting)
             recall = self._recall(vectors, k, filter)
             if math.isnan(recall):
-                raise ValueError("recall is the mean over queries that have something to find, and there are none")
+                raise ValueError("recall is a mean over the queries that may find a document, and there are none")
             self.tuning_.append({"expansion_search": self.expansion_search, "nprobe": self.nprobe, "recall": recall})
             return recall >= target
 
-        # To look at as many as that is to look at all, so that the target is always reached.
+        # With this many candidates all documents are scored, so that the target is always reached.
         most = max(k, len(self.vectors_) // LOOKS + 1)
         if self.index_.n_lists:
-            self.expansion_search = k if self.index_.is_exact else min(_GENEROUS * k, most)
+            self.expansion_search = k
+            if not self.index_.is_exact:
+                self.expansion_search = min(_GENEROUS * k, most)
             self.nprobe = _least(1, self.index_.n_lists, lambda n: reaches(nprobe=n))
         self.expansion_search = _least(k, most, lambda n: reaches(expansion_search=n))
         return self
 
 
 def _least(first, last, reaches):
-    """The least number that reaches, to an eighth; the last one where none before it does."""
+    """Return about the lowest number for which `reaches` is true, within an eighth; `last` if there is none."""
     low, high = 0, first
     while high < last and not reaches(high):
         low, high = high, min(2 * high, last)
     while low and high - low > max(1, low // 8):
         middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle, high)
+        if reaches(middle):
+            high = middle
+        else:
+            low = middle
     return high

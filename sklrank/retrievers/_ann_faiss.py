@@ -12,14 +12,14 @@ _CODECS = {"float32": "Flat", "bfloat16": "SQbf16", "float16": "SQfp16", "int8":
 
 
 class FaissIndex:
-    """An index of faiss, by the string of its factory.
+    """Index of faiss, made from the string of a factory.
 
     Parameters
     ----------
     index : faiss.Index
         The index, trained and filled.
     factory : str
-        What it was made of.
+        Description of the index, in the notation of faiss.
     """
 
     def __init__(self, index, factory):
@@ -28,14 +28,13 @@ class FaissIndex:
         self._look()
 
     def _look(self):
-        """What kind of index this is."""
+        """Set the attributes that tell the kind of the index."""
         faiss = optional_import("faiss", extra="faiss")
         parts = list(_parts(faiss, self.index))
         lists = [part.nlist for part in parts if isinstance(part, faiss.IndexIVF)]
-        self.n_lists = lists[0] if lists else 0
-        self.is_exact = all(
-            isinstance(part, _whole(faiss)) for part in parts
-        )  # whether it holds the vectors as they are
+        self.n_lists = next(iter(lists), 0)
+        # Whether it stores the vectors without loss.
+        self.is_exact = all(isinstance(part, _whole(faiss)) for part in parts)
         self.filters = all(isinstance(part, _filtering(faiss)) for part in parts)
 
     @classmethod
@@ -43,12 +42,13 @@ class FaissIndex:
         """Train and fill the index."""
         faiss = optional_import("faiss", extra="faiss")
         factory = _factory(factory, dtype, connectivity)
-        kind = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
-        with _as_value_error(f"faiss makes no factory={factory!r} of {vectors.shape[1]} dimensions"):
-            index = faiss.index_factory(vectors.shape[1], factory, kind)
+        with _as_value_error(f"faiss cannot make factory={factory!r} of {vectors.shape[1]} dimensions"):
+            index = faiss.index_factory(vectors.shape[1], factory, _metric(faiss, metric))
         for part in _parts(faiss, index):
             _set_up(faiss, part, expansion_add, seed)
-        threads = effective_n_jobs(n_jobs) if seed is None else 1
+        threads = 1
+        if seed is None:
+            threads = effective_n_jobs(n_jobs)
         failed = f"faiss cannot train factory={factory!r} on {len(vectors)} documents"
         with _on(faiss, threads), _as_value_error(failed), _silent_rotations(faiss, index):
             index.train(vectors)
@@ -56,7 +56,7 @@ class FaissIndex:
         return cls(index, factory)
 
     def search(self, queries, count, *, expansion, nprobe, n_threads, mask=None):
-        """Candidates of each query, best first, -1 where there are no more; and None for their distances."""
+        """Return the candidates of each query, best first and padded with -1, and None instead of distances."""
         faiss = optional_import("faiss", extra="faiss")
         chosen = None
         if mask is not None:
@@ -73,16 +73,16 @@ class FaissIndex:
 
     @classmethod
     def load(cls, path, vectors, metric, *, factory, dtype, connectivity, **options):
-        """The index of `vectors` that stands in a file."""
+        """Read the index of `vectors` from a file."""
         faiss = optional_import("faiss", extra="faiss")
-        with _as_value_error(f"{path} holds no index of faiss"):
+        with _as_value_error(f"{path} is not an index of faiss"):
             index = faiss.read_index(str(path))
         check_shape(path, (index.ntotal, index.d), vectors.shape)
-        needed = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
+        needed = _metric(faiss, metric)
         if index.metric_type != needed:
             names = {faiss.METRIC_L2: "METRIC_L2", faiss.METRIC_INNER_PRODUCT: "METRIC_INNER_PRODUCT"}
             raise ValueError(
-                f"{path} compares by {names.get(index.metric_type, index.metric_type)}; metric={metric!r} needs "
+                f"{path} compares by {names.get(index.metric_type, index.metric_type)}, but metric={metric!r} needs "
                 f"{names[needed]}"
             )
         new = cls(index, _factory(factory, dtype, connectivity))
@@ -91,28 +91,28 @@ class FaissIndex:
         return new
 
     def _agrees(self, vectors):
-        """Whether what the index gives back are these vectors, as far as it can: a sample is compared."""
+        """Tell whether a sample of the vectors that the index returns agrees with `vectors`, if it returns any."""
         faiss = optional_import("faiss", extra="faiss")
         if not all(isinstance(part, _centred(faiss)) for part in _parts(faiss, self.index)):
             return True
         asked = vectors[sample(len(vectors))]
         try:
             _, rows, held = self.index.search_and_reconstruct(asked, 1)
-        except RuntimeError:  # a transform that cannot be undone
+        except RuntimeError:  # a transform that cannot be inverted
             return True
         held, rows = held[rows >= 0].astype(np.float64), rows[rows >= 0]
         if rows.max(initial=0) >= len(vectors):
             return False
-        own = vectors[rows].astype(np.float64)
-        error, size = np.sum((held - own) ** 2), np.sum(own**2)
+        expected = vectors[rows].astype(np.float64)
+        error, size = np.sum((held - expected) ** 2), np.sum(expected**2)
         if self.is_exact:
             return error <= 1e-6 * size
-        spread = np.sum((own - asked.mean(axis=0)) ** 2)
+        spread = np.sum((expected - asked.mean(axis=0)) ** 2)
         parts, scalar = list(_parts(faiss, self.index)), (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)
-        if isinstance(parts[0], (*_whole(faiss), *scalar)):  # four bits a dimension, at least
+        if isinstance(parts[0], (*_whole(faiss), *scalar)):  # at least four bits per dimension
             return error <= 0.05 * spread + 1e-3 * size
-        # A code stands for the mean of its vectors: it is nearer to them than the mean of all is, and as long as they.
-        return error <= spread + 1e-3 * size and abs(np.sum(held * (own - held))) <= 0.25 * size
+        # A code is the mean of its vectors: it is nearer to them than the mean of all vectors, and has their length.
+        return error <= spread + 1e-3 * size and abs(np.sum(held * (expected - held))) <= 0.25 * size
 
     def __getstate__(self):
         faiss = optional_import("faiss", extra="faiss")
@@ -124,16 +124,24 @@ class FaissIndex:
 
 
 def _factory(given, dtype, connectivity):
-    return f"HNSW{connectivity},{_CODECS[dtype]}" if given is None else given
+    if given is None:
+        return f"HNSW{connectivity},{_CODECS[dtype]}"
+    return given
+
+
+def _metric(faiss, name):
+    if name == "euclidean":
+        return faiss.METRIC_L2
+    return faiss.METRIC_INNER_PRODUCT
 
 
 def _parts(faiss, index):
-    """An index and those in it that hold documents, from the outside in; of a graph, what it stores, too."""
+    """Yield an index and the indexes inside it, from the outside in; of a graph, its storage, too."""
     while index is not None:
         index = faiss.downcast_index(index)
         yield index
-        inner = [name for name in ("index", "base_index", "storage") if hasattr(index, name)]
-        index = getattr(index, inner[0]) if inner else None
+        inner = [getattr(index, name) for name in ("index", "base_index", "storage") if hasattr(index, name)]
+        index = next(iter(inner), None)
 
 
 def _filtering(faiss):
@@ -145,27 +153,27 @@ def _whole(faiss):
 
 
 def _centred(faiss):
-    """Indexes whose codes stand for vectors in the coordinates of the documents."""
+    """Return the classes of indexes whose codes are vectors in the coordinates of the documents."""
     scalar = (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)
     products = (faiss.IndexPQ, faiss.IndexIVFPQ)
     return (*_whole(faiss), *scalar, *products, faiss.IndexPreTransform, faiss.IndexRefineFlat)
 
 
 def _set_up(faiss, part, expansion_add, seed):
-    """Set what is not a parameter of the factory."""
+    """Set the options that the string of the factory cannot hold."""
     if isinstance(part, faiss.IndexHNSW):
         part.hnsw.efConstruction = expansion_add
         if seed is not None:
             part.hnsw.rng = faiss.RandomGenerator(seed)
     for clustered in (part, getattr(part, "pq", None)):
         if hasattr(clustered, "cp"):
-            clustered.cp.min_points_per_centroid = 1  # it prints a line to the terminal where there are fewer
+            clustered.cp.min_points_per_centroid = 1  # with fewer, faiss prints a line to the terminal
             if seed is not None:
                 clustered.cp.seed = seed
 
 
 def _parameters(faiss, index, expansion, nprobe, chosen):
-    """How to search: faiss's parameters, nested as its indexes are."""
+    """Return faiss's search parameters, nested as its indexes are."""
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
         inner = _parameters(faiss, index.index, expansion, nprobe, chosen)
@@ -177,17 +185,19 @@ def _parameters(faiss, index, expansion, nprobe, chosen):
         return faiss.SearchParametersIVF(nprobe=min(nprobe, index.nlist), sel=chosen)
     if isinstance(index, faiss.IndexHNSW):
         return faiss.SearchParametersHNSW(efSearch=expansion, sel=chosen)
-    return None if chosen is None else faiss.SearchParameters(sel=chosen)
+    if chosen is None:
+        return None
+    return faiss.SearchParameters(sel=chosen)
 
 
 @contextmanager
 def _silent_rotations(faiss, index):
-    """Let OPQ, while it is trained, cluster by quantizers that print nothing."""
+    """Give OPQ, while it is trained, quantizers that do not print."""
     index, rotations = faiss.downcast_index(index), []
     if isinstance(index, faiss.IndexPreTransform):
         chain = [faiss.downcast_VectorTransform(index.chain.at(i)) for i in range(index.chain.size())]
-        rotations = [one for one in chain if isinstance(one, faiss.OPQMatrix)]
-    quantizers = [faiss.ProductQuantizer(one.d_out, one.M, 8) for one in rotations]  # as it makes itself
+        rotations = [transform for transform in chain if isinstance(transform, faiss.OPQMatrix)]
+    quantizers = [faiss.ProductQuantizer(opq.d_out, opq.M, 8) for opq in rotations]  # as OPQ makes them itself
     for rotation, quantizer in zip(rotations, quantizers):
         quantizer.cp.min_points_per_centroid = 1
         rotation.pq = quantizer
@@ -200,7 +210,7 @@ def _silent_rotations(faiss, index):
 
 @contextmanager
 def _on(faiss, n_threads):
-    """Let faiss, which is OpenMP's, work on so many threads."""
+    """Let faiss, which uses OpenMP, work on this number of threads."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(n_threads)
     try:
@@ -211,7 +221,7 @@ def _on(faiss, n_threads):
 
 @contextmanager
 def _as_value_error(message):
-    """Faiss raises RuntimeError with the place in its source; the reason stands behind."""
+    """Raise faiss's RuntimeError as ValueError, with the reason but without the position in its source."""
     try:
         yield
     except RuntimeError as error:

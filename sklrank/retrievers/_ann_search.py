@@ -1,4 +1,4 @@
-"""Search over an approximate index: which candidates it is asked for, and how they are ranked."""
+"""Search over an approximate index: request candidates, and rank them by exact scores."""
 
 import math
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from sklrank.retrievers._filters import rank_filtered
 from sklrank.retrievers._quantization import search
 from sklrank.retrievers._rankings import scatter
 
-# A graph looks at about so many vectors for each candidate that it keeps, in no order; to look at fewer than that one
-# by one is faster, and exact.
+# A graph reads about this many vectors, in random order, for each candidate that it keeps. If there are fewer vectors
+# in all, a scan is faster, and exact.
 LOOKS = 16
-_CELLS = 1 << 22  # candidates that stand in memory at a time
-_FEW = 16  # queries, which are not worth a thread
+_CELLS = 1 << 22  # candidates that are in memory at a time
+_FEW = 16  # up to this many queries are searched on one thread
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class AnnSearch:
     vectors : ndarray of float32, shape (n_documents, n_features)
     metric : {"cosine", "dot", "euclidean"}
     codes : callable
-        Returns the `FloatCodes` of the vectors, with which all documents are searched.
+        Returns the `FloatCodes` of the vectors, for a scan of all documents.
     expansion_search, nprobe : int
         As in `AnnRetriever`.
     n_jobs : int or None
@@ -47,7 +47,7 @@ class AnnSearch:
     n_jobs: int | None
 
     def rank(self, queries, k, filter, corpus, find):
-        """Rank the documents that each query may find.
+        """Rank the admitted documents for each query.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class AnnSearch:
         filter : mask, list of ids, one of these per query, or None
         corpus : Corpus
         find : callable
-            `nearest` or `scan`.
+            The method `nearest` or `scan`.
 
         Returns
         -------
@@ -75,7 +75,7 @@ class AnnSearch:
         return rank_filtered(search_batch, filter, len(queries), corpus)
 
     def nearest(self, queries, k, mask, exactly=False):
-        """The nearest documents to each query that the index proposes; all of them, if these are few."""
+        """Return the nearest documents to each query: from the index, or from a scan if few documents are admitted."""
         n = len(self.vectors)
         admitted = n if mask is None else np.count_nonzero(mask)
         breadth = max(k, self.expansion_search)
@@ -91,32 +91,36 @@ class AnnSearch:
         return _ragged(rows, scores, counts)
 
     def walk(self, queries, k, breadth, mask, thinned, exactly):
-        """The best candidates of the index, of which one in `thinned` passes the mask."""
-        count = k if self.index.is_exact else breadth
+        """Return the best candidates of the index, if one document in `thinned` passes the mask."""
+        count = k
+        if not self.index.is_exact:
+            count = breadth
         breadth = math.ceil(breadth * thinned)
-        sieve = None if mask is None or self.index.filters else mask.astype(bool)
-        if sieve is not None:
-            mask, count = None, math.ceil(count * thinned)
-        n_threads = 1 if len(queries) <= _FEW else effective_n_jobs(self.n_jobs)
+        sieve = None  # filters candidates here, if the index cannot
+        if mask is not None and not self.index.filters:
+            sieve, mask, count = mask.astype(bool), None, math.ceil(count * thinned)
+        n_threads = 1
+        if len(queries) > _FEW:
+            n_threads = effective_n_jobs(self.n_jobs)
         found = ranking_arrays(len(queries), k)
         step = max(1, _CELLS // count)
         for start in range(0, len(queries), step):
-            own = queries[start : start + step]
+            batch = queries[start : start + step]
             rows, scores, counts = (array[start : start + step] for array in found)
             candidates, distances = self.index.search(
-                own, count, expansion=breadth, nprobe=self.nprobe, n_threads=n_threads, mask=mask
+                batch, count, expansion=breadth, nprobe=self.nprobe, n_threads=n_threads, mask=mask
             )
             if distances is not None and sieve is None and not exactly:
                 rows[:] = candidates
-                self._settle(own, distances, rows, scores, counts)
+                self._settle(batch, distances, rows, scores, counts)
                 continue
             if sieve is not None:
                 candidates[~sieve[candidates]] = -1
-            self._score(own, candidates, rows, scores, counts)
+            self._score(batch, candidates, rows, scores, counts)
         return found
 
     def _score(self, queries, candidates, rows, scores, counts):
-        """Score candidates, and write down the best."""
+        """Score candidates exactly, and write the best to `rows`, `scores` and `counts`."""
         vectors, queries, euclidean = read_only(self.vectors), read_only(queries), self.metric == "euclidean"
 
         def work(start, stop):
@@ -125,9 +129,9 @@ class AnnSearch:
         over_ranges(work, len(queries), self.n_jobs)
 
     def _settle(self, queries, distances, rows, scores, counts):
-        """Make scores of distances in single precision, and bring into order what these do not tell apart."""
+        """Turn distances in single precision into scores, and order the documents whose distances may be equal."""
         counts[:] = np.count_nonzero(rows >= 0, axis=1)
-        # The rounding of the sum, of either metric, and of 1 minus it.
+        # The rounding of the sum, and of 1 minus the sum.
         if self.metric == "cosine":
             slacks = np.full(len(queries), (queries.shape[1] + 8) * 2.0**-23 + 2.0**-22)
         else:
@@ -140,23 +144,28 @@ class AnnSearch:
         over_ranges(work, len(queries), self.n_jobs)
 
     def scan(self, queries, k, mask):
-        """The nearest documents to each query, exactly."""
-        masks = np.empty((0, len(self.vectors)), dtype=np.uint8) if mask is None else mask[None, :]
-        mask_of = np.zeros(0 if mask is None else len(queries), dtype=np.int64)
+        """Return the nearest documents to each query, exactly."""
+        if mask is None:
+            masks, mask_of = np.empty((0, len(self.vectors)), dtype=np.uint8), np.empty(0, dtype=np.int64)
+        else:
+            masks, mask_of = mask[None, :], np.zeros(len(queries), dtype=np.int64)
         return search(self.codes(), self.vectors, queries, self.metric, k, k, masks, mask_of, self.n_jobs)
 
 
 def _by_mask(masks, mask_of, n_queries):
-    """Queries by the mask that they share: pairs of a mask or None, and the positions of the queries."""
+    """Group queries by mask: yield a mask, or None, and the positions of its queries."""
     if len(masks) == 0 or len(mask_of) == 0:
         yield None, np.arange(n_queries)
     else:
         for m in np.unique(mask_of):
-            yield None if m < 0 else masks[m], np.flatnonzero(mask_of == m)
+            mask = None
+            if m >= 0:
+                mask = masks[m]
+            yield mask, np.flatnonzero(mask_of == m)
 
 
 def _ragged(rows, scores, counts):
-    """Ragged rows and scores of what queries find, one after the other."""
+    """Return the rankings of all queries as ragged rows and scores."""
     indptr = lengths_to_indptr(counts)
     if indptr[-1] == rows.size:
         return indptr, rows.reshape(-1), scores.reshape(-1)
@@ -165,6 +174,6 @@ def _ragged(rows, scores, counts):
 
 
 def ranking_arrays(n_queries, k):
-    """Room for rows, scores and counts of what queries find."""
+    """Return arrays for the rows, scores and counts of rankings."""
     shape = n_queries, k
     return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32), np.zeros(n_queries, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What retrievers over dense vectors have in common."""
+"""Shared code of retrievers over dense vectors."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ _METRICS = ("cosine", "dot", "euclidean")
 
 @dataclass(frozen=True)
 class QueryVectors:
-    """Queries that have their vectors already, and need no encoder.
+    """Queries with their vectors, which need no encoder.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class QueryVectors:
 
 
 class VectorRetriever(EncodesCorpus, CorpusRetriever):
-    """Base of retrievers over one dense vector a document.
+    """Base of retrievers over one dense vector per document.
 
     A subclass has the parameters `encoder`, `query_encoder`, `metric` and `field`, calls `_set_vectors` in `fit`, and
     gets queries from `_query_vectors`. Scores are cosines, dot products, or minus the euclidean distances.
@@ -49,7 +49,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
     }
 
     def _set_vectors(self, X, y):
-        """Take the corpus, and make vectors of it: float32, finite, of unit length where `metric` is the cosine."""
+        """Set the corpus and its vectors: float32, finite, of unit length if `metric` is the cosine."""
         self._set_corpus(X, y)
         self.__dict__.pop("_vectors_key", None)
         made = []
@@ -64,8 +64,8 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
             output()
             return replace(made[0], output=None)
 
-        # The retriever holds encoders and vectors. What these were made from is left to the cache of the corpus, which
-        # drops it where memory is short.
+        # The retriever holds the encoders and the prepared vectors. The encoder's output stays in the cache of the
+        # corpus, which drops it if memory is short.
         key = ("encoders", self._field, estimator_key(self.encoder), estimator_key(self.query_encoder))
         encoded = self.corpus_.cached(key, encoders)
         self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()), of=key)
@@ -75,20 +75,20 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
 
     @cached_property
     def _vectors_key(self):
-        """What the vectors depend on beside the corpus."""
+        """Everything besides the corpus on which the vectors depend."""
         return ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
 
     def _codes_key(self, dtype, truncate_dim=None):
-        """What a form of the vectors that is searched depends on beside the corpus."""
+        """Everything besides the corpus on which a searched form of the vectors depends."""
         return ("codes", dtype, self.metric, truncate_dim, *self._vectors_key)
 
     def __getstate__(self):
         state = super().__getstate__()
-        state.pop("_vectors_key", None)  # which may hold the code of a function
+        state.pop("_vectors_key", None)  # it may hold the code of a function
         return state
 
     def ranking_key(self):
-        """Return the key under which rankings may be kept: the parameters of the search.
+        """Return the key under which rankings may be kept, the parameters of the search.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         def make():
             return _prepare(output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
 
-        if is_prepared(output, unit=self.metric == "cosine"):  # then it stands on disk already, where there is a folder
+        if is_prepared(output, unit=self.metric == "cosine"):  # with a cache folder, it is on disk already
             return make()
         return self.corpus_.cached(("prepared", *self._vectors_key), make, persist=True)
 
@@ -110,7 +110,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         return validate_data(self, X, reset=True, dtype=[np.float32, np.float64])
 
     def _query_vectors(self, X):
-        """Queries and their vectors, prepared as those of the documents."""
+        """Return the queries and their vectors, which are prepared as those of the documents."""
         check_fitted(self, "vectors_")
         given = isinstance(X, QueryVectors)
         if self.encoder is None and not isinstance(X, (Queries, QueryVectors)) and not _is_text(X):
@@ -119,8 +119,8 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         _check_dense(vectors, "query")
         if vectors.shape[1] != self.vectors_.shape[1]:
             raise ValueError(
-                f"queries have {vectors.shape[1]} dimensions, the documents {self.vectors_.shape[1]}: both come from "
-                "one encoder, or from two that were trained together"
+                f"queries have {vectors.shape[1]} dimensions, the documents {self.vectors_.shape[1]}: encode both with "
+                "one encoder, or with two that were trained together"
             )
         return queries, _prepare(vectors, self.metric, lambda rows: queries.ids[rows].tolist(), "query")
 
@@ -141,13 +141,13 @@ def _is_text(X):
 def _check_dense(vectors, what):
     if sparse.issparse(vectors) or getattr(vectors, "ndim", 0) != 2:
         raise TypeError(
-            f"needed is one dense vector a {what}, got {type(vectors).__name__}; sparse weights are for "
+            f"expected one dense vector per {what}, got {type(vectors).__name__}; sparse weights are for "
             "SparseRetriever, token vectors for LateInteractionRetriever"
         )
 
 
 def _prepare(vectors, metric, names, what):
-    """`vectors` as they are searched; as they are if nothing has to change."""
+    """Return `vectors` in the form that is searched; the same array if nothing has to change."""
     _check_dense(vectors, what)
 
     def refuse(rows, fault):

@@ -15,56 +15,64 @@ from sklrank.retrievers._recall import lowest, mean_recall
 
 _DTYPES = ("float32", "float16", "int8", "binary")
 _RESCORE = {"int8": 4, "binary": 10}
+_CODES = {"int8": Int8Codes, "binary": BinaryCodes}
 
 
 class DenseRetriever(VectorRetriever):
-    """Rank documents by how near their vectors are to that of the query, exactly.
+    """Rank documents by the similarity of their vectors to the vector of the query, exactly.
 
     All documents are candidates, so that a query finds `k` of them. They are scored block by block, and only the best
-    are kept: the matrix of shape (n_queries, n_documents) never exists. `dtype` makes the vectors that are read
-    smaller, by a factor of 2, 4 or 32.
+    are kept: the matrix of shape (n_queries, n_documents) never exists. `dtype` reduces the bytes that a search reads
+    by a factor of 2, 4 or 32.
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
-        The documents: texts, which `encoder` turns into vectors, or vectors. ``None``: what `fit` gets as `X`.
+    corpus : Corpus or input of Corpus, default=None
+        The documents. They are texts, which `encoder` turns into vectors, or vectors. If None, `fit` takes its `X` as
+        the documents.
     encoder : transformer, default=None
-        Turns texts into one dense vector each; cloned and fitted on the documents, a `FrozenEstimator` only used.
-        What it makes of the corpus is kept there. ``None``: documents and queries are vectors.
+        Encoder for documents and queries. It turns each text into one dense vector. It is cloned and fitted on the
+        documents; a `FrozenEstimator` is used as it is. Document vectors are cached on the corpus. If None, documents
+        and queries are vectors.
     query_encoder : transformer, default=None
-        The encoder of queries where it is another one.
+        Encoder for queries, if different from `encoder`.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
-        The score: cosine, dot product, or minus the distance. The cosine with a vector of zeros is 0.
+        Similarity of two vectors. The score is the cosine, the dot product, or minus the distance. The cosine with a
+        vector of zeros is 0.
     dtype : {"float32", "float16", "int8", "binary"}, default="float32"
-        Form of the vectors that the search reads. ``"float32"`` and ``"float16"`` give the same, exact ranking;
-        ``"int8"`` (with an offset and a scale for each dimension) and ``"binary"`` (one bit a dimension, compared by
-        their Hamming distance) propose candidates, whose scores are then exact.
+        Type in which vectors are stored. ``"float32"`` and ``"float16"`` give the same, exact ranking. ``"int8"``
+        (with an offset and a scale for each dimension) and ``"binary"`` (one bit per dimension, compared by the Hamming
+        distance) propose candidates, which are then scored exactly.
     rescore : float, default=None
-        For ``"int8"`` and ``"binary"``, how many candidates are scored exactly, in multiples of `k`. ``None``: 4 for
-        ``"int8"``, 10 for ``"binary"``.
+        Number of candidates to rescore exactly, in multiples of `k`. It applies to ``"int8"`` and ``"binary"``. If
+        None, it is 4 for ``"int8"`` and 10 for ``"binary"``.
     truncate_dim : int, default=None
-        Use the first dimensions only, of an encoder that was trained for it (matryoshka). ``None``: all.
+        Number of leading dimensions to keep. This suits an encoder that was trained for it (matryoshka). If None, all
+        are kept.
     k : int, default=100
-        How many documents to return for each query.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the texts or, without an encoder, the vectors. ``None``: title and text.
+        Number of documents to return for each query.
+    field : str or list of str, default=None
+        Columns of the corpus to read. They hold the texts or, without an encoder, the vectors. If None, title and text
+        are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None
-        The documents that may be found.
+        Documents that may be returned.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads that share the queries of a call; as in joblib. ``None``: one, and those that NumPy's BLAS may start.
+        Number of threads. They share the queries of a call, as in joblib. If None, it is one thread, besides those
+        that NumPy's BLAS may start. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     vectors_ : ndarray of shape (n_documents, n_features), dtype=float32
-        Their vectors, of unit length where `metric` is the cosine; a memory map where the corpus has a `cache_folder`.
+        Vectors of the documents, of unit length if `metric` is the cosine; a memory map if the corpus has a
+        `cache_folder`.
     bytes_per_vector_ : int
         Bytes that the search reads of each document.
     n_features_in_ : int
-        Dimension of the vectors that `fit` saw; only without an encoder.
+        Number of dimensions of the vectors that `fit` saw; only without an encoder.
 
     See Also
     --------
@@ -73,13 +81,13 @@ class DenseRetriever(VectorRetriever):
 
     Notes
     -----
-    Matrix products round differently in another batch, on another machine, in another thread. Here they only propose
-    candidates, with a margin that covers the rounding; these are scored again in double precision, in a fixed order,
-    and rounded once. So equal vectors tie, ties are ordered by row, and neither `n_jobs` nor the number of queries
-    changes a bit of a ranking.
+    The rounding of a matrix product depends on the batch, the machine and the thread. Here products only propose
+    candidates, with a margin that covers the rounding. The candidates are scored again in double precision, in a fixed
+    order, and rounded once. Therefore equal vectors tie, ties are ordered by row, and neither `n_jobs` nor the number
+    of queries changes a bit of a ranking.
 
-    Under scikit-learn's array API dispatch, queries and documents may be arrays of PyTorch or CuPy: the products are
-    then computed where the queries are, and the ranking is the same.
+    Under scikit-learn's array API dispatch, queries and documents may be arrays of PyTorch or CuPy. Products are then
+    computed on the device of the queries, and the ranking is the same.
 
     Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric` and `field`. All others take effect
     at once.
@@ -133,14 +141,14 @@ class DenseRetriever(VectorRetriever):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Encode the corpus, where there is an encoder, and make the vectors smaller; queries teach nothing.
+        """Encode the corpus if there is an encoder, and store its vectors in `dtype`; queries are not used.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries. Without a `corpus`, the documents.
+            Queries. Without a `corpus`, the documents.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -153,10 +161,10 @@ class DenseRetriever(VectorRetriever):
     def _needs_refit(self, name, old, new):
         if name != "metric":
             return super()._needs_refit(name, old, new)
-        return (old == "cosine") != (new == "cosine")  # whose vectors have unit length
+        return (old == "cosine") != (new == "cosine")  # only the cosine scales vectors to unit length
 
     def _searched(self):
-        """The vectors that are searched: those of `vectors_`, or their beginnings."""
+        """Return the vectors that are searched: `vectors_`, or their leading dimensions."""
         dim = self.truncate_dim
         if dim is None or dim == self.vectors_.shape[1]:
             return self.vectors_
@@ -170,8 +178,8 @@ class DenseRetriever(VectorRetriever):
         return _prepare(vectors, self.metric, None, None)
 
     def _codes(self, dtype):
-        """The form of the vectors that `dtype` names, made once however many estimators ask."""
-        persist = dtype != "float32"  # whose form is that of the vectors themselves
+        """Return the vectors in the type `dtype`, which are made once for all estimators over this corpus."""
+        persist = dtype != "float32"  # float32 codes are the vectors themselves
         key = self._codes_key(dtype, self.truncate_dim)
         return self.corpus_.cached(key, lambda: self._make_codes(dtype), of=self._vectors_key, persist=persist)
 
@@ -179,7 +187,7 @@ class DenseRetriever(VectorRetriever):
         vectors = self._searched()
         if dtype in ("float32", "float16"):
             return FloatCodes(vectors, self.metric, half=dtype == "float16")
-        return (Int8Codes if dtype == "int8" else BinaryCodes)(vectors, self.metric)
+        return _CODES[dtype](vectors, self.metric)
 
     @property
     def bytes_per_vector_(self):
@@ -189,62 +197,62 @@ class DenseRetriever(VectorRetriever):
 
     def _check_call(self, k):
         super()._check_call(k)
-        # Which may be set after `fit`; where they are right, to look is enough.
+        # These may be set after `fit`. The full validation runs only if one of them is wrong, because it is slow.
         if not (
             self.dtype in _DTYPES and _at_least_one(self.rescore, Real) and _at_least_one(self.truncate_dim, Integral)
         ):
             self._validate_params()
 
     def _check_documents(self, X):
-        xp, _ = array_namespace(X)
-        return super()._check_documents(X if xp is None else to_numpy(X, xp))
+        return super()._check_documents(_on_cpu(X, array_namespace(X)[0]))
 
     def _search(self, X, k, filter=None):
         self._check_call(k)
         xp, device = array_namespace(X)
-        queries, vectors = self._query_vectors(X if xp is None else to_numpy(X, xp))
+        queries, vectors = self._query_vectors(_on_cpu(X, xp))
         return self._search_vectors(queries, vectors, k, filter, self.dtype, xp, device)
 
     def _search_vectors(self, queries, vectors, k, filter, dtype, xp=None, device=None):
         codes, documents = self._codes(dtype), self._searched()
         if documents is not self.vectors_:
             vectors = self._truncated(vectors)
-        rescore = 1 if codes.is_exact else _RESCORE[dtype] if self.rescore is None else self.rescore
-        n_candidates = math.ceil(rescore * k)
+        n_candidates = k
+        if not codes.is_exact:
+            n_candidates = math.ceil(k * (_RESCORE[dtype] if self.rescore is None else self.rescore))
 
         def nearest(start, stop, *masks):
-            own = vectors[start:stop]
+            batch = vectors[start:stop]
             if xp is not None and codes.is_exact:
-                place = partial(self._place, xp, device, dtype)
-                return search_elsewhere(xp, device, codes, documents, own, self.metric, k, *masks, place)
-            return search(codes, documents, own, self.metric, k, n_candidates, *masks, self.n_jobs)
+                to_device = partial(self._to_device, xp, device, dtype)
+                return search_elsewhere(xp, device, codes, documents, batch, self.metric, k, *masks, to_device)
+            return search(codes, documents, batch, self.metric, k, n_candidates, *masks, self.n_jobs)
 
         ranked = rank_filtered(nearest, self._chosen_filter(filter, queries), len(queries), self.corpus_)
         return self._run(*ranked, queries, k)
 
-    def _place(self, xp, device, dtype, name, array):
-        """An array that belongs to the corpus, on a device of another library, brought there once."""
+    def _to_device(self, xp, device, dtype, name, array):
+        """Return an array of the corpus on a device of another library; it is copied there once."""
         key = ("placed", name, xp.__name__, str(device), *self._codes_key(dtype, self.truncate_dim))
         return self.corpus_.cached(key, lambda: xp.asarray(np.array(array), device=device), of=self._vectors_key)
 
     def recall_against_exact(self, X, k=None, filter=None):
-        """Share of the exact ranking that the search with this `dtype` and `rescore` finds.
+        """Return the share of the exact ranking that the search with this `dtype` and `rescore` finds.
 
-        A document that is as near as the farthest of the exact ranking counts as found.
+        A document counts as found if its score is at least the last score of the exact ranking.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries; no judgments are needed.
+            Queries. No judgments are needed.
         k : int, default=None
-            The cutoff; ``None``: the parameter `k`.
+            Number of documents to return for each query. If None, it is the parameter `k`.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         float
-            Mean over the queries that may find anything; NaN where there are none.
+            Mean over the queries that may find a document; NaN if there are none.
 
         Examples
         --------
@@ -261,6 +269,11 @@ class DenseRetriever(VectorRetriever):
         queries, vectors = self._query_vectors(X)
         found, exact = (self._search_vectors(queries, vectors, k, filter, dtype) for dtype in (self.dtype, "float32"))
         return mean_recall(found.indptr, found.scores, *lowest(exact.indptr, exact.scores))
+
+
+def _on_cpu(X, xp):
+    """Return `X` as an array of NumPy; `X` itself if it is not an array of another library."""
+    return X if xp is None else to_numpy(X, xp)
 
 
 def _at_least_one(value, kind):

@@ -1,4 +1,4 @@
-"""Runs of what engines found that are not in this process."""
+"""Runs from the rankings of engines outside this process."""
 
 import numpy as np
 
@@ -9,21 +9,21 @@ from sklrank.data._order import rank
 
 
 def run_of(found, queries, corpus, rows_of, k, name):
-    """The run of rankings that came with ids, ordered by score and cut at `k`.
+    """Make a run of rankings with ids: ordered by score, and cut at `k`.
 
-    Equal scores are in the order of the corpus; without one, in the order in which they came.
+    Equal scores are in the order of the corpus; without a corpus, in the order in which they were given.
 
     Parameters
     ----------
     found : list of (ids, scores)
-        Two arrays for each query.
+        Two arrays per query.
     queries : Queries
     corpus : Corpus or None
-        The documents; ``None``: those that were found.
+        The documents. If None, they are the documents that were found.
     rows_of : callable
-        Takes ids, gives their rows in the corpus.
+        Takes ids, and returns their rows in the corpus.
     k : int
-        The cutoff.
+        Maximum number of documents per query.
     name : str
         Name of the run.
 
@@ -32,12 +32,16 @@ def run_of(found, queries, corpus, rows_of, k, name):
     Run
     """
     indptr = lengths_to_indptr([len(scores) for _, scores in found])
-    ids = np.concatenate([ids for ids, _ in found]) if found else np.empty(0, dtype=object)
-    scores = np.concatenate([scores for _, scores in found]) if found else np.empty(0, dtype=np.float32)
-    rows = None if corpus is None else rows_of(ids)
-    order, indptr, scores = rank(indptr, scores, rows, k)
-    if corpus is None:  # numbered when they are in order, which must not depend on what other queries found
+    if found:
+        ids, scores = (np.concatenate(parts) for parts in zip(*found))
+    else:
+        ids, scores = np.empty(0, dtype=object), np.empty(0, dtype=np.float32)
+    if corpus is None:
+        order, indptr, scores = rank(indptr, scores, None, k)
+        # Documents are numbered after they are ordered: the order must not depend on the other queries.
         corpus, rows = DocumentIds.factorize(ids[order])
     else:
+        rows = rows_of(ids)
+        order, indptr, scores = rank(indptr, scores, rows, k)
         rows = rows[order]
     return Run.from_ragged(indptr, rows, scores, queries=queries, corpus=corpus, name=name, k=k)

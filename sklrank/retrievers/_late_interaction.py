@@ -24,82 +24,85 @@ from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._union import RetrieverUnion
 
 _RESCORE = {"float32": 0, "float16": 0, "int8": 4, "binary": 10}
-_CELLS = 1 << 24  # scores that stand in memory at a time
+_CELLS = 1 << 24  # scores that are in memory at a time
 
 
 class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     r"""Rank documents by how well their tokens match those of the query (ColBERT's MaxSim).
 
-    Documents and queries are matrices, one vector a token. Each token of the query is compared with all tokens of the
-    document, and the best similarities are added:
+    Documents and queries are matrices with one vector per token. Each token of the query is compared with all tokens of
+    the document, and the highest similarity of each is added:
 
     .. math:: \sum_{q} \max_{d} \langle q, d \rangle
 
-    The tokens are brought to unit length before, so that similarities are cosines; with ``metric="dot"`` they stay as
-    they are.
+    Tokens are scaled to unit length first, so that similarities are cosines. With ``metric="dot"`` they are not
+    changed.
 
-    Without a `retriever` all documents are scored, exactly. With one, only the candidates that it finds are.
+    Without a `retriever`, all documents are scored, exactly. With a `retriever`, only its candidates are scored.
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
-        The documents: texts, which `encoder` turns into token vectors, or `TokenVectors`. ``None``: what `fit` gets as
-        `X`.
+    corpus : Corpus or input of Corpus, default=None
+        The documents. They are texts, which `encoder` turns into token vectors, or `TokenVectors`. If None, `fit` takes
+        its `X` as the documents.
     encoder : transformer, default=None
-        Turns texts into `TokenVectors`; cloned and fitted on the documents, a `FrozenEstimator` only used. What it
-        makes of the corpus is kept there. ``None``: documents and queries are token vectors.
+        Encoder for documents and queries. It turns texts into `TokenVectors`. It is cloned and fitted on the documents;
+        a `FrozenEstimator` is used as it is. Token vectors of the documents are cached on the corpus. If None,
+        documents and queries are token vectors.
     query_encoder : transformer, default=None
-        The encoder of queries where it is another one.
+        Encoder for queries, if different from `encoder`.
     metric : {"cosine", "dot"}, default="cosine"
-        The similarity of two tokens. The cosine with a vector of zeros is 0.
+        Similarity of two vectors. The cosine with a vector of zeros is 0.
     retriever : retriever or MuveraEncoder, default=None
-        What finds the candidates: a retriever over the same documents, cloned and fitted, which gets the corpus where
-        it has none; or an encoder of token vectors as one vector, by whose inner products all documents are searched.
-        ``None``: all documents are candidates.
+        First stage, which finds the candidates. It is a retriever over the same documents, which is cloned and fitted,
+        and gets the corpus if it has none; or a `MuveraEncoder`, which turns token vectors into one vector, so that all
+        documents are searched by inner products. If None, all documents are candidates.
     n_candidates : int, default=1000
-        How many candidates the `retriever` is asked for; no ranking is longer. Of a pipeline, or any other object that
-        cannot be asked, the first so many are taken.
+        Number of candidates that the `retriever` finds for each query; no ranking is longer. A pipeline, or any other
+        object without this choice, returns its own number, of which the first `n_candidates` are taken.
     pool_factor : int, default=None
-        Leave one token of so many in each document, see `pool_tokens`. ``None``: all.
+        Number of tokens pooled into one, see `pool_tokens`. If None, all tokens are kept.
     dtype : {"float32", "float16", "int8", "binary"}, default="float32"
-        Form of the documents' tokens that the search reads: in single or half precision, in a byte a feature with a
-        scale for each token, or in one bit a feature, which says whether it is above its mean.
+        Type in which vectors are stored: single or half precision, one byte per feature with a scale for each token, or
+        one bit per feature, which tells whether it is above its mean. Documents are searched in this type.
     rescore : float, default=None
-        How many documents are scored again from the float32 vectors, in multiples of `k`; 0: none, and the float32
-        vectors are not kept. ``None``: 4 for ``"int8"``, 10 for ``"binary"``, else 0.
+        Number of candidates to rescore exactly, in multiples of `k`, from the float32 vectors. If 0, no candidate is
+        rescored, and the float32 vectors are not kept. If None, it is 4 for ``"int8"``, 10 for ``"binary"`` and 0 for
+        the others.
     k : int, default=100
-        How many documents to return for each query.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the texts or, without an encoder, the token vectors. ``None``: title and text.
+        Number of documents to return for each query.
+    field : str or list of str, default=None
+        Columns of the corpus to read. They hold the texts or, without an encoder, the token vectors. If None, title and
+        text are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None
-        The documents that may be found.
+        Documents that may be returned.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. They share the documents. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     retriever_ : retriever or None
-        What finds the candidates, fitted.
+        First stage, fitted.
     n_tokens_ : int
         Number of token vectors of all documents, after pooling.
     bytes_per_token_ : float
-        Bytes that the search reads of each.
+        Number of bytes that the search reads for each token of a document.
 
     See Also
     --------
-    DenseRetriever : One vector a document.
+    DenseRetriever : One vector per document.
     pool_tokens : Fewer token vectors.
     sklrank.encoders.MuveraEncoder : One vector instead of a matrix.
 
     Notes
     -----
-    A document without tokens is no candidate, and a query without tokens finds nothing. Similarities are added feature
-    by feature, whatever is scored at the same time, so that equal documents have equal scores, ties are ordered by row,
-    and neither `n_jobs` nor the number of queries changes a bit of a ranking.
+    A document without tokens is never a candidate, and a query without tokens finds nothing. Products are added feature
+    by feature, independent of the other documents and queries of a call. Therefore equal documents have equal scores,
+    ties are ordered by row, and neither `n_jobs` nor the number of queries changes a bit of a ranking.
 
     `k`, `n_candidates`, `dtype` and `rescore` may be changed after `fit`.
 
@@ -174,14 +177,14 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Encode the corpus, where there is an encoder, pool and compress its tokens, and fit the first stage.
+        """Encode the corpus if there is an encoder, pool and compress its tokens, and fit the first stage.
 
         Parameters
         ----------
         X : Queries, list of str, TokenVectors, or list of matrices of shape (n_tokens, n_features)
-            The queries. Without a `corpus`, the documents.
+            Queries. Without a `corpus`, the documents.
         y : Qrels or list of dict, default=None
-            Judgments; for a `retriever` that learns from them.
+            Relevance judgments, for a `retriever` that learns from them.
 
         Returns
         -------
@@ -205,7 +208,9 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return self
 
     def _check_documents(self, X):
-        return as_token_vectors(X) if self.corpus is None and self.encoder is None and not _is_named(X) else X
+        if self.corpus is None and self.encoder is None and not isinstance(X, (Corpus, Queries)):
+            return as_token_vectors(X)
+        return X
 
     def ranking_key(self):
         """Return the key under which rankings may be kept: the parameters, and the key of the first stage.
@@ -222,16 +227,16 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     # --- the index
     @cached_property
     def _key(self):
-        """What the tokens depend on beside the corpus."""
+        """Everything besides the corpus on which the tokens depend."""
         return ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
 
     def __getstate__(self):
         state = super().__getstate__()
-        state.pop("_key", None)  # which may hold the code of a function
+        state.pop("_key", None)  # it may hold the code of a function
         return state
 
     def _index(self, dtype):
-        """The tokens of the documents in a form, made once however many estimators ask."""
+        """Return the tokens of the documents in a type, which are made once for all estimators over this corpus."""
         changed = dtype != "float32" or self.pool_factor is not None
         encoded = ("encoded", self._key[1], self._key[2])
         return self.corpus_.cached((*self._key, dtype), lambda: self._make_index(dtype), of=encoded, persist=changed)
@@ -252,15 +257,18 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return TokenIndex.of(values, tokens.indptr)
 
     def _whole(self):
-        """The tokens in float32, which are kept where a search needs them."""
-        needed = self.dtype == "float32" or self._rescore() > 0
-        return self._index("float32") if needed else self._make_index("float32")
+        """Return the tokens in float32, which are kept if a search needs them."""
+        if self.dtype == "float32" or self._rescore() > 0:
+            return self._index("float32")
+        return self._make_index("float32")
 
     def _rescore(self):
-        return _RESCORE[self.dtype] if self.rescore is None else self.rescore
+        if self.rescore is None:
+            return _RESCORE[self.dtype]
+        return self.rescore
 
     def _fit_muvera(self):
-        """A search by the fixed-dimensional encodings of the documents."""
+        """Return a retriever over the fixed-dimensional encodings of the documents."""
         key = (*self._key, estimator_key(self.retriever))
 
         def make():
@@ -278,7 +286,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
 
     @property
     def bytes_per_token_(self):
-        """Bytes that the search reads of each token of a document."""
+        """Number of bytes that the search reads for each token of a document."""
         self._check_call(self.k)
         return self._index(self.dtype).nbytes / max(self.n_tokens_, 1)
 
@@ -314,47 +322,55 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         needed = self.encoded_.output.n_features
         if tokens.n_features != needed:
             raise ValueError(
-                f"token vectors of queries have {tokens.n_features} features, those of the documents {needed}: both "
-                "come from one encoder, or from two that were trained together"
+                f"token vectors of queries have {tokens.n_features} features, those of the documents {needed}: encode "
+                "both with one encoder, or with two that were trained together"
             )
         unit = self.metric == "cosine"
         values = check_tokens(tokens.values, tokens.indptr, unit=unit, name=lambda i: f"query {queries.ids[i]!r}")
         return queries, TokenVectors(values, tokens.indptr)
 
     def _scan(self, index, tokens, k, filter):
-        """The k best of all documents."""
+        """Return the k best of all documents for each query."""
         found = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))] * len(tokens)
         has_tokens, asks = np.diff(index.indptr) > 0, np.diff(tokens.indptr) > 0
         for start, stop, masks, mask_of in resolve_filter(filter, len(tokens), self.corpus_):
-            mask_of = mask_of if len(mask_of) else np.full(stop - start, -1)
+            if not len(mask_of):
+                mask_of = np.full(stop - start, -1)
             for mask in np.unique(mask_of):
-                rows = np.flatnonzero(has_tokens if mask < 0 else has_tokens & (masks[mask] > 0))
+                admitted = has_tokens
+                if mask >= 0:
+                    admitted = has_tokens & (masks[mask] > 0)
+                rows = np.flatnonzero(admitted)
                 asked = start + np.flatnonzero((mask_of == mask) & asks[start:stop])
                 step = max(_CELLS // max(len(rows), 1), 1)
-                for own in (asked[i : i + step] for i in range(0, len(asked), step)):
-                    some = tokens[own]
-                    scores = index.score_all(some.values, some.indptr, rows, n_jobs=self.n_jobs)
-                    for q, of_query in zip(own.tolist(), np.ascontiguousarray(scores.T)):
+                for batch in (asked[i : i + step] for i in range(0, len(asked), step)):
+                    batch_tokens = tokens[batch]
+                    scores = index.score_all(batch_tokens.values, batch_tokens.indptr, rows, n_jobs=self.n_jobs)
+                    for q, of_query in zip(batch.tolist(), np.ascontiguousarray(scores.T)):
                         best = _best(of_query, k)
                         found[q] = rows[best], of_query[best]
         indptr = lengths_to_indptr([len(rows) for rows, _ in found])
-        rows, scores = (np.concatenate(parts) for parts in zip(*found)) if found else (np.empty(0), np.empty(0))
+        rows, scores = np.empty(0), np.empty(0)
+        if found:
+            rows, scores = (np.concatenate(parts) for parts in zip(*found))
         entries, indptr, scores = rank(indptr, scores.astype(np.float32), rows, k)
         return indptr, rows[entries].astype(np.int64), scores
 
     def _candidates(self, X, queries, tokens, filter):
-        """What the first stage finds, but for documents and queries without tokens."""
+        """Return the candidates of the first stage, except documents and queries without tokens."""
         if isinstance(self.retriever, MuveraEncoder):
             run = self.retriever_._search(self._encoder.encode(tokens, "query"), self.n_candidates, filter)
         elif filter is not None and not self._takes_filters():
             raise ValueError(
-                f"a filter cannot be handed to {type(self.retriever_).__name__}, which is not over this corpus or does "
-                "not say so: set it on the retriever inside"
+                f"{type(self.retriever_).__name__} takes no filter, because it is not known to search this corpus: set "
+                "the filter on the retriever inside it"
             )
         elif isinstance(self.retriever_, CorpusRetriever):
             run = self.retriever_._search(X, self.n_candidates, filter)
+        elif filter is None:
+            run = self.retriever_.transform(X)
         else:
-            run = self.retriever_.transform(X) if filter is None else self.retriever_.transform(X, filter=filter)
+            run = self.retriever_.transform(X, filter=filter)
         indptr, rows = run.indptr, run.rows
         if run.documents is not self.corpus_ and not isinstance(self.retriever, MuveraEncoder):
             rows = self.corpus_.rows(run.flat_docids)
@@ -366,11 +382,11 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return indptr, rows[entries]
 
     def _takes_filters(self):
-        """Whether the first stage has the documents of this corpus, and takes filters."""
-        inside = (
-            self.retriever_.retrievers_ if isinstance(self.retriever_, RetrieverUnion) else [(None, self.retriever_)]
-        )
-        return all(isinstance(one, Retriever) and getattr(one, "corpus_", None) is self.corpus_ for _, one in inside)
+        """Tell whether the first stage searches this corpus, and takes filters."""
+        retrievers = [self.retriever_]
+        if isinstance(self.retriever_, RetrieverUnion):
+            retrievers = [retriever for _, retriever in self.retriever_.retrievers_]
+        return all(isinstance(r, Retriever) and getattr(r, "corpus_", None) is self.corpus_ for r in retrievers)
 
     def _score(self, index, tokens, indptr, rows, k):
         """The k best of some candidates of each query."""
@@ -379,27 +395,28 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return indptr, rows[entries], scores
 
     def recall_against_exact(self, X, k=None, filter=None):
-        """Share of the exact ranking that is found with this `retriever`, `dtype` and `rescore`.
+        """Return the share of the exact ranking that is found with this `retriever`, `dtype` and `rescore`.
 
-        A document that scores as high as the last one of the exact ranking counts as found.
+        A document counts as found if its score is at least the last score of the exact ranking.
 
-        The exact ranking is that of the tokens that `pool_factor` leaves: what pooling loses is not measured.
+        The exact ranking uses the tokens after pooling, so that the loss by `pool_factor` is not measured.
 
         Parameters
         ----------
         X : Queries, list of str, TokenVectors, or list of matrices of shape (n_tokens, n_features)
-            The queries; no judgments are needed.
+            Queries. No judgments are needed.
         k : int, default=None
-            The cutoff; ``None``: the parameter `k`.
+            Number of documents to return for each query. If None, it is the parameter `k`.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         float
-            Mean over the queries that may find anything; NaN where there are none.
+            Mean over the queries that may find a document; NaN if there are none.
         """
-        k = self.k if k is None else k
+        if k is None:
+            k = self.k
         found = self._search(X, k, filter)
         _, tokens = self._query_tokens(X)
         index = self._index("float32")
@@ -417,21 +434,16 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return tags
 
 
-def _is_named(X):
-    """Whether `X` brings its own names and columns."""
-    return isinstance(X, (Corpus, Queries))
-
-
 def _check_type(tokens):
     if not isinstance(tokens, TokenVectors):
         raise TypeError(
-            f"needed are TokenVectors, one matrix a text, got {type(tokens).__name__}; one dense vector a text is for "
-            "DenseRetriever"
+            f"expected TokenVectors, one matrix per text, got {type(tokens).__name__}; one dense vector per text is "
+            "for DenseRetriever"
         )
 
 
 def _best(scores, k):
-    """Positions of the k best scores, and of all that equal the last of them."""
+    """Return the positions of the k best scores, and of all scores that equal the last of them."""
     if k >= len(scores):
         return np.arange(len(scores))
     return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])

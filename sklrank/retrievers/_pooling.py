@@ -1,4 +1,4 @@
-"""Pooling of token vectors: fewer of them for a document."""
+"""Pooling of token vectors, so that a document has fewer."""
 
 from numbers import Integral
 
@@ -11,9 +11,9 @@ from sklrank._threads import over_ranges
 from sklrank._validation import Interval, StrOptions, validate_params
 from sklrank.data import TokenVectors
 
-_ROUNDS = 20  # of k-means
-_BLOCK = 1024  # texts that stand in double precision at a time
-_CANCELLED = 1e-6  # a mean that is so much shorter than its tokens has no direction
+_ROUNDS = 20  # maximum number of rounds of k-means
+_BLOCK = 1024  # texts that are in double precision at a time
+_CANCELLED = 1e-6  # a mean has no direction if it is shorter than its tokens by this factor
 
 
 @validate_params(
@@ -26,32 +26,31 @@ _CANCELLED = 1e-6  # a mean that is so much shorter than its tokens has no direc
     prefer_skip_nested_validation=True,
 )
 def pool_tokens(tokens, factor, *, method="hierarchical", n_jobs=None):
-    """Replace token vectors that are alike by one, text by text.
+    """Replace similar token vectors of each text by one vector.
 
-    Of the n tokens of a text about n / `factor` are left. A pooled vector has the direction of the mean of its tokens
-    and their mean length, so that unit vectors stay unit vectors.
+    A text of n tokens keeps about n / `factor`. A pooled vector has the direction of the mean of its tokens and their
+    mean length, so that unit vectors stay unit vectors.
 
     Parameters
     ----------
     tokens : TokenVectors
         The token vectors.
     factor : int
-        By how much to reduce their number; 1 leaves them as they are.
+        Number of tokens pooled into one. If it is 1, nothing changes.
     method : {"hierarchical", "kmeans", "sequential"}, default="hierarchical"
-        Which tokens go together: those that Ward's clustering merges, those next to the same of some means, or
-        neighbours in the text.
+        Method that groups tokens: Ward's clustering, k-means, or neighbours in the text.
     n_jobs : int, default=None
-        Threads; the result does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Returns
     -------
     TokenVectors
-        For each text at most n / `factor` vectors, rounded up, in the order in which their first tokens stood.
+        At most n / `factor` vectors per text, rounded up, in the order of the first tokens of the groups.
 
     Notes
     -----
-    Tokens are compared by their direction. Means start at tokens that lie at even distances in the text, so that
-    nothing here is random. Where the tokens of a group cancel each other, the first of them stands for the group.
+    Tokens are compared by their direction. The means of k-means start at tokens at even distances in the text, so that
+    nothing here is random. If the tokens of a group cancel each other, the first of them represents the group.
 
     References
     ----------
@@ -85,9 +84,9 @@ def pool_tokens(tokens, factor, *, method="hierarchical", n_jobs=None):
     over_ranges(work, len(tokens), n_jobs)
     parts = []
     for start in range(0, len(tokens), _BLOCK):
-        part = indptr[start : start + _BLOCK + 1]
-        own = slice(part[0], part[-1])
-        parts.append(_means(values[own].astype(np.float64), part - part[0], labels[own]))
+        block = indptr[start : start + _BLOCK + 1]
+        chosen = slice(block[0], block[-1])
+        parts.append(_means(values[chosen].astype(np.float64), block - block[0], labels[chosen]))
     return np.concatenate(parts)
 
 
@@ -111,7 +110,7 @@ def _kmeans(text, n_groups, labels):
         sums = np.zeros(means.shape)
         np.add.at(sums, nearest, text)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        # A mean that has lost its tokens stays where it was.
+        # A mean that has lost all its tokens is not changed.
         means = np.where(lengths > 0, sums / np.where(lengths > 0, lengths, 1), means).astype(np.float32)
 
 
@@ -120,7 +119,7 @@ def _sequential(text, n_groups, labels):
 
 
 def _means(values, indptr, labels):
-    """One vector for the tokens of a text that have one label."""
+    """Return one vector for all tokens of a text that have the same label."""
     texts = owners(indptr)
     order = np.lexsort((labels, texts))  # stable: the first token of a group stays the first
     new = np.ones(len(order), dtype=bool)

@@ -1,4 +1,4 @@
-"""QdrantRetriever: a vector store."""
+"""QdrantRetriever: search in a vector store."""
 
 import os
 from copy import copy
@@ -37,117 +37,123 @@ from sklrank.retrievers._qdrant_store import (
     width,
 )
 
-_ID = "docid"  # payload key of the document's id in collections that are made here
-_VECTOR = "vector"  # name of the vector where there is one
+_ID = "docid"  # payload key of the document's id in collections that are uploaded here
+_DISTANCES = {"cosine": "Dot", "dot": "Dot", "euclidean": "Euclid"}  # of unit vectors for the cosine
+_VECTOR = "vector"  # name of the vector if there is only one
 _ENCODED_BEFORE = (
-    "a collection that exists was encoded before, so that its encoder must not be fitted again: give "
-    "encoder=FrozenEstimator(encoder) with a fitted one"
+    "an existing collection was encoded before, so that its encoder must not be fitted again: give "
+    "encoder=FrozenEstimator(encoder) with the fitted encoder"
 )
 
 
 class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
-    """Search vectors in Qdrant: embedded, or a server.
+    """Search vectors in Qdrant, in its embedded mode or on a server.
 
-    The corpus is uploaded to a collection of its own, once; or a `collection` that exists is searched. Documents have a
-    dense vector, sparse weights, token vectors (late interaction), or several of these, which Qdrant then fuses.
+    The corpus is uploaded once, to a new collection; or an existing `collection` is searched. Documents have a dense
+    vector, sparse weights, token vectors (late interaction), or several of these, which Qdrant then fuses.
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`, or those of `collection`, of which only the ids are
-        known.
+    corpus : Corpus or input of Corpus, default=None
+        The documents. If None, `fit` takes its `X` as the documents; with a `collection`, only the ids of its documents
+        are known.
     encoder : transformer, list of (str, transformer or str), or None, default=None
-        Makes vectors of texts: an array, a CSR matrix, or `TokenVectors`; cloned and fitted on the corpus, but for a
-        `FrozenEstimator`. A list has several for a hybrid query, by the name of the vector in the collection; a str
-        among them names a column of corpus and queries that holds vectors. ``None``: documents and queries are vectors.
-        A search reaches into one encoder by name (``encoder__…``), not into those of a list.
+        Encoder for documents and queries. It turns texts into an array, a CSR matrix, or `TokenVectors`, and is cloned
+        and fitted on the corpus, except a `FrozenEstimator`. A list holds several encoders for a hybrid query, each
+        with the name of its vector in the collection; a str instead of an encoder names a column of corpus and queries
+        that holds vectors. If None, documents and queries are vectors. A grid search reaches the parameters of one
+        encoder (``encoder__…``), but not those of a list.
     query_encoder : transformer or dict of str to transformer, default=None
-        The encoder of queries; of several by name. ``None``: the same.
+        Encoder for queries, if different from `encoder`. For a list of encoders, a dict by name.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
-        What compares dense vectors and token vectors; sparse weights have the dot product. A `collection` has its own.
+        Similarity of two vectors, dense vectors or token vectors. Sparse weights are compared by the dot product. An
+        existing `collection` has its own metric.
     fusion : str, default="rrf"
-        What a hybrid query makes of the candidates of the vectors: "rrf" and "dbsf" fuse them, the name of a
-        vector ranks the candidates of the others by this one.
+        Fusion of the candidates of a hybrid query. "rrf" and "dbsf" fuse them; the name of a vector ranks the
+        candidates of the other vectors by this vector.
     n_candidates : int, default=None
-        Candidates of each vector in a hybrid query. ``None``: `k`.
+        Number of candidates of each vector in a hybrid query. If None, it is `k`.
     client : QdrantClient or callable, default=None
         The client, or a function that makes it. Clones share it.
     url : str, default=None
-        Address of a server. A user and a password in it are not shown; Qdrant's client does not send them, but an
+        Address of a server. A user and a password in it are not shown. Qdrant's client does not send them; it sends the
         ``api_key`` of a `client`.
     path : str or path, default=None
-        Folder of the embedded mode. ``None`` of these three: the embedded mode, in memory.
+        Folder of the embedded mode. If `client`, `url` and `path` are None, the embedded mode runs in memory.
     collection : str, default=None
-        A collection that exists. Nothing is uploaded, and encoders must be fitted. ``None``: the corpus is uploaded.
+        Name of an existing collection. Nothing is uploaded, and encoders must be fitted. If None, the corpus is
+        uploaded.
     id_field : str, default="docid"
-        Payload key of `collection` that holds the document's id; ``None``: the ids of the points are those of the
+        Payload key of `collection` that holds the id of a document. If None, the ids of the points are the ids of the
         documents.
     payload : list of str, default=None
-        Columns of the corpus to upload, for `query_filter` to look at.
+        Columns of the corpus to upload, for use in `query_filter`.
     query_filter : Filter or dict, default=None
-        A filter of Qdrant's, on the payload.
+        Filter of Qdrant, on the payload.
     search_params : SearchParams or dict, default=None
-        Parameters of the search in a server, such as ``{"hnsw_ef": 256}`` or ``{"exact": True}``.
+        Parameters of the search on a server, such as ``{"hnsw_ef": 256}`` or ``{"exact": True}``.
     collection_options : dict, default=None
         Further arguments to ``create_collection``, such as ``quantization_config``.
     k : int, default=100
-        Most documents that a query finds.
-    field : str or sequence of str, default=None
-        Column of the corpus that is encoded, or holds the vectors. ``None``: title and text, or the matrix.
+        Number of documents to return for each query.
+    field : str or list of str, default=None
+        Columns of the corpus to read. They hold the texts or, without an encoder, the vectors. If None, title and text
+        are joined by a space; without an encoder, the matrix of the corpus is read.
     batch_size : int, default=128
-        Documents or queries in one request.
+        Maximum number of items per call. Items are documents of an upload, and queries of a search.
     timeout : int, default=30
-        Seconds that a request to `url` may take.
+        Seconds after which a call counts as failed. It applies to requests to `url`.
     retries : int, default=3
-        How often a request that failed in a way that may pass is tried again.
+        Number of times that a failed call is repeated. A call is repeated only if its failure may be temporary.
     backoff : float, default=0.5
-        Seconds to wait before the first further try; twice as long before each one after that.
+        Seconds to wait before the first retry. The wait doubles before each further retry.
     verbose : bool, default=False
-        Whether to print how far the upload is; scikit-learn's callbacks hear of it, too.
+        Whether to print progress. scikit-learn's callbacks are informed with any value.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads that send requests.
+        Number of threads. They send requests. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus or None
         The documents.
     client_ : QdrantClient
-        The client; connects anew after unpickling.
+        The client. It connects again after unpickling.
     collection_ : str
         Name of the collection.
     n_features_in_ : int
-        Length of the vectors, where documents are a matrix.
+        Number of dimensions of the vectors, if documents are a matrix.
 
     See Also
     --------
-    CallableRetriever : Any other engine, behind a function.
+    CallableRetriever : Any other engine, called by a function.
     DenseRetriever : Exact search in this process.
     RetrieverUnion : Fusion in this process, with constants and weights to tune.
 
     Notes
     -----
-    **The embedded mode** is Qdrant's client without a server: exact, written in Python, meant for tests and for trying
-    out. It compares a query with every point, and writes to a `path` point by point, which takes seconds for a
-    hundred of them.
+    **The embedded mode** is Qdrant's client without a server. It is exact, written in Python, and meant for tests and
+    first experiments. It compares a query with every point. It writes to a `path` point by point, which takes seconds
+    for a hundred points.
 
-    **Uploading.** The collection is named for its content, so that the same vectors are uploaded once, and an upload
-    that was interrupted goes on. Nothing is deleted: ``retriever.client_.delete_collection(retriever.collection_)``
-    does that.
+    **Upload.** The name of the collection is derived from its content. Therefore the same vectors are uploaded once,
+    and an interrupted upload is continued. Nothing is deleted automatically;
+    ``retriever.client_.delete_collection(retriever.collection_)`` deletes the collection.
 
-    **Scores** are those of Qdrant, best first, minus the distance where the metric is one; equal scores are in the
-    order of the corpus. In the embedded mode this includes those at the cutoff; what a server leaves out there is its
-    choice, as its index is approximate. Sparse queries find documents that share a feature with them. A text without
-    tokens or features finds nothing and is not found by that vector.
+    **Scores** are those of Qdrant, best first, and minus the distance if the metric is a distance. Equal scores are in
+    the order of the corpus. In the embedded mode this includes ties at the cutoff; on a server, the approximate index
+    decides which of them it returns. Sparse queries find documents that share a feature with them. A text without
+    tokens or features finds nothing, and is not found by that vector.
 
-    **Fusion** is Qdrant's: its "rrf" counts ranks from 0 and adds 2, which is ``rank_constant=1`` in
+    **Fusion** is done by Qdrant. Its "rrf" counts ranks from 0 and adds 2, which is ``rank_constant=1`` in
     :class:`~sklrank.fusers.ReciprocalRankFuser`.
 
-    **Pickles** hold how to connect, the options of a `client` that was given included, and so its API key; a function
-    that makes the client keeps it out. What was embedded in memory is uploaded again in another process.
+    **Pickles** hold the information to connect, including the options of a given `client` and therefore its API key. To
+    keep the key out, give a function that makes the client. An embedded collection in memory is uploaded again in
+    another process.
 
     Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric`, `client`, `url`, `path`,
     `collection`, `payload`, `collection_options`, `field` and `timeout`. All others take effect at once.
@@ -257,21 +263,21 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Upload the corpus, unless that was done before; nothing is learned from the queries.
+        """Upload the corpus unless it was uploaded before; the queries are not used.
 
         Parameters
         ----------
         X : Queries, list of str, matrix of shape (n_queries, n_features), or TokenVectors
-            The queries; not used. Without `corpus` and `collection`, the documents.
+            Queries. They are not used. Without `corpus` and `collection`, the documents.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
         self
         """
-        if sum(where is not None for where in (self.client, self.url, self.path)) > 1:
-            raise ValueError("client=, url= and path= each say where to search; give one of them")
+        if sum(location is not None for location in (self.client, self.url, self.path)) > 1:
+            raise ValueError("client=, url= and path= each say where to search: give one of them")
         if self.collection is None or self.corpus is not None:
             self._set_corpus(X, y)
         else:
@@ -285,11 +291,11 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             if self.encoder is None:
                 self.n_features_in_ = width(self.encoded_[_VECTOR].output)
         else:
-            encoders = {name: encoder if other is None else other for name, encoder, other, _ in parts}
-            self.encoded_ = {
-                name: Encoded(encoder, without_fitting(encoder, _ENCODED_BEFORE), None)
-                for name, encoder in encoders.items()
-            }
+            self.encoded_ = {}
+            for name, encoder, query_encoder, _ in parts:
+                if query_encoder is not None:
+                    encoder = query_encoder
+                self.encoded_[name] = Encoded(encoder, without_fitting(encoder, _ENCODED_BEFORE), None)
         self._found = self._find_or_upload()
         self.collection_ = self._found.name
         return self
@@ -301,7 +307,7 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
 
     @url.setter
     def url(self, url):
-        # A user and a password in it must not stand in the repr, of which scikit-learn has several.
+        # No repr may show a user and a password, and scikit-learn makes several reprs.
         if type(url) is str:
             url = Address(url)
         vars(self)["url"] = url
@@ -309,34 +315,40 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
     @property
     def client_(self):
         """The client."""
-        return self._at_hand().client
+        return self._open_collection().client
 
     def _parts(self):
-        """Name, encoder, encoder of queries and field of each vector."""
+        """Return the name, encoder, query encoder and field of each vector."""
         if not isinstance(self.encoder, list):
             if isinstance(self.query_encoder, dict):
-                raise ValueError("query_encoder is a dict by name, and encoder no list of (name, encoder)")
+                raise ValueError("query_encoder is a dict by name, but encoder is not a list of (name, encoder)")
             return [(_VECTOR, self.encoder, self.query_encoder, self._field)]
-        of_queries = {} if self.query_encoder is None else self.query_encoder
-        if not isinstance(of_queries, dict):
-            raise ValueError("encoder is a list of (name, encoder); query_encoder has to be a dict by name")
+        query_encoders = self.query_encoder
+        if query_encoders is None:
+            query_encoders = {}
+        if not isinstance(query_encoders, dict):
+            raise ValueError("encoder is a list of (name, encoder): expected a dict by name as query_encoder")
         parts = []
         for pair in self.encoder:
             if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
-                raise ValueError(f"encoder is a list of (name, encoder or name of a column); it holds {pair!r}")
+                raise ValueError(
+                    f"expected a list of (name, encoder or name of a column) as encoder; it holds {pair!r}"
+                )
             name, encoder = pair
             if isinstance(encoder, str):
                 parts.append((name, None, None, encoder))
             else:
-                parts.append((name, encoder, of_queries.get(name), self._field))
+                parts.append((name, encoder, query_encoders.get(name), self._field))
         names = [name for name, *_ in parts]
-        strange = [name for name in of_queries if name not in names]
+        strange = [name for name in query_encoders if name not in names]
         if not names or len(set(names)) < len(names) or strange:
             raise ValueError(
-                f"the vectors have distinct names, and query_encoder has no others; got {names}, {strange}"
+                f"expected distinct names of vectors, and no others in query_encoder; got {names} and {strange}"
             )
         if len(names) > 1 and self.fusion not in ("rrf", "dbsf", *names):
-            raise ValueError(f"fusion={self.fusion!r}; it is 'rrf', 'dbsf' or the name of a vector, one of {names}")
+            raise ValueError(
+                f"expected fusion='rrf', 'dbsf' or the name of a vector, one of {names}; got {self.fusion!r}"
+            )
         return parts
 
     def _check_documents(self, X):
@@ -344,9 +356,9 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             return X
         return validate_data(self, X, reset=True, accept_sparse="csr", dtype=[np.float32, np.float64])
 
-    # --- where the vectors are
-    def _at_hand(self):
-        """The collection; found or uploaded again after unpickling."""
+    # --- collection
+    def _open_collection(self):
+        """Return the collection, which is found or uploaded again after unpickling."""
         found = vars(self).get("_found")
         if found is None:
             self._check_call(self.k)
@@ -355,38 +367,44 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
 
     @with_callbacks
     def _find_or_upload(self):
-        where = self.url or (self.path and os.path.realpath(self.path)) or self.client
+        location = self.url or (self.path and os.path.realpath(self.path)) or self.client
         if self.collection is not None:
             return self._find(connect(self))
         options = joblib.hash(self.collection_options)
         encoders = tuple((name, estimator_key(encoder), field) for name, encoder, _, field in self._parts())
-        payload = None if self.payload is None else tuple(self.payload)
-        key = ("qdrant", where, encoders, self.metric, payload, options)
+        payload = self.payload
+        if payload is not None:
+            payload = tuple(payload)
+        key = ("qdrant", location, encoders, self.metric, payload, options)
         return self.corpus_.cached(key, lambda: self._upload(connect(self)))
 
     def _send(self, client, call):
-        """What ``call()`` gets from Qdrant, which is tried again where it may help; errors say what to do."""
+        """Return Qdrant's answer to ``call()``, which is repeated if this may help; errors name the remedy."""
         try:
             return call_with_retries(call, retries=self.retries, backoff=self.backoff, pause_of=pause_of)
         except Exception as error:
-            said = explained(error, client, self.timeout)
-            if said is None:
+            clearer = explained(error, client, self.timeout)
+            if clearer is None:
                 raise
-            raise said from error
+            raise clearer from error
 
     def _find(self, client):
-        """The collection that the user named."""
+        """Return the collection that the user named."""
         if not self._send(client, lambda: client.collection_exists(self.collection)):
-            there = self._send(client, client.get_collections).collections
-            names = f"it has {show(sorted(one.name for one in there))}" if there else "it has none"
+            existing = self._send(client, client.get_collections).collections
+            names = "it has none"
+            if existing:
+                names = f"it has {show(sorted(collection.name for collection in existing))}"
             raise ValueError(
                 f"there is no collection {self.collection!r} in {address(client) or 'the embedded mode'}; {names}"
             )
         params = self._send(client, lambda: client.get_collection(self.collection)).config.params
-        dense = params.vectors if isinstance(params.vectors, dict) else {"": params.vectors} if params.vectors else {}
+        dense = params.vectors or {}
+        if not isinstance(dense, dict):
+            dense = {"": dense}
         vectors = {
-            name: Vector("dense" if of.multivector_config is None else "multi", of.size, of.distance.value)
-            for name, of in dense.items()
+            name: Vector("multi" if config.multivector_config else "dense", config.size, config.distance.value)
+            for name, config in dense.items()
         }
         vectors.update({name: Vector("sparse", None, "Dot") for name in params.sparse_vectors or {}})
         if isinstance(self.encoder, list):
@@ -403,54 +421,57 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             self.encoded_ = dict(zip(vectors, self.encoded_.values()))
         else:
             raise ValueError(
-                f"collection {self.collection!r} has the vectors {show(sorted(vectors))}: say which to search, as in "
+                f"collection {self.collection!r} has the vectors {show(sorted(vectors))}: name the vector to search, as in "
                 f"encoder=[({sorted(vectors)[0]!r}, encoder)]"
             )
         return Collection(client, self.collection, vectors)
 
     def _upload(self, client):
-        """The collection of the corpus, made where it is not there yet."""
+        """Return the collection of the corpus, after uploading its missing points."""
         outputs = {
-            name: _prepared(one.output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
-            for name, one in self.encoded_.items()
+            name: _prepared(encoded.output, self.metric, lambda rows: self.corpus_.docids(rows).tolist(), "document")
+            for name, encoded in self.encoded_.items()
         }
-        # Cosines are dot products of unit vectors: the embedded mode would scale all vectors anew for each query.
-        distance = "Euclid" if self.metric == "euclidean" else "Dot"
+        # Cosines are dot products of unit vectors: with "Cosine", the embedded mode would scale all vectors per query.
+        distance = _DISTANCES[self.metric]
         vectors = {
             name: Vector(kind(output), width(output), "Dot" if sparse.issparse(output) else distance)
             for name, output in outputs.items()
         }
         payload = {name: self.corpus_[name] for name in self.payload or ()}
         if _ID in payload:
-            raise ValueError(f"payload names the column {_ID!r}, which is the key of the documents' ids")
+            raise ValueError(
+                f"payload names the column {_ID!r}, but this key holds the ids of the documents: rename the column"
+            )
         content = joblib.hash((outputs, payload, vectors, self.corpus_.ids, self.collection_options))
-        there = Collection(client, f"sklrank-{content}", vectors)
-        self._send(client, lambda: there.create(**(self.collection_options or {})))
+        collection = Collection(client, f"sklrank-{content}", vectors)
+        self._send(client, lambda: collection.create(**(self.collection_options or {})))
         n, size = len(self.corpus_), self.batch_size
-        n_there = self._send(client, lambda: client.count(there.name, exact=True)).count
-        if n_there == n:
-            return there
+        n_uploaded = self._send(client, lambda: client.count(collection.name, exact=True)).count
+        if n_uploaded == n:
+            return collection
         with progress(self, "uploaded", n, verbose=self.verbose, what="documents") as report:
-            for start in range(n_there // size * size, n, size):
+            for start in range(n_uploaded // size * size, n, size):
                 stop = min(start + size, n)
                 docids = self.corpus_.docids(np.arange(start, stop)).tolist()
                 columns = {_ID: docids, **{name: column[start:stop].tolist() for name, column in payload.items()}}
-                points = there.points(start, {name: output[start:stop] for name, output in outputs.items()}, columns)
-                self._send(client, lambda points=points: client.upsert(there.name, points=points, wait=True))
+                blocks = {name: output[start:stop] for name, output in outputs.items()}
+                points = collection.points(start, blocks, columns)
+                self._send(client, lambda points=points: client.upsert(collection.name, points=points, wait=True))
                 if report is not None:
                     report(stop)
-        return there
+        return collection
 
     # --- search
     def _search(self, X, k, filter=None):
         self._check_call(k)
         self._validate_params()
-        there = self._at_hand()
-        queries, outputs = self._query_outputs(X, there)
+        collection = self._open_collection()
+        queries, outputs = self._query_outputs(X, collection)
         filter = self._chosen_filter(filter, queries)
         if filter is not None and self.corpus_ is None:
-            raise ValueError("a filter says which documents of the corpus may be found: give corpus=, or query_filter=")
-        requests = Requests(self, there, outputs, int(k))
+            raise ValueError("a filter names documents of the corpus: give corpus=, or query_filter=")
+        requests = Requests(self, collection, outputs, int(k))
         found = [None] * len(queries)
         if self.corpus_ is None:
             work = requests.worker(found, 0, None, ())
@@ -461,31 +482,35 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
                 over_ranges(work, stop - start, self.n_jobs, per_thread=self.batch_size)
         return run_of(found, queries, self.corpus_, self._rows, k, self._stage)
 
-    def _query_outputs(self, X, there):
-        """The queries, and their vectors by name."""
+    def _query_outputs(self, X, collection):
+        """Return the queries, and their vectors by name."""
         if isinstance(self.encoder, list):
             queries = Queries.of(X)
             columns = {name: field for name, encoder, _, field in self._parts() if encoder is None}
-            outputs = {
-                name: queries[columns[name]] if name in columns else encode_queries(queries, one)[1]
-                for name, one in self.encoded_.items()
-            }
+            outputs = {}
+            for name, encoded in self.encoded_.items():
+                if name in columns:
+                    outputs[name] = queries[columns[name]]
+                else:
+                    _, outputs[name] = encode_queries(queries, encoded)
         else:
-            ((name, one),) = self.encoded_.items()
+            ((name, encoded),) = self.encoded_.items()
             if self.encoder is None and self.collection is None and not isinstance(X, Queries) and is_matrix_like(X):
                 X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float32, np.float64])
-            queries, output = encode_queries(X, one)
+            queries, output = encode_queries(X, encoded)
             outputs = {name: output}
         for name, output in outputs.items():
-            of = there.vectors[name]
-            if kind(output) != of.kind:
-                raise TypeError(f"queries have {KINDS[kind(output)]}, the documents {KINDS[of.kind]}, for {name!r}")
-            if of.size not in (None, width(output)):
+            vector = collection.vectors[name]
+            if kind(output) != vector.kind:
+                raise TypeError(f"queries have {KINDS[kind(output)]}, the documents {KINDS[vector.kind]}, for {name!r}")
+            if vector.size not in (None, width(output)):
                 raise ValueError(
-                    f"queries have {width(output)} dimensions, the documents {of.size}: both come from one encoder, "
-                    "or from two that were trained together"
+                    f"queries have {width(output)} dimensions, the documents {vector.size}: encode both with one "
+                    "encoder, or with two that were trained together"
                 )
-            metric = self.metric if self.collection is None else None
+            metric = None  # an existing collection applies its own
+            if self.collection is None:
+                metric = self.metric
             outputs[name] = _prepared(output, metric, lambda rows: queries.ids[rows].tolist(), "query")
         return queries, outputs
 
@@ -495,9 +520,9 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         try:
             return self.corpus_.rows(ids)
         except ValueError as error:
-            raise ValueError(f"collection {self.collection!r} has documents that the corpus lacks: {error}") from None
+            raise ValueError(f"collection {self.collection!r} holds documents that the corpus lacks: {error}") from None
 
-    # --- clones share the client, pickles know how to make it again
+    # --- clones share the client, pickles make it again
     def __sklearn_clone__(self):
         bare = copy(self)
         bare.client = None
@@ -519,9 +544,9 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
 
 
 def _prepared(output, metric, names, what):
-    """Vectors as they are sent: finite, and of unit length where `metric` is the cosine.
+    """Return vectors in the form that is sent: finite, and of unit length if `metric` is the cosine.
 
-    `names` gives the ids of texts by row, and `what` says what those are.
+    For errors, `names` returns the ids of rows, and `what` is "document" or "query".
     """
     if sparse.issparse(output):
         output = canonical(output)

@@ -1,4 +1,4 @@
-"""Vectors in fewer bits, and the search over blocks of them."""
+"""Dense vectors stored in fewer bits, and the search over blocks of them."""
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -12,32 +12,32 @@ from sklrank._vectors import blocks, pack, read_only, vector_lengths
 from sklrank.retrievers._rankings import concatenate
 
 _ROUNDING = 2.0**-24  # of float32, relative
-_LARGEST = 1e38  # that a sum in float32 may safely reach
+_LARGEST = 1e38  # largest value that a sum in float32 may safely reach
 _EXACT = 2.0**24  # integers up to here are exact in float32
-_FEW = 4  # queries, for which products with smaller numbers are faster than conversion and product
+_FEW = 4  # up to this many queries, products of small numbers are faster than a conversion and a product
 _CELLS = 1 << 22  # scores computed at a time
 _WIDEST = 1 << 18  # documents that one product takes
 _CONVERTED = 1 << 18  # components of documents that are converted at a time
 _PANEL = 1 << 22  # pending documents that are kept at a time
 _ROWS = 1 << 11  # documents that are read at a time while codes are made
-_NARROW = 4  # a filter that all queries share, and that leaves one document in so many, is searched by itself
+_NARROW = 4  # if all queries share a filter that leaves at most 1 in 4 documents, only these are searched
 
 
 def _doubles(vectors):
-    """Slices that cover the documents, and their vectors in double precision."""
+    """Yield slices that cover the documents, each with its vectors in double precision."""
     for where in blocks(vectors, _ROWS):
         yield where, vectors[where].astype(np.float64)
 
 
 class FloatCodes:
-    """Vectors in single or half precision, whose nearly right products propose, and whose ranking is exact.
+    """Store vectors in single or half precision; products propose candidates, and the ranking is exact.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_documents, d), dtype=float32
     metric : {"cosine", "dot", "euclidean"}
     half : bool
-        Whether to hold them in half precision.
+        Whether to store them in half precision.
     """
 
     is_exact = True
@@ -45,16 +45,16 @@ class FloatCodes:
     def __init__(self, vectors, metric, half=False):
         lengths = vector_lengths(vectors)
         self._longest = lengths.max()
-        # What a product is short of, to be ordered as the distance is: half the square of the document's length.
-        with np.errstate(over="ignore"):  # told with the first queries
+        # A product minus half the squared length of the document is ordered as minus the distance.
+        with np.errstate(over="ignore"):  # `prepare` raises an error
             self.halves = (lengths**2 / 2).astype(np.float32) if metric == "euclidean" else None
         self._error = 0.0
         self._unit = np.float32(1)
-        self._bytes = 4 * vectors.shape[1] + (0 if self.halves is None else 4)
-        self.stored = None  # the vectors themselves
+        self._bytes = 4 * vectors.shape[1] + 4 * (self.halves is not None)
+        self.stored = None  # the vectors themselves are searched
         if half:
             self._bytes -= 2 * vectors.shape[1]
-            # A power of 2, so that dividing by it rounds nothing and the largest component is about 1.
+            # A power of 2: the division rounds nothing, and the largest component is about 1.
             self._unit = np.float32(2.0 ** np.ceil(np.log2(max(vectors.max(), -vectors.min(), 1e-30))))
             self.stored = np.empty(vectors.shape, dtype=np.float16)
             for where, block in _doubles(vectors):
@@ -65,20 +65,23 @@ class FloatCodes:
 
     @property
     def bytes_per_vector(self):
-        """Bytes that are read of each document."""
+        """Number of bytes that a search reads for each document."""
         return self._bytes
 
     def prepare(self, queries, product_rounding=0.0):
-        """Queries as `fill` takes them, and how far its scores may be from the exact ones.
+        """Return the queries as `fill` takes them, and the largest difference between its scores and the exact ones.
 
-        Products whose terms are rounded beyond single precision first, by so much, are farther from them.
+        `product_rounding` is the relative rounding of the terms of a product beyond single precision.
         """
         lengths = vector_lengths(queries)
-        reach = lengths * self._longest if self.halves is None else (lengths + self._longest) ** 2
+        if self.halves is None:
+            reach = lengths * self._longest
+        else:
+            reach = (lengths + self._longest) ** 2
         if reach.max() > _LARGEST:
             raise ValueError(
-                f"vectors are up to {self._longest:.3g} long, queries up to {lengths.max():.3g}: their products are "
-                "beyond single precision; scale them down"
+                f"vectors have lengths up to {self._longest:.3g}, queries up to {lengths.max():.3g}: their products "
+                "are beyond single precision; scale them down"
             )
         d = queries.shape[1]
         # The rounding of a sum of d products in any order, of its terms, and of the exact score.
@@ -88,25 +91,28 @@ class FloatCodes:
         return queries * self._unit, slacks
 
     def converts(self, n_queries):
-        """Whether `fill` copies what it reads."""
+        """Tell whether `fill` copies the vectors that it reads."""
         return self.stored is not None and n_queries >= _FEW
 
     def fill(self, operand, where, out, vectors):
-        """Compute scores of the documents `where`, a slice or rows."""
-        block = vectors[where] if self.stored is None else read_only(self.stored[where]).view(np.uint16)
-        if self.stored is not None and len(operand) < _FEW:
-            dot_half(operand, block, out)
+        """Write the scores of the documents `where`, a slice or rows, to `out`."""
+        if self.stored is None:
+            np.matmul(operand, vectors[where].T, out=out)
         else:
-            np.matmul(operand, (block if self.stored is None else _widened(block)).T, out=out)
+            block = read_only(self.stored[where]).view(np.uint16)
+            if len(operand) < _FEW:
+                dot_half(operand, block, out)
+            else:
+                np.matmul(operand, _widened(block).T, out=out)
         if self.halves is not None:
             out -= self.halves[where]
 
 
 class Int8Codes:
-    """Vectors in one byte a dimension.
+    """Store vectors in one byte per dimension.
 
-    Each dimension has an offset and a scale of its own, calibrated so that its range over all documents fills the
-    256 steps; where the metric is not the cosine, what is coded is the direction, and the length stands beside it.
+    Each dimension has its own offset and scale, calibrated so that its range over all documents fills the 256 steps. If
+    the metric is not the cosine, the direction is coded, and the length is stored beside it.
 
     Parameters
     ----------
@@ -146,28 +152,29 @@ class Int8Codes:
 
     @property
     def bytes_per_vector(self):
-        """Bytes that are read of each document."""
+        """Number of bytes that a search reads for each document."""
         return self.stored.shape[1] + 4 * (self.lengths is not None) + 4 * (self.halves is not None)
 
     def prepare(self, queries):
-        """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
+        """Return the queries as `fill` takes them, and zeros: its scores are not compared with exact ones."""
         scaled = queries * self.scales
-        # As many steps as leave all sums of products exact, in whatever order they are added.
+        # The number of steps for which all sums of products are exact, whatever the order of addition.
         room = _EXACT / self._largest - np.sqrt(queries.shape[1]) / 2
         lengths, peaks = np.linalg.norm(scaled, axis=1), np.abs(scaled).max(axis=1)
         steps = np.minimum(room / np.maximum(lengths, 1e-300), 32767 / np.maximum(peaks, 1e-300))
         operand = np.rint(scaled * steps[:, None]).astype(np.int16)
         scales = (1 / steps).astype(np.float32)[:, None]
         shifts = (queries @ self.offsets).astype(np.float32)[:, None]
-        few = len(queries) < _FEW
-        return (operand if few else operand.astype(np.float32), scales, shifts), np.zeros(len(queries))
+        if len(queries) >= _FEW:
+            operand = operand.astype(np.float32)
+        return (operand, scales, shifts), np.zeros(len(queries))
 
     def converts(self, n_queries):
-        """Whether `fill` copies what it reads."""
+        """Tell whether `fill` copies the vectors that it reads."""
         return n_queries >= _FEW
 
     def fill(self, operand, where, out, vectors):
-        """Compute scores of the documents `where`, a slice or rows."""
+        """Write the scores of the documents `where`, a slice or rows, to `out`."""
         queries, scales, shifts = operand
         block = read_only(self.stored[where])
         if queries.dtype == np.int16:
@@ -183,11 +190,11 @@ class Int8Codes:
 
 
 class BinaryCodes:
-    """Vectors in one bit a dimension: whether it is above its mean over all documents.
+    """Store vectors in one bit per dimension: whether it is above its mean over all documents.
 
-    The bits of a query are taken at half the mean. The dot product with a document less the mean orders documents as
-    that with the document does, which speaks for 0; but then, where the mean is large, queries have equal bits.
-    Half keeps most, on collections of either kind.
+    The bits of a query tell whether a dimension is above half the mean. The dot product orders documents in the same
+    way if the mean is subtracted from them, which is an argument for a threshold of 0. But if the mean is large, then
+    all queries have equal bits. Half the mean keeps the most of the ranking on collections of both kinds.
 
     Parameters
     ----------
@@ -207,19 +214,19 @@ class BinaryCodes:
 
     @property
     def bytes_per_vector(self):
-        """Bytes that are read of each document."""
+        """Number of bytes that a search reads for each document."""
         return 8 * self.stored.shape[0]
 
     def prepare(self, queries):
-        """Queries as `fill` takes them, and how far its scores may be from the exact ones: not at all."""
+        """Return the queries as `fill` takes them, and zeros: its scores are not compared with exact ones."""
         return pack(queries > self._origin), np.zeros(len(queries))
 
     def converts(self, n_queries):
-        """Whether `fill` copies what it reads."""
+        """Tell whether `fill` copies the vectors that it reads."""
         return False
 
     def fill(self, operand, where, out, vectors):
-        """Compute scores of the documents `where`, a slice or rows."""
+        """Write the scores of the documents `where`, a slice or rows, to `out`."""
         if isinstance(where, slice):
             agree_binary(operand, self.stored, where.start, out)
         else:
@@ -227,29 +234,29 @@ class BinaryCodes:
 
 
 def _widened(codes):
-    """Bits of half precision as single precision, which NumPy is slow at."""
+    """Return bits of half precision as single precision; NumPy is slow at this."""
     vectors = np.empty(codes.shape, dtype=np.float32)
     widen(codes, vectors)
     return vectors
 
 
 def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_jobs):
-    """The k best documents of each query, by the exact scores of `n_candidates` that the codes propose.
+    """Return the k best documents of each query, by the exact scores of `n_candidates` that the codes propose.
 
     Parameters
     ----------
     codes : FloatCodes, Int8Codes or BinaryCodes
     vectors : ndarray of shape (n_documents, d), dtype=float32
-        What the codes were made from.
+        The vectors that the codes were made from.
     queries : ndarray of shape (n_queries, d), dtype=float32
     metric : {"cosine", "dot", "euclidean"}
     k, n_candidates : int
     masks : ndarray of uint8, shape (n_masks, n_documents)
-        Documents that may be found.
+        Documents that may be returned.
     mask_of : ndarray of int64, shape (n_queries,) or (0,)
-        Mask of each query, -1 for none; empty where no query has one.
+        Mask of each query, -1 for none; empty if no query has a mask.
     n_jobs : int or None
-        Threads.
+        Number of threads.
 
     Returns
     -------
@@ -272,12 +279,16 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     def work(start, stop):
         for first in range(start, stop, panel):
             last = min(first + panel, stop)
-            own = mask_of[first:last]
-            best, found = _search_panel(codes, vectors, queries[first:last], metric, k, n_candidates, rows, masks, own)
-            parts[first] = lengths_to_indptr(found), *decode(best, found)
+            found = _search_panel(
+                codes, vectors, queries[first:last], metric, k, n_candidates, rows, masks, mask_of[first:last]
+            )
+            best, counts = found
+            parts[first] = lengths_to_indptr(counts), *decode(best, counts)
 
     # Each thread reads all vectors, so each gets one range.
-    per_thread = max(16, n_queries // effective_n_jobs(n_jobs)) if n_queries >= 32 else 16
+    per_thread = 16
+    if n_queries >= 32:
+        per_thread = max(16, n_queries // effective_n_jobs(n_jobs))
     if n_queries < 2 * per_thread:
         work(0, n_queries)
     else:
@@ -287,13 +298,15 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
 
 
 def _search_panel(codes, vectors, queries, metric, k, n_candidates, rows, masks, mask_of):
-    """Keys of the k best documents of some queries, in any order, and how many there are."""
+    """Return the keys of the k best documents of each query, in any order, and the number of keys."""
     m = len(queries)
     operand, slacks = codes.prepare(queries)
     thetas, pending, counts, best, found, keys = workspace(m, k, n_candidates)
     euclidean = metric == "euclidean"
     squares = np.einsum("ij,ij->i", queries, queries, dtype=np.float64)
-    n = len(vectors) if rows is None else len(rows)
+    n = len(vectors)
+    if rows is not None:
+        n = len(rows)
     width = min(_WIDEST, _CELLS // m)
     if rows is not None or codes.converts(m):
         width = min(width, _CONVERTED // vectors.shape[1])
@@ -301,11 +314,15 @@ def _search_panel(codes, vectors, queries, metric, k, n_candidates, rows, masks,
     buffer = np.empty(m * min(width, n), dtype=np.float32)
     for start in range(0, n, width):
         stop = min(start + width, n)
-        own = np.arange(start, stop) if rows is None else rows[start:stop]
         scores = buffer[: m * (stop - start)].reshape(m, stop - start)
-        codes.fill(operand, slice(start, stop) if rows is None else own, scores, vectors)
+        if rows is None:
+            chosen = np.arange(start, stop)
+            codes.fill(operand, slice(start, stop), scores, vectors)
+        else:
+            chosen = rows[start:stop]
+            codes.fill(operand, chosen, scores, vectors)
         select(
-            scores, own, masks, mask_of, n_candidates, slacks, queries, vectors, euclidean, squares, thetas, pending,
+            scores, chosen, masks, mask_of, n_candidates, slacks, queries, vectors, euclidean, squares, thetas, pending,
             counts, best, found, keys,
         )  # fmt: skip
     finish(n_candidates, slacks, queries, vectors, euclidean, thetas, pending, counts, best, found, keys)

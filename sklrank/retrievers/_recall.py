@@ -1,4 +1,4 @@
-"""Which part of the exact ranking a search finds."""
+"""Recall of a search against the exact ranking."""
 
 import math
 
@@ -8,19 +8,19 @@ from sklrank._ragged import owners
 
 
 def lowest(indptr, scores):
-    """The least score of each exact ranking, and how many documents it has.
+    """Return the lowest score of each exact ranking, and its number of documents.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_queries + 1,)
-        Where the ranking of each query begins and ends.
+        Boundaries of the rankings.
     scores : ndarray, shape (indptr[-1],)
-        Its scores, best first.
+        Scores of each ranking, best first.
 
     Returns
     -------
     floors : ndarray, shape (n_queries,)
-        Infinity where nothing is found.
+        Infinity if the ranking is empty.
     sizes : ndarray of int64, shape (n_queries,)
     """
     sizes = np.diff(indptr)
@@ -30,24 +30,24 @@ def lowest(indptr, scores):
 
 
 def mean_recall(indptr, scores, floors, sizes):
-    """The mean over queries of the part of the exact ranking that is found.
+    """Return the share of the exact ranking that is found, as a mean over queries.
 
-    A document that scores as high as the last one of the exact ranking counts as found, whichever of equal ones that
-    names. A query whose exact ranking is empty does not count.
+    A document counts as found if its score is at least the last score of the exact ranking, even if the exact ranking
+    holds another document of equal score. A query whose exact ranking is empty does not count.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_queries + 1,)
-        Where what was found for each query begins and ends; no more documents than the cutoff of the exact ranking.
+        Boundaries of the rankings that were found. None is longer than the cutoff of the exact ranking.
     scores : ndarray, shape (indptr[-1],)
-        The exact scores of what was found, comparable to the bit.
+        Exact scores of the documents that were found, equal to the last bit to those of the exact ranking.
     floors, sizes
-        As `lowest` gives them.
+        Output of `lowest`.
 
     Returns
     -------
     float
-        NaN where no query counts.
+        NaN if no query counts.
     """
     counted = sizes > 0
     if not counted.any():
