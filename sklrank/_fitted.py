@@ -1,4 +1,4 @@
-"""Parameters that need a new `fit`: recorded when `fit` ends, compared when a verb begins."""
+"""Record the parameters that need a new `fit` when `fit` ends, and compare them when a verb begins."""
 
 from numbers import Integral, Number
 
@@ -8,23 +8,24 @@ from sklearn.frozen import FrozenEstimator
 
 __all__ = ["FittedMixin", "ParameterRecord", "check_unchanged", "record_fit"]
 
-_FEW = 64  # items up to which a list or dict, which can change in place, is compared in each call
+_FEW = 64  # lists and dicts, which can change in place, are compared in each call up to this number of items
 
 
 class FittedMixin:
     """Mixin of estimators that name the parameters which need a new `fit`.
 
     ``_refit_parameters`` names them; all others take effect at once. A parameter that holds an estimator, or a list
-    with estimators, includes the parameters of these. `record_fit` notes the values at the end of `fit`, and
-    `check_unchanged` raises an error if one of them has changed by the time of a call.
+    with estimators, includes the parameters of these estimators. `record_fit` records the values at the end of `fit`,
+    and `check_unchanged` raises an error if one of them has changed at the time of a call.
     """
 
     _refit_parameters = ()
 
     def _needs_refit(self, name, old, new):
-        """Whether a change of one of ``_refit_parameters`` needs a new `fit`; an equivalence relation of the values.
+        """Tell whether a change of one of ``_refit_parameters`` needs a new `fit`.
 
-        A subclass overrides this if some changes of a parameter take effect at once.
+        A subclass overrides this if some changes of a parameter take effect at once. The values for which the answer
+        is False must form an equivalence relation.
         """
         return not is_equal(old, new)
 
@@ -33,7 +34,7 @@ class FittedMixin:
         record = vars(self).get("_fit_record")
         if record is None:
             return state
-        # A copy holds other objects and takes a record of its own: only the values that were changed travel with it.
+        # A copy holds other objects and makes a new record: only the changed values are pickled.
         return {**state, "_fit_record": record.changes(self)}
 
     def __setstate__(self, state):
@@ -44,7 +45,7 @@ class FittedMixin:
 
 
 def record_fit(estimator):
-    """Record the parameters that a new `fit` is needed for, at the end of `fit`.
+    """Record the parameters that need a new `fit`, at the end of `fit`.
 
     Parameters
     ----------
@@ -61,19 +62,19 @@ def check_unchanged(estimator):
     Parameters
     ----------
     estimator : estimator
-        It passes without a record: its class has no such parameters, or it is not fitted.
+        It passes if it has no record, because its class has no such parameters or it is not fitted.
     """
     record = vars(estimator).get("_fit_record")
     if record is None or record.holds(vars(estimator)):
         return
-    estimator._validate_params()  # a value that is wrong has its own error
+    estimator._validate_params()  # an invalid value has its own error
     for name in record.changes(estimator):
         raise ValueError(f"{name}= was changed after fit: fit again")
     record.accept(estimator)
 
 
 class ParameterRecord:
-    """The values that parameters have now, those of nested estimators included, for a comparison later.
+    """The present values of parameters, including those of nested estimators, for a later comparison.
 
     Parameters
     ----------
@@ -93,26 +94,26 @@ class ParameterRecord:
             self.accept(estimator)
 
     def accept(self, estimator):
-        """Note the present objects as equal to the recorded ones, so that `holds` need not compare values.
+        """Accept the present objects as equal to the recorded values, so that `holds` only compares identities.
 
         Parameters
         ----------
         estimator : estimator
         """
         parameters = _parameters(estimator, self._names).values()
-        # The estimator's own attributes are not kept: they hold the record, and a cycle would keep both alive.
-        own = [(key, value) for owner, key, value in parameters if owner is estimator]
+        # vars(estimator) is not kept: it holds the record, and a cycle would keep both alive.
+        direct = [(key, value) for owner, key, value in parameters if owner is estimator]
         nested = [(vars(owner), key, value) for owner, key, value in parameters if owner is not estimator]
         containers = [(value, _copy(value)) for _, _, value in parameters if _is_mutable(value)]
-        self._accepted = own, nested, containers
+        self._accepted = direct, nested, containers
 
     def holds(self, attributes):
-        """Whether the values are the recorded objects, or accepted ones: a comparison that costs a microsecond.
+        """Tell whether the values are the accepted objects; the comparison takes a microsecond.
 
         Parameters
         ----------
         attributes : dict
-            Those of the estimator.
+            Attributes of the estimator.
 
         Returns
         -------
@@ -120,9 +121,9 @@ class ParameterRecord:
         """
         if self._accepted is None:
             return False
-        own, nested, containers = self._accepted
+        direct, nested, containers = self._accepted
         try:
-            for key, value in own:
+            for key, value in direct:
                 if attributes[key] is not value:
                     return False
             for part, key, value in nested:
@@ -131,12 +132,12 @@ class ParameterRecord:
             for value, before in containers:
                 if value != before:
                     return False
-        except (KeyError, ValueError):  # a parameter that is missing now, or another array within a list
+        except (KeyError, ValueError):  # a parameter is missing, or a list holds another array
             return False
         return True
 
     def changes(self, estimator):
-        """The parameters that need a new `fit`.
+        """Return the parameters that need a new `fit`.
 
         Parameters
         ----------
@@ -145,12 +146,12 @@ class ParameterRecord:
         Returns
         -------
         dict of str to object
-            The recorded values, by the names that `set_params` takes.
+            Recorded values, by the names that `set_params` takes.
         """
         if self.holds(vars(estimator)):
             return {}
         present = _parameters(estimator, self._names)
-        # A name is missing if an estimator of another class took the place of the one it belongs to, which is a change.
+        # A name is missing if a nested estimator was replaced by one of another class, which is a change itself.
         return {
             name: old
             for name, old in self._before.items()
@@ -161,23 +162,23 @@ class ParameterRecord:
 def _is_changed(estimator, owner, key, new, old):
     if owner is estimator:
         return estimator._needs_refit(key, old, new)
-    if isinstance(owner, FrozenEstimator):  # which is not fitted again: what counts is what it has learned
+    if isinstance(owner, FrozenEstimator):  # it is not fitted again, so that its learned state matters
         return old is not new and joblib.hash(old) != joblib.hash(new)
     if is_equal(old, new):
         return False
-    has_same_content = getattr(owner, "has_same_content", None)  # of encoders, whose model may have moved
+    has_same_content = getattr(owner, "has_same_content", None)  # of encoders: the file of a model may have moved
     return has_same_content is None or not has_same_content(key, old, new)
 
 
 def _parameters(estimator, names):
-    """By name: the estimator that has the parameter, the attribute, and the value."""
+    """Return, by name, the estimator that has the parameter, the attribute, and the value."""
     return dict(_walk(estimator, names, ""))
 
 
 def _walk(estimator, names, prefix):
     """Yield the name of each parameter, as of `set_params`, with the estimator, the attribute and the value."""
     for key in names:
-        if key not in vars(estimator):  # a property, which stands for other parameters
+        if key not in vars(estimator):  # a property, which is made from other parameters
             continue
         value = vars(estimator)[key]
         yield prefix + key, (estimator, key, value)
@@ -186,7 +187,7 @@ def _walk(estimator, names, prefix):
 
 
 def _parts(value, name):
-    """The estimators that a parameter holds, and the names of their places."""
+    """Return the estimators that a parameter holds, each with its name."""
     if _is_estimator(value):
         return [(value, name)]
     if not isinstance(value, (list, tuple)):
@@ -204,11 +205,13 @@ def _is_mutable(value):
 
 
 def _copy(value):
-    return value.copy() if _is_mutable(value) else value
+    if _is_mutable(value):
+        return value.copy()
+    return value
 
 
 def is_equal(old, new):
-    """Whether two values of a parameter are equal; of estimators only whether they are of one class."""
+    """Tell whether two values of a parameter are equal; for estimators, whether they have the same class."""
     if old is new:
         return True
     if isinstance(old, Number) and isinstance(new, Number):
@@ -221,10 +224,10 @@ def is_equal(old, new):
     if isinstance(old, dict):
         return list(old) == list(new) and all(map(is_equal, old.values(), new.values()))
     if _is_estimator(old):
-        return True  # the parameters are compared by themselves
+        return True  # their parameters are compared one by one
     if isinstance(old, (str, bytes)) or callable(old):
         return old == new
     try:
         return joblib.hash(old, coerce_mmap=True) == joblib.hash(new, coerce_mmap=True)
-    except Exception:  # whatever does not pickle is equal to itself only
+    except Exception:  # a value that does not pickle equals only itself
         return False

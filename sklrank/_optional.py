@@ -4,14 +4,14 @@ from importlib import import_module
 
 
 def optional_import(module, *, extra=None):
-    """Import `module`, or say how to install it.
+    """Import `module`, or raise an error that says how to install it.
 
     Parameters
     ----------
     module : str
         Dotted name of the module.
     extra : str, default=None
-        The extra of sklrank that brings it; ``None`` names the distribution itself.
+        Extra of sklrank that installs it. If None, the error names the distribution itself.
 
     Returns
     -------
@@ -26,6 +26,8 @@ def optional_import(module, *, extra=None):
         return import_module(module)
     except ImportError as error:
         distribution = module.partition(".")[0]
-        target = f"'sklrank[{extra}]'" if extra else distribution
+        target = distribution
+        if extra:
+            target = f"'sklrank[{extra}]'"
         message = f"this needs {distribution}, which cannot be imported ({error}): pip install {target}"
         raise ImportError(message) from error

@@ -1,4 +1,4 @@
-"""Long work reports how far it is: to scikit-learn's callbacks, or in lines of print."""
+"""Progress of long work, for scikit-learn's callbacks or in printed lines."""
 
 import time
 from contextlib import contextmanager
@@ -10,33 +10,33 @@ except ImportError:  # scikit-learn 1.8
 
 __all__ = ["CallbackSupportMixin", "progress", "with_callbacks"]
 
-_STEPS = 100  # tasks that callbacks are told of
-_PAUSE = 2.0  # seconds between two lines
+_STEPS = 100  # maximum number of tasks reported to callbacks
+_PAUSE = 2.0  # minimum number of seconds between two lines
 
 
 @contextmanager
 def progress(estimator, task, total, *, verbose=False, what="texts"):
-    """Report on a piece of work, to whoever listens.
+    """Report the progress of a task to callbacks and, if `verbose`, in printed lines.
 
-    The method in which this stands is decorated `with_callbacks`, which ends what the callbacks began.
+    The method that uses this must be decorated `with_callbacks`, which ends the tasks of the callbacks.
 
     Parameters
     ----------
     estimator : estimator
-        With `CallbackSupportMixin`.
+        An estimator with `CallbackSupportMixin`.
     task : str
-        What is done: "encoded".
+        Name of the task, such as "encoded".
     total : int
-        How much there is to do.
+        Number of items.
     verbose : bool, default=False
-        Print a line every few seconds.
+        Whether to print progress, in a line every few seconds.
     what : str, default="texts"
-        Of what.
+        Name of the items.
 
     Yields
     ------
     report : callable or None
-        To be called with how much is done; None where nobody listens.
+        Takes the number of items that are done. None if there is neither a callback nor printing.
     """
     listeners = []
     context = None
@@ -51,13 +51,15 @@ def progress(estimator, task, total, *, verbose=False, what="texts"):
         for listener in listeners:
             listener(done)
 
-    yield report if listeners else None
+    if not listeners:
+        report = None
+    yield report
     if context is not None:
         context.call_on_fit_task_end(estimator=estimator)
 
 
 def _steps(estimator, context, total):
-    """Tell callbacks of steps, each so many percent."""
+    """Return a listener that reports equal steps to callbacks."""
     n_steps, reached = min(_STEPS, total), 0
 
     def listen(done):
@@ -72,7 +74,7 @@ def _steps(estimator, context, total):
 
 
 def _lines(name, task, total, what):
-    """Print a line from time to time, and one in the end."""
+    """Return a listener that prints a line every few seconds, and one at the end."""
     start = last = time.monotonic()
 
     def listen(done):

@@ -1,4 +1,4 @@
-"""Calls that leave the process: a limit on their time, and further tries where a failure may pass."""
+"""Calls to other services, with a timeout, and with retries if a failure may be temporary."""
 
 import random
 import threading
@@ -7,26 +7,26 @@ from concurrent.futures import Future
 from contextvars import copy_context
 
 _LONGEST_WAIT = 60.0  # seconds between two tries
-_PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}  # of HTTP: too slow, too busy, not there yet
+_PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}  # of HTTP: too slow, too busy, not yet available
 
 
 def call_with_retries(call, *, retries, backoff, pause_of):
-    """The result of ``call()``, which is tried again where its failure may pass.
+    """Return the result of ``call()``, which is repeated if its failure may be temporary.
 
-    Before the first further try it waits `backoff` seconds, before each one after that twice as long as before, and
-    up to a quarter less by chance, so that many who failed together do not come back together.
+    The wait is `backoff` seconds before the first retry, and doubles before each further one. A random part of up to a
+    quarter is subtracted, so that many callers that failed together do not retry together.
 
     Parameters
     ----------
     call : callable
         Takes no arguments.
     retries : int
-        Most further tries.
+        Number of times that a failed call is repeated.
     backoff : float
-        Seconds to wait before the first of them.
+        Seconds to wait before the first retry.
     pause_of : callable
-        Takes the exception; returns the least number of seconds to wait, or None where another try is no use. Where
-        that is more than a minute, there is none either.
+        Takes the exception, and returns the minimum number of seconds to wait, or None if a retry is useless. If it
+        returns more than a minute, there is no retry either.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def call_with_retries(call, *, retries, backoff, pause_of):
     Raises
     ------
     Exception
-        What the last try raised, with a note of how many there were.
+        The exception of the last try, with a note on the number of tries.
     """
     for done in range(retries + 1):
         try:
@@ -52,7 +52,7 @@ def call_with_retries(call, *, retries, backoff, pause_of):
 
 
 def pause_after(retry_on):
-    """A `pause_of` for errors of the types `retry_on`, but for those that carry an HTTP status that will not pass.
+    """Return a `pause_of` that retries errors of the types `retry_on`, except those with a permanent HTTP status.
 
     Parameters
     ----------
@@ -63,37 +63,41 @@ def pause_after(retry_on):
     -------
     callable
     """
-    types = retry_on if isinstance(retry_on, tuple) else (retry_on,)
-    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in types):
-        raise TypeError(f"retry_on={retry_on!r} is neither a type of exceptions nor a tuple of such")
+    types = retry_on
+    if not isinstance(types, tuple):
+        types = (types,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in types):
+        raise TypeError(f"expected an exception type, or a tuple of exception types, as retry_on; got {retry_on!r}")
 
     def pause_of(error):
         if not isinstance(error, retry_on):
             return None
-        response = getattr(error, "response", None)  # of requests and httpx; `code` is that of urllib
+        response = getattr(error, "response", None)  # of requests and httpx; urllib has `code`
         status = getattr(response, "status_code", getattr(error, "code", None))
-        return 0.0 if not isinstance(status, int) or may_pass(status) else None
+        if isinstance(status, int) and not may_pass(status):
+            return None
+        return 0.0
 
     return pause_of
 
 
 def may_pass(status):
-    """Whether an HTTP status says that the same request may succeed later."""
+    """Tell whether the same request may succeed later, from its HTTP status."""
     return status in _PASSING_STATUS
 
 
 def call_with_timeout(call, timeout):
-    """The result of ``call()``, or TimeoutError where it takes longer than `timeout` seconds.
+    """Return the result of ``call()``, or raise TimeoutError if it takes longer than `timeout` seconds.
 
-    The call then goes on in its thread, which nobody can stop, until it returns; the thread does not keep the
-    interpreter from exiting.
+    After a timeout, the call continues in its thread until it returns, because a thread cannot be stopped. The thread
+    does not keep the interpreter from exiting.
 
     Parameters
     ----------
     call : callable
         Takes no arguments.
     timeout : float or None
-        Seconds; None calls it right here.
+        Seconds. If None, there is no limit, and the call is made in the present thread.
 
     Returns
     -------
@@ -113,6 +117,6 @@ def call_with_timeout(call, timeout):
     try:
         return outcome.result(timeout)
     except TimeoutError:
-        if outcome.done():  # the call itself raised it, or made it at the last moment
+        if outcome.done():  # the call itself raised it, or returned at the last moment
             return outcome.result()
         raise TimeoutError(f"no answer within {timeout:g} seconds") from None

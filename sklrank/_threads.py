@@ -1,4 +1,4 @@
-"""Work over ranges of queries, on as many threads as asked for."""
+"""Work over ranges of queries, on threads."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,40 +8,43 @@ from joblib import effective_n_jobs
 
 
 def over_ranges(work, n, n_jobs=None, *, per_thread=16):
-    """Call ``work(start, stop)`` on ranges that cover ``0 … n``, in threads where that pays.
+    """Call ``work(start, stop)`` on ranges that cover ``0 … n``, on threads if there is enough work.
 
-    Kernels release the GIL, so threads suffice. A range that fits one thread is worked on here and enters
-    no pool. The pool is the plain one of the standard library, which starts in less than a millisecond;
-    joblib's threads take ten to twenty, as long as hundreds of queries.
+    Kernels release the GIL, so that threads suffice. If one thread is enough, `work` is called directly, without a
+    pool. The pool is that of the standard library, which starts in less than a millisecond; joblib's threads take ten
+    to twenty, as long as hundreds of queries.
 
     Parameters
     ----------
     work : callable
-        Takes ``(start, stop)``; writes its results itself.
+        Takes ``(start, stop)``, and writes its results itself.
     n : int
         Number of queries.
     n_jobs : int, default=None
-        As in joblib; ``None`` is 1 unless a ``joblib.parallel_config`` says otherwise.
+        Number of threads, as in joblib. If None, it is 1 unless a ``joblib.parallel_config`` sets another number.
     per_thread : int, default=16
-        Fewest queries that are worth a thread.
+        Minimum number of queries per thread.
     """
-    n_threads = 1 if n <= per_thread or n_jobs == 1 else min(effective_n_jobs(n_jobs), n // per_thread)
+    n_threads = 1
+    if n > per_thread and n_jobs != 1:
+        n_threads = min(effective_n_jobs(n_jobs), n // per_thread)
     if n_threads <= 1:
         work(0, n)
         return
-    # Four ranges a thread level out queries of unequal cost.
+    # Four ranges per thread balance queries of unequal cost.
     n_ranges = min(4 * n_threads, n // per_thread)
-    bounds = [n * i // n_ranges for i in range(n_ranges + 1)]
+    edges = [n * i // n_ranges for i in range(n_ranges + 1)]
     with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(work, bounds[:-1], bounds[1:]))  # the list raises what a thread raised
+        list(pool.map(work, edges[:-1], edges[1:]))  # list() raises the exception of a thread
 
 
 class _OneBlasThread:
     """Context in which NumPy's BLAS and SciPy's, which kernels call, work on one thread each.
 
-    The number is one of the whole process. So whoever comes first sets it and who leaves last sets it back, whichever
-    threads they are. threadpoolctl's own contexts, when those of two threads overlap, leave it at 1 for good, or, from
-    version 3.8, let nobody but the first set it at all. The libraries are looked for once, because that takes 2 ms.
+    The number of threads belongs to the whole process. The first thread that enters sets it, and the last one that
+    leaves restores it. If the contexts of threadpoolctl itself overlap in two threads, they leave the number at 1 for
+    good; from version 3.8 on, only the first thread can set it at all. The libraries are searched for once, because
+    this takes 2 ms.
     """
 
     def __init__(self):
@@ -52,7 +55,7 @@ class _OneBlasThread:
     def __enter__(self):
         with self._lock:
             if self._libraries is None:
-                import_module("scipy.linalg")  # loads its BLAS, which could not be found else
+                import_module("scipy.linalg")  # loads its BLAS, which could not be found otherwise
                 from threadpoolctl import ThreadpoolController
 
                 self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -70,7 +73,7 @@ class _OneBlasThread:
     def _set(self, numbers):
         for library, n in zip(self._libraries, numbers):
             release = getattr(library, "clear_controlling_thread", lambda force: None)
-            release(force=True)  # from a thread that set it before, for else nothing would happen
+            release(force=True)  # needed if another thread set the number before
             library.set_num_threads(n)
             release(force=True)
 

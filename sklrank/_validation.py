@@ -88,7 +88,7 @@ def check_fitted(estimator, attribute):
 
 
 def is_matrix_like(X):
-    """Whether `X` is numbers in rows and columns rather than texts, Queries or a Corpus."""
+    """Tell whether `X` is a matrix of numbers, not texts, Queries or a Corpus."""
     if sparse.issparse(X):
         return True
     if isinstance(X, np.ndarray) or hasattr(X, "__array_namespace__"):
@@ -102,44 +102,46 @@ def is_matrix_like(X):
 
 
 def array_namespace(X):
-    """Array API namespace and device of `X`; None and None where scikit-learn does not dispatch, or it is NumPy's."""
+    """Return the array API namespace and the device of `X`; None and None without dispatch, or for NumPy."""
     if not sklearn.get_config()["array_api_dispatch"]:
         return None, None
     xp, dispatched, device = get_namespace_and_device(X)
-    return (xp, device) if dispatched and "numpy" not in xp.__name__ else (None, None)
+    if dispatched and "numpy" not in xp.__name__:
+        return xp, device
+    return None, None
 
 
 def to_numpy(array, xp):
-    """An array of the namespace `xp` as one of NumPy."""
+    """Return an array of the namespace `xp` as an array of NumPy."""
     return _convert_to_numpy(array, xp)
 
 
 def check_sparse(matrix):
     """Check the structure of a sparse matrix, which kernels trust.
 
-    SciPy checks it when a matrix is made from its arrays, in part, and never again; a damaged file or an array that was
-    changed in place would have them read and write outside of their arrays.
+    SciPy checks a part of it when a matrix is made from its arrays, and never again. With a damaged file, or an array
+    that was changed in place, kernels would read and write outside of their arrays.
 
     Parameters
     ----------
     matrix : sparse matrix or array
-        Of any format.
+        A matrix of any format.
 
     Returns
     -------
     sparse matrix or array
-        The same, or, if its format cannot be checked as it is, as CSR.
+        The same matrix; a CSR matrix if its format cannot be checked directly.
 
     Raises
     ------
     ValueError
-        If indices are out of range, or arrays do not fit each other.
+        If indices are out of range, or if the arrays do not fit each other.
     """
     if matrix.format == "coo":
         indices, sizes = matrix.coords, matrix.shape
         whole = all(len(axis) == len(matrix.data) for axis in indices)
     elif matrix.format in ("csr", "csc", "bsr"):
-        block = matrix.blocksize if matrix.format == "bsr" else (1, 1)
+        block = getattr(matrix, "blocksize", (1, 1))  # of BSR
         major, minor = (n // size for n, size in zip(matrix.shape, block))
         if matrix.format == "csc":
             major, minor = minor, major
@@ -155,21 +157,24 @@ def check_sparse(matrix):
         return check_sparse(matrix.tocsr())
     inside = all(not len(axis) or 0 <= axis.min() and axis.max() < n for axis, n in zip(indices, sizes))
     if not whole or not inside or any(axis.dtype.kind not in "iu" for axis in indices):
-        fault = "indices beyond its shape" if whole else "arrays that do not fit each other"
+        fault = "arrays that do not fit each other"
+        if whole:
+            fault = "indices beyond its shape"
         raise ValueError(
             f"expected a valid {matrix.format.upper()} matrix, got one of shape {matrix.shape} with {fault}: "
-            "make it anew from its entries"
+            "rebuild it from its entries"
         )
     return matrix
 
 
 def check_term_weights(estimator, X, *, reset=True):
-    """`X` as a CSR matrix of float64 term weights, at least 0.
+    """Return `X` as a CSR matrix of float64 term weights, which are at least 0.
 
     Parameters
     ----------
     estimator : estimator or None
-        Whose number of features is learned (`reset`) or checked. ``None``: `X` comes from an encoder, not from a user.
+        Estimator whose number of features is learned (`reset`) or checked. If None, `X` comes from an encoder, not from
+        a user.
     X : matrix of shape (n_samples, n_terms)
     reset : bool, default=True
 
@@ -193,27 +198,27 @@ def check_term_weights(estimator, X, *, reset=True):
         X.sum_duplicates()
     if X.nnz and X.data.min() == 0:
         X = X.copy()
-        X.eliminate_zeros()  # a stored zero is no term
+        X.eliminate_zeros()  # a stored zero is not a term
     return X
 
 
-# --- scikit-learn's scorers, which have no public way in
+# --- scikit-learn's scorers, which have no public interface for registration
 
 
 def scorer_class():
-    """Return scikit-learn's class of scorers: only its instances share predictions if there are several."""
+    """Return scikit-learn's class of scorers: only its instances share predictions among several scorers."""
     from sklearn.metrics._scorer import _Scorer
 
     return _Scorer
 
 
 def scorer_table():
-    """Scikit-learn's table of scorers, a dict of names.
+    """Return scikit-learn's table of scorers, a dict by name.
 
     Raises
     ------
     RuntimeError
-        If it is not where it was in the versions that we know.
+        If this version of scikit-learn keeps it elsewhere.
     """
     from sklearn.metrics import _scorer  # takes as long to import as all of sklrank
 
@@ -231,7 +236,7 @@ def set_scorer_table(table):
 
 
 def scoring_options():
-    """The constraints of all `scoring` parameters that name scikit-learn's scorers, in all modules imported so far.
+    """Return the constraints of all `scoring` parameters that name scikit-learn's scorers, in all imported modules.
 
     Returns
     -------
@@ -241,13 +246,15 @@ def scoring_options():
     Raises
     ------
     RuntimeError
-        If scikit-learn's own functions no longer state them as in the versions that we know.
+        If this version of scikit-learn states them in another way.
     """
     from sklearn import model_selection
 
     found = {}
     for module in list(sys.modules.values()):
-        for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
+        if not isinstance(module, ModuleType):
+            continue
+        for value in list(vars(module).values()):
             if isinstance(value, FunctionType):
                 constraints = vars(value).get("_skl_parameter_constraints")
             elif isinstance(value, type):
@@ -268,9 +275,10 @@ def scoring_options():
 
 
 def _scoring_option(constraints):
-    """The constraint in `constraints` that lists names of scorers, or None."""
-    stated = constraints.get("scoring") if isinstance(constraints, dict) else None
-    for constraint in stated if isinstance(stated, list) else ():
+    """Return the constraint in `constraints` that lists names of scorers, or None."""
+    if not isinstance(constraints, dict) or not isinstance(constraints.get("scoring"), list):
+        return None
+    for constraint in constraints["scoring"]:
         if isinstance(constraint, StrOptions) and "accuracy" in getattr(constraint, "options", ()):
             return constraint
     return None
@@ -278,7 +286,7 @@ def _scoring_option(constraints):
 
 def _unknown_scorers(reason):
     return RuntimeError(
-        f"scikit-learn {sklearn.__version__} keeps its scorers in a way that this version of sklrank does not know "
-        f"({reason}), so the names of rank metrics cannot be registered there. Without registration there is "
+        f"this version of sklrank does not know how scikit-learn {sklearn.__version__} keeps its scorers ({reason}), "
+        "so that the names of rank metrics cannot be registered there: use "
         "scoring=sklrank.metrics.get_scorer('ndcg@10')"
     )

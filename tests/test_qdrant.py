@@ -223,11 +223,10 @@ def test_filters_of_ours_and_of_qdrants():
     assert native.predict(["heat"], filter=["a", "c"]).docids == [["c"]]
     late = models.Filter(must=[models.FieldCondition(key="year", range=models.Range(gte=1955))])
     assert retriever.set_params(query_filter=late).predict(["heat cold"]).docids == [["b", "d"]]  # "c" has no year
-    with pytest.raises(TypeError, match="query_filter is a qdrant_client.models.Filter or its dict, got str"):
+    with pytest.raises(TypeError, match="expected a qdrant_client.models.Filter or its dict as query_filter, got str"):
         retriever.set_params(query_filter="lang:de").predict(["heat"])
-    with pytest.raises(ValueError, match="payload names the column 'docid'"):
-        other = Corpus({"x": {"text": "heat"}}).with_columns(docid=["y"])
-        QdrantRetriever(other, encoder=HASHED, payload=["docid"]).fit([])
+    with pytest.raises(KeyError, match="no column 'docid'"):  # the key of the ids, which no column can have
+        QdrantRetriever(Corpus({"x": {"text": "heat"}}), encoder=HASHED, payload=["docid"]).fit([])
 
 
 # --- several vectors
@@ -486,7 +485,7 @@ def test_a_collection_without_a_corpus_gives_ids(filled):
     assert only.predict(np.array([[3.0, 2.0]])).docids == [["7"]]
     with pytest.raises(ValueError, match="give corpus=, or query_filter="):
         retriever.predict(np.zeros((1, 2)), filter=["x"])
-    with pytest.raises(ValueError, match="have no 'docid' in their payload: .*; say id_field="):
+    with pytest.raises(ValueError, match="have no 'docid' in their payload: .*; give id_field="):
         QdrantRetriever(client=filled, collection="plain").fit([]).predict(np.zeros((1, 2)))
     with pytest.raises(ValueError, match="queries have 3 dimensions, the documents 2"):
         retriever.predict(np.zeros((1, 3)))
@@ -576,12 +575,12 @@ def test_a_server_that_is_slow_is_said(stub):
 
 def test_another_server_is_said(stub):
     stub.failures = [202]  # without what a Qdrant would say
-    with pytest.raises(ValueError, match="does not speak as Qdrant does"):
+    with pytest.raises(ValueError, match="does not answer as Qdrant does"):
         QdrantRetriever(Corpus(VECTORS), url=stub.url, retries=2, backoff=0).fit([])
 
 
 def test_a_client_is_a_client():
-    with pytest.raises(TypeError, match="client is a QdrantClient or a function that makes one, got int"):
+    with pytest.raises(TypeError, match="expected a QdrantClient, or a function that makes one, as client; got int"):
         QdrantRetriever(Corpus(VECTORS), client=7).fit([])
 
 

@@ -421,8 +421,8 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             self.encoded_ = dict(zip(vectors, self.encoded_.values()))
         else:
             raise ValueError(
-                f"collection {self.collection!r} has the vectors {show(sorted(vectors))}: name the vector to search, as in "
-                f"encoder=[({sorted(vectors)[0]!r}, encoder)]"
+                f"collection {self.collection!r} has the vectors {show(sorted(vectors))}: name the vector to search, "
+                f"as in encoder=[({sorted(vectors)[0]!r}, encoder)]"
             )
         return Collection(client, self.collection, vectors)
 
@@ -439,10 +439,6 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             for name, output in outputs.items()
         }
         payload = {name: self.corpus_[name] for name in self.payload or ()}
-        if _ID in payload:
-            raise ValueError(
-                f"payload names the column {_ID!r}, but this key holds the ids of the documents: rename the column"
-            )
         content = joblib.hash((outputs, payload, vectors, self.corpus_.ids, self.collection_options))
         collection = Collection(client, f"sklrank-{content}", vectors)
         self._send(client, lambda: collection.create(**(self.collection_options or {})))
@@ -502,7 +498,8 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         for name, output in outputs.items():
             vector = collection.vectors[name]
             if kind(output) != vector.kind:
-                raise TypeError(f"queries have {KINDS[kind(output)]}, the documents {KINDS[vector.kind]}, for {name!r}")
+                found, expected = KINDS[kind(output)], KINDS[vector.kind]
+                raise TypeError(f"queries have {found}, the documents {expected}, for {name!r}")
             if vector.size not in (None, width(output)):
                 raise ValueError(
                     f"queries have {width(output)} dimensions, the documents {vector.size}: encode both with one "

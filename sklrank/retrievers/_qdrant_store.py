@@ -1,4 +1,4 @@
-"""Qdrant: clients, collections, requests."""
+"""Clients, collections and requests of Qdrant."""
 
 import os
 import uuid
@@ -14,85 +14,93 @@ from sklrank._retry import may_pass
 from sklrank.data import TokenVectors
 from sklrank.data._ids import as_id_list, show
 
+_TEMPORARY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")  # status codes of gRPC
 KINDS = {"dense": "a dense vector", "sparse": "sparse weights", "multi": "token vectors"}
 
 
 @dataclass(frozen=True)
 class Vector:
-    """What a collection knows of one of its vectors."""
+    """Description of a vector of a collection."""
 
-    kind: str  # of KINDS
+    kind: str  # a key of KINDS
     size: int | None
-    distance: str  # as Qdrant calls it
+    distance: str  # Qdrant's name of it
 
     @property
     def sign(self):
-        """-1 where what Qdrant calls the score is a distance."""
-        return -1.0 if self.distance in ("Euclid", "Manhattan") else 1.0
+        """-1 if Qdrant's score is a distance, else 1."""
+        if self.distance in ("Euclid", "Manhattan"):
+            return -1.0
+        return 1.0
 
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection, and the client that has it."""
+    """A collection, and the client that holds it."""
 
     client: object
     name: str
     vectors: dict
 
     def create(self, **options):
-        """Make it, where it is not there yet."""
+        """Create the collection unless it exists."""
         if self.client.collection_exists(self.name):
             return
         models = optional_import("qdrant_client.models", extra="qdrant")
-        largest = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
-        dense = {
-            name: models.VectorParams(
-                size=of.size,
-                distance=models.Distance(of.distance),
-                multivector_config=largest if of.kind == "multi" else None,
-            )
-            for name, of in self.vectors.items()
-            if of.kind != "sparse"
-        }
-        weights = {name: models.SparseVectorParams() for name, of in self.vectors.items() if of.kind == "sparse"}
+        dense, weights = {}, {}
+        for name, vector in self.vectors.items():
+            if vector.kind == "sparse":
+                weights[name] = models.SparseVectorParams()
+                continue
+            config = {"size": vector.size, "distance": models.Distance(vector.distance)}
+            if vector.kind == "multi":
+                config["multivector_config"] = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+            dense[name] = models.VectorParams(**config)
         self.client.create_collection(self.name, vectors_config=dense, sparse_vectors_config=weights, **options)
 
     def points(self, start, outputs, columns):
-        """Points numbered from `start`, of vectors by name; their payload are `columns`, without what is NaN."""
+        """Return points numbered from `start`, with vectors by name and `columns`, except NaN, as payload."""
         models = optional_import("qdrant_client.models", extra="qdrant")
         given = {name: as_given(output, models) for name, output in outputs.items()}
         return [
             models.PointStruct(
                 id=start + i,
-                vector={name: of[i] for name, of in given.items() if of[i] is not None},
-                payload={name: of[i] for name, of in columns.items() if of[i] == of[i]},
+                vector={name: vectors[i] for name, vectors in given.items() if vectors[i] is not None},
+                payload={name: values[i] for name, values in columns.items() if values[i] == values[i]},
             )
             for i in range(len(next(iter(columns.values()))))
         ]
 
 
 class Requests:
-    """Makes the requests of queries, sends them, and reads what comes back."""
+    """Make requests of queries, send them, and read the answers."""
 
-    def __init__(self, retriever, there, outputs, k):
-        self.retriever, self.there, self.outputs, self.k = retriever, there, outputs, k
+    def __init__(self, retriever, collection, outputs, k):
+        self.retriever, self.collection, self.outputs, self.k = retriever, collection, outputs, k
         self.models = optional_import("qdrant_client.models", extra="qdrant")
-        self.own = retriever.collection is None
-        self.n = len(retriever.corpus_) if self.own else None
+        self.is_uploaded = retriever.collection is None  # its points are numbered by row
+        self.n_points = None  # unknown, if the collection existed before
+        if self.is_uploaded:
+            self.n_points = len(retriever.corpus_)
         self.native = _model(self.models.Filter, retriever.query_filter, "query_filter")
         self.params = _model(self.models.SearchParams, retriever.search_params, "search_params")
 
     def worker(self, found, offset, masks, mask_of):
-        """A function that asks a range of queries, counted from `offset`, and puts the answers into `found`."""
+        """Return a function that searches a range of queries, counted from `offset`, and writes to `found`."""
         filters = {-1: self.native}
-        for m in () if masks is None else range(len(masks)):
-            rows = np.flatnonzero(masks[m])
-            filters[m] = self._filter(rows) if len(rows) else None
+        if masks is not None:
+            for m, mask in enumerate(masks):
+                rows = np.flatnonzero(mask)
+                filters[m] = None  # no document is admitted
+                if len(rows):
+                    filters[m] = self._filter(rows)
 
         def work(start, stop):
             asked = []
             for i in range(start, stop):
-                m = int(mask_of[i]) if len(mask_of) else -1
+                m = -1
+                if len(mask_of):
+                    m = int(mask_of[i])
                 found[offset + i] = self._docids([]), np.empty(0, dtype=np.float32)
                 vectors = self._vectors(offset + i)
                 if self._can_find(vectors) and (m < 0 or filters[m] is not None):
@@ -104,34 +112,37 @@ class Requests:
         return work
 
     def _ask(self, batch, found):
-        """Ask; ask for more where documents that tie with the last one may have been left out."""
-        exact = address(self.there.client) is None
-        limit = self.k + 1 if exact else self.k
+        """Search a batch; search deeper if documents that tie with the last one may be missing."""
+        exact = address(self.collection.client) is None
+        limit = self.k + exact
         while batch:
-            limit = limit if self.n is None else min(limit, self.n)
+            if self.n_points is not None:
+                limit = min(limit, self.n_points)
             requests = [self._request(vectors, allowed, limit) for _, vectors, allowed in batch]
             answers = self._send(requests)
             cut = []
-            for one, answer in zip(batch, answers):
+            for query, answer in zip(batch, answers):
                 scores = np.array([point.score for point in answer.points], dtype=np.float32)
-                found[one[0]] = self._docids(answer.points), self._sign() * scores
-                if exact and len(scores) == limit != self.n and scores[-1] == scores[min(self.k, limit) - 1]:
-                    cut.append(one)
+                found[query[0]] = self._docids(answer.points), self._sign() * scores
+                if exact and len(scores) == limit != self.n_points and scores[-1] == scores[min(self.k, limit) - 1]:
+                    cut.append(query)
             batch, limit = cut, 4 * limit
 
     def _send(self, requests):
-        client, name = self.there.client, self.there.name
+        client, name = self.collection.client, self.collection.name
         return self.retriever._send(client, lambda: client.query_batch_points(name, requests=requests))
 
     def _sign(self):
-        names = list(self.there.vectors)
-        if len(names) > 1:
-            return self.there.vectors[self.retriever.fusion].sign if self.retriever.fusion in names else 1.0
-        return self.there.vectors[names[0]].sign
+        vectors, ranking = self.collection.vectors, self.retriever.fusion
+        if len(vectors) == 1:
+            (ranking,) = vectors
+        if ranking in vectors:
+            return vectors[ranking].sign
+        return 1.0
 
     def _docids(self, points):
-        """Ids of points; in a collection of ours, which are numbered by row, rows."""
-        if self.own:
+        """Return the ids of points; rows, if the collection was uploaded here."""
+        if self.is_uploaded:
             return np.array([point.id for point in points], dtype=np.int64)
         if self.retriever.id_field is None:
             return _objects([str(point.id) for point in points])
@@ -139,28 +150,30 @@ class Requests:
         without = [point.id for point in points if key not in (point.payload or {})]
         if without:
             raise ValueError(
-                f"points of collection {self.there.name!r} have no {key!r} in their payload: {show(without)}; say "
-                "id_field="
+                f"points of collection {self.collection.name!r} have no {key!r} in their payload: {show(without)}; "
+                "give id_field="
             )
         return _objects(as_id_list([point.payload[key] for point in points], "document"))
 
     def _vectors(self, i):
-        """The vectors of query `i` by name, without those that have nothing to compare."""
+        """Return the vectors of query `i` by name, without empty ones."""
         given = {name: as_given(output[i : i + 1], self.models)[0] for name, output in self.outputs.items()}
         return {name: vector for name, vector in given.items() if vector is not None}
 
     def _can_find(self, vectors):
-        """Whether there is something to compare; a vector that ranks candidates needs others that propose them."""
+        """Tell whether these vectors suffice; a vector that ranks candidates needs others that propose them."""
         fusion = self.retriever.fusion
-        if len(self.there.vectors) > 1 and fusion in self.there.vectors:
+        if len(self.collection.vectors) > 1 and fusion in self.collection.vectors:
             return fusion in vectors and len(vectors) > 1
         return len(vectors) > 0
 
     def _request(self, vectors, allowed, limit):
         models, key = self.models, self.retriever.id_field
-        payload = [key] if not self.own and key is not None else False
+        payload = False
+        if not self.is_uploaded and key is not None:
+            payload = [key]
         fixed = {"limit": limit, "with_payload": payload}
-        if len(self.there.vectors) == 1:
+        if len(self.collection.vectors) == 1:
             ((name, vector),) = vectors.items()
             using = name or None
             return models.QueryRequest(query=vector, using=using, filter=allowed, params=self.params, **fixed)
@@ -179,7 +192,7 @@ class Requests:
 
     def _filter(self, rows):
         models, key = self.models, self.retriever.id_field
-        if self.own:
+        if self.is_uploaded:
             allowed = models.HasIdCondition(has_id=rows.tolist())
         else:
             docids = self.retriever.corpus_.docids(rows).tolist()
@@ -188,13 +201,15 @@ class Requests:
                 named = [docid for docid in docids if not (docid.isascii() and docid.isdecimal())]
                 allowed = models.HasIdCondition(has_id=[*numbers, *named])
             else:
-                matches = [models.MatchAny(any=docids)] + ([models.MatchAny(any=numbers)] if numbers else [])
+                matches = [models.MatchAny(any=values) for values in (docids, numbers) if values]
                 allowed = models.Filter(should=[models.FieldCondition(key=key, match=match) for match in matches])
-        return models.Filter(must=[allowed] if self.native is None else [allowed, self.native])
+        if self.native is None:
+            return models.Filter(must=[allowed])
+        return models.Filter(must=[allowed, self.native])
 
 
 class Address(str):
-    """Address of a server, whose repr does not show the user and the password in it."""
+    """Address of a server, with a repr that hides the user and the password in it."""
 
     def __repr__(self):
         return repr(self.shown)
@@ -204,7 +219,7 @@ class Address(str):
 
     @property
     def shown(self):
-        """The address without user, password and query, of which each may be a secret."""
+        """The address without user, password and query, each of which may be a secret."""
         scheme, slashes, rest = self.rpartition("://")
         user, at, rest = rest.rpartition("@")
         rest, mark, query = rest.partition("?")
@@ -212,18 +227,22 @@ class Address(str):
 
 
 def connect(retriever):
-    """Open the client that a retriever asks for."""
+    """Open the client of a retriever."""
     qdrant_client = optional_import("qdrant_client", extra="qdrant")
     if retriever.client is not None:
-        client = retriever.client() if callable(retriever.client) else retriever.client
+        client = retriever.client
+        if callable(client):
+            client = client()
         if not hasattr(client, "query_batch_points"):
-            raise TypeError(f"client is a QdrantClient or a function that makes one, got {type(client).__name__}")
+            raise TypeError(
+                f"expected a QdrantClient, or a function that makes one, as client; got {type(client).__name__}"
+            )
         return client
     if retriever.url is not None:
         try:
             return qdrant_client.QdrantClient(url=retriever.url, timeout=retriever.timeout, check_compatibility=False)
-        except ValueError:  # its text may hold a part of a password
-            message = f"url={retriever.url!r} is not an address that Qdrant's client reads"
+        except ValueError:  # its text may hold part of a password
+            message = f"url={retriever.url!r} is not an address for Qdrant's client"
             raise ValueError(f"{message}; expected one like 'http://localhost:6333'") from None
     if retriever.path is not None:
         return _embedded_in(os.path.realpath(retriever.path), qdrant_client)
@@ -231,7 +250,7 @@ def connect(retriever):
 
 
 def address(client):
-    """Find the server of a client, for messages; None for the embedded mode."""
+    """Return the server of a client, for messages; None for the embedded mode."""
     options = getattr(client, "init_options", {})
     if options.get("location") == ":memory:" or options.get("path") is not None:
         return None
@@ -239,48 +258,51 @@ def address(client):
 
 
 def explained(error, client, timeout):
-    """An error as users need it, or None where it says enough."""
-    where = address(client)
+    """Return a clearer error that names the remedy, or None if the error itself is clear."""
+    server = address(client)
     source = getattr(error, "source", None)
     if _of_transport(source):
         if "Timeout" in type(source).__name__ and "Connect" not in type(source).__name__:
-            return TimeoutError(f"Qdrant at {where} did not answer within {timeout:g} seconds; raise timeout=")
+            return TimeoutError(f"Qdrant at {server} did not answer within {timeout:g} seconds; raise timeout=")
         return ConnectionError(
-            f"no Qdrant server answers at {where} ({source}); is it running? Without client=, url= and path= the "
+            f"no Qdrant server answers at {server} ({source}); is it running? Without client=, url= and path= the "
             "embedded mode needs no server"
         )
     if source is not None:
-        return ValueError(f"what answers at {where} does not speak as Qdrant does: {source}")
+        return ValueError(f"the server at {server} does not answer as Qdrant does: {source}")
     status = getattr(error, "status_code", None)
     if status in (401, 403):
         return PermissionError(
-            f"Qdrant at {where} refuses ({error}); give client=QdrantClient(url, api_key=...), or a function that "
-            "makes one"
+            f"Qdrant at {server} refuses access ({error}): give client=QdrantClient(url, api_key=...), or a function "
+            "that makes one"
         )
     if status == 404:
-        return ValueError(f"Qdrant at {where} has no such collection, or has it no longer: {error}")
+        return ValueError(f"Qdrant at {server} has no such collection, or no longer has it: {error}")
     return None
 
 
 def pause_of(error):
-    """Seconds to wait before the next try; None where it is no use."""
+    """Return the seconds to wait before the next try; None if another try is useless."""
     if hasattr(error, "retry_after_s"):
         return float(error.retry_after_s)
     if hasattr(error, "status_code"):
-        return 0.0 if may_pass(error.status_code) else None
-    if hasattr(error, "source"):
-        return 0.0 if _of_transport(error.source) else None
-    code = getattr(error, "code", None)  # of gRPC
-    name = getattr(code(), "name", None) if callable(code) else None
-    return 0.0 if name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED") else None
+        is_temporary = may_pass(error.status_code)
+    elif hasattr(error, "source"):
+        is_temporary = _of_transport(error.source)
+    else:
+        code = getattr(error, "code", None)  # of gRPC
+        is_temporary = callable(code) and getattr(code(), "name", None) in _TEMPORARY
+    if is_temporary:
+        return 0.0
+    return None
 
 
 def _of_transport(source):
-    """Whether a connection broke or timed out, where the client also wraps what it cannot read."""
+    """Tell whether a connection broke or timed out; the client wraps answers that it cannot read likewise."""
     return type(source).__module__.partition(".")[0] in ("httpx", "httpcore")
 
 
-# Clients by folder, since a folder is open once at a time, and by the token of a pickle.
+# Clients by folder, because a folder can be open only once, and by the token of a pickle.
 _CLIENTS = Recent(0)
 
 
@@ -289,7 +311,7 @@ def _embedded_in(path, qdrant_client):
 
 
 class Reconnection:
-    """Stands for a client in a pickle: makes it again, or finds it where it is still alive."""
+    """Represent a client in a pickle: find it if it is still alive in this process, or make it again."""
 
     def __init__(self, token, options):
         self.token, self.options = token, options
@@ -310,31 +332,41 @@ def _objects(values):
 
 
 def kind(output):
-    """Which of `KINDS` vectors are."""
-    return "sparse" if sparse.issparse(output) else "multi" if isinstance(output, TokenVectors) else "dense"
+    """Return the kind of vectors, a key of `KINDS`."""
+    if sparse.issparse(output):
+        return "sparse"
+    if isinstance(output, TokenVectors):
+        return "multi"
+    return "dense"
 
 
 def width(output):
-    """Length of the vectors."""
-    return output.n_features if isinstance(output, TokenVectors) else output.shape[1]
+    """Return the number of dimensions of vectors."""
+    if isinstance(output, TokenVectors):
+        return output.n_features
+    return output.shape[1]
 
 
 def as_given(output, models):
-    """One vector a text as Qdrant takes it; None where there is nothing in it."""
+    """Return one vector per text in the form that Qdrant takes; None for an empty one."""
     if isinstance(output, TokenVectors):
         return [matrix.tolist() or None for matrix in output]
     if not sparse.issparse(output):
         return output.tolist()
-    return [
-        models.SparseVector(indices=output.indices[i:j].tolist(), values=output.data[i:j].tolist()) if j > i else None
-        for i, j in intervals(output.indptr)
-    ]
+    vectors = [None] * output.shape[0]
+    for row, (i, j) in enumerate(intervals(output.indptr)):
+        if j > i:
+            indices, values = output.indices[i:j].tolist(), output.data[i:j].tolist()
+            vectors[row] = models.SparseVector(indices=indices, values=values)
+    return vectors
 
 
 def _model(model, given, name):
-    """A parameter as one of Qdrant's models, of which it may be the dict."""
+    """Return a parameter, which may be a dict, as one of Qdrant's models."""
     if given is None or isinstance(given, model):
         return given
     if not isinstance(given, dict):
-        raise TypeError(f"{name} is a qdrant_client.models.{model.__name__} or its dict, got {type(given).__name__}")
+        raise TypeError(
+            f"expected a qdrant_client.models.{model.__name__} or its dict as {name}, got {type(given).__name__}"
+        )
     return model(**given)
