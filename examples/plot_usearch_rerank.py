@@ -2,17 +2,19 @@
 A small graph, and a reranker with the whole vectors
 ====================================================
 
-A graph of neighbours finds vectors without looking at all of them, and stands in memory. With the first dimensions of
-the vectors only, it is a fraction of the size, and what it finds comes out in the wrong order. A reranker looks at the
-whole vectors of what was found.
+A graph of neighbours finds vectors without reading all of them, but it has to be in memory. A graph over the first
+dimensions of the vectors has a fraction of the size, but its candidates are in the wrong order. A reranker then reads
+the whole vectors of the candidates.
 
-The claim of this example: behind a graph over a quarter of the dimensions, 200 candidates that are ranked anew by all
-of them are nearly as good as exact search over all dimensions. What the graph did not find, nobody brings back.
+The claim of this example: with a graph over a quarter of the dimensions, and 200 candidates that are reranked by all
+dimensions, the result is nearly as good as exact search over all dimensions. A document that the graph misses cannot be
+recovered.
 """
 
 # %%
-# Latent semantic analysis needs no model. Of fewer dimensions, it is the first dimensions of a larger one. Some neural
-# models are trained to be like that: there, both encoders are `OnnxTextEncoder`, one of them with ``truncate_dim``.
+# Latent semantic analysis needs no model. Its vectors of fewer dimensions are the first dimensions of longer vectors.
+# Some neural models are trained to have this property: for these, both encoders are `OnnxTextEncoder`, one of them with
+# ``truncate_dim``.
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.pipeline import make_pipeline
@@ -32,8 +34,8 @@ data = load_scifact()
 exact = DenseRetriever(data.corpus, encoder=lsa(256), k=10).fit(data.queries).predict(data.queries)
 
 # %%
-# usearch builds a graph of some of the dimensions, and finds 200 candidates of each query. `DenseReranker` scores the
-# first ``depth`` of them by all dimensions; the vectors of the documents are there already, from the search above.
+# usearch builds a graph over some of the dimensions, and finds 200 candidates for each query. `DenseReranker` scores
+# the first ``depth`` of them by all dimensions; it uses the document vectors of the search above.
 import numpy as np
 
 from sklrank.metrics import ndcg_score
@@ -51,14 +53,14 @@ for n in (32, 64, 128):
     quality[n] = [ndcg_score(data.qrels, run, k=10) for run in runs]
 
 # %%
-# The deeper, the closer to exact search; with fewer dimensions, one has to go deeper.
+# More candidates come closer to exact search. With fewer dimensions, more candidates are needed.
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 for ax, curves, label in zip(axes, (found, quality), ("share of the exact top 10", "nDCG@10")):
     for n, values in curves.items():
         ax.plot(depths, values, "o-", label=f"{n} of 256")
-    ax.set(xscale="log", xlabel="candidates that are ranked anew", ylabel=label, ylim=(0, None))
+    ax.set(xscale="log", xlabel="candidates that are reranked", ylabel=label, ylim=(0, None))
     ax.set_xticks(depths, labels=depths, minor=False)
     ax.minorticks_off()
 axes[0].axhline(1, color="grey", linestyle=":")

@@ -3,14 +3,15 @@ Write your own retriever, fuser, reranker, encoder and metric
 =============================================================
 
 Each kind of step is a class of a few lines that works with all others, in pipelines, unions and searches. The page
-:doc:`/user_guide/write_your_own` goes through them one by one; here they solve a task together.
+:doc:`/user_guide/write_your_own` explains them one by one; here they solve a task together.
 
-The claim of this example: typing errors cost BM25 two thirds of what it finds. Trigrams of characters, fused with it,
-bring half of that back, and cost next to nothing if queries are typed well.
+The claim of this example: with typing errors, BM25 loses two thirds of its relevant documents. Fusion with trigrams of
+characters recovers half of the loss, and costs almost nothing if queries are typed well.
 """
 
 # %%
-# **The task.** A hundred test queries of SciFact, and the same with two letters swapped in each word of at least five.
+# **The task.** We take a hundred test queries of SciFact, and the same queries with two letters swapped in each word of
+# at least five letters.
 import numpy as np
 
 from sklrank import Queries
@@ -32,7 +33,7 @@ mistyped = Queries({qid: " ".join(map(mistype, text.split())) for qid, text in z
 print(queries.texts[0], mistyped.texts[0], sep="\n")
 
 # %%
-# **An encoder** is any transformer of texts. This one counts trigrams of characters; rare ones weigh more.
+# **An encoder** is any transformer of texts. This one counts trigrams of characters; rare trigrams weigh more.
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -47,7 +48,7 @@ class TrigramEncoder(TransformerMixin, BaseEstimator):
 
 
 # %%
-# **A retriever** makes a run of queries. Its encoder is a parameter, which is cloned and fitted, as everywhere in
+# **A retriever** turns queries into a run. Its encoder is a parameter, which is cloned and fitted, as usual in
 # scikit-learn.
 from sklrank import Corpus, Run
 from sklrank.base import Fuser, Reranker, Retriever
@@ -73,8 +74,8 @@ class TitleRetriever(Retriever):
 
 
 # %%
-# **A fuser** ranks candidates with one score column for each retriever. This one believes a list the more, the further
-# its first document stands above the tenth: a retriever that knows the words of a query is sure of itself.
+# **A fuser** ranks candidates with one score column for each retriever. This one gives a list more weight if the score
+# of its first document is far above that of the tenth: a retriever that knows the words of a query is confident.
 class ConfidenceFuser(Fuser):
     def __init__(self, *, k=None):
         self.k = k
@@ -85,13 +86,15 @@ class ConfidenceFuser(Fuser):
             scores, ranks = np.nan_to_num(X.column(name)), X.column_ranks(name)
             for start, stop in zip(X.indptr[:-1], X.indptr[1:]):
                 best = -np.sort(-scores[start:stop])[:10]
-                confidence = 1 - best[-1] / best[0] if len(best) and best[0] > 0 else 0.0
+                confidence = 0.0
+                if len(best) and best[0] > 0:
+                    confidence = 1 - best[-1] / best[0]
                 fused[start:stop] += np.nan_to_num(confidence / (10 + ranks[start:stop]))
         return X.reorder(fused, k=self.k, name="confidence")
 
 
 # %%
-# **A reranker** ranks candidates anew. This one looks for the sentence that is most like the query.
+# **A reranker** ranks candidates again. This one finds the sentence that is most similar to the query.
 class SentenceReranker(Reranker):
     def __init__(self, encoder, *, depth=10, weight=0.3):
         self.encoder = encoder
@@ -113,14 +116,14 @@ class SentenceReranker(Reranker):
 
 
 # %%
-# **A metric** is a function of judgments and a run, here whether the first screen, of five documents, holds a relevant
-# one.
+# **A metric** is a function of judgments and a run. This one tells whether the first screen, with five documents, holds
+# a relevant document.
 def first_screen(y_true, y_pred):
     return [any(grades.get(d, 0) > 0 for d in docids[:5]) for grades, docids in zip(y_true, y_pred.docids)]
 
 
 # %%
-# Together, with BM25:
+# All steps together, with BM25:
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from sklrank.encoders import TermVectorizer
@@ -145,7 +148,7 @@ for name, asked in {"typed well": queries, "mistyped": mistyped}.items():
 values
 
 # %%
-# What each step adds:
+# The figure shows the effect of each step:
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -159,7 +162,7 @@ ax.legend(loc="upper right", ncols=2)
 plt.show()
 
 # %%
-# They are steps of a pipeline as any other:
+# These classes are steps of a pipeline like any others:
 from sklearn.pipeline import make_pipeline
 
 pipe = make_pipeline(union, ConfidenceFuser(k=100), SentenceReranker(trigrams, depth=3)).fit(queries)

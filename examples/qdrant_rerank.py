@@ -2,9 +2,9 @@
 Search in Qdrant, and rerank what it finds
 ==========================================
 
-Qdrant keeps vectors and finds the near ones; a reranker in this process reads what was found. Both are steps of one
-pipeline, so that the depth of the second is a parameter to search for, and what each is worth is measured. That takes
-about a minute.
+Qdrant keeps vectors and finds the nearest ones; a reranker in this process reads the candidates. Both are steps of one
+pipeline, so that a grid search can tune the depth of the reranker, and the effect of each step can be measured. This
+example takes about a minute.
 
 .. code-block:: sh
 
@@ -12,9 +12,9 @@ about a minute.
     python examples/qdrant_rerank.py
     python examples/qdrant_rerank.py --url http://localhost:6333
 
-Without ``--url`` this is Qdrant's embedded mode, in memory. The encoder is latent semantic analysis and the reranker
-compares words and pairs of words, so that nothing is downloaded; with models (``pip install 'sklrank[onnx,hub]'``) put
-``OnnxTextEncoder.from_hub(...)`` and ``CrossEncoderReranker.from_hub(...)`` in their places.
+Without ``--url`` it runs Qdrant's embedded mode, in memory. The encoder is latent semantic analysis, and the reranker
+compares words and pairs of words, so that nothing is downloaded. To use models (``pip install 'sklrank[onnx,hub]'``),
+replace them by ``OnnxTextEncoder.from_hub(...)`` and ``CrossEncoderReranker.from_hub(...)``.
 """
 
 import argparse
@@ -40,18 +40,18 @@ pairs = make_pipeline(TermVectorizer(language="english", ngram_range=(1, 2)), Tf
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        description="Searches SciFact in Qdrant and reranks, with a depth from training queries."
+        description="Search SciFact in Qdrant and rerank, with a depth from training queries."
     )
     parser.add_argument("--url", help="address of a Qdrant server; default: embedded, in memory")
     url = parser.parse_args(arguments).url
 
-    # The corpus is uploaded once, and each document is encoded once, whatever the search tries.
+    # The corpus is uploaded once, and each document is encoded once, for all settings of the grid search.
     train, test = load_scifact("train"), load_scifact("test")
     store = QdrantRetriever(train.corpus, encoder=lsa, url=url, k=100)
     pipe = make_pipeline(store, DenseReranker(pairs, tail="keep"))
-    some = slice(0, 100)
+    first = slice(0, 100)
     grid = {"densereranker__depth": [10, 30, 100]}
-    search = GridSearchCV(pipe, grid, scoring=get_scorer("ndcg@10"), cv=2).fit(train.queries[some], train.qrels[some])
+    search = GridSearchCV(pipe, grid, scoring=get_scorer("ndcg@10"), cv=2).fit(train.queries[first], train.qrels[first])
     print(f"best depth: {search.best_params_['densereranker__depth']}\n")
 
     retriever, reranker = search.best_estimator_

@@ -1,6 +1,6 @@
-"""Bases of estimators that rank: verbs, default score, tags.
+"""Base classes of estimators that rank: verbs, default score, tags.
 
-A subclass of `Retriever`, `Fuser` or `Reranker` gives `fit` and `transform`, or `transform` alone if nothing is
+A subclass of `Retriever`, `Fuser` or `Reranker` implements `fit` and `transform`, or `transform` alone if nothing is
 learned. `sklrank.testing` checks that it keeps the contract.
 """
 
@@ -31,22 +31,22 @@ __all__ = [
 
 
 class RankingMixin(FittedMixin):
-    """Mixin of estimators whose `transform` returns a `Run`: `predict`, `fit_transform` and `score`.
+    """Add `predict`, `fit_transform` and `score` to an estimator whose `transform` returns a `Run`.
 
     See Also
     --------
-    Retriever, Fuser, Reranker : Bases that have it.
+    Retriever, Fuser, Reranker : Base classes with this mixin.
     """
 
     def fit(self, X, y=None):
-        """Learn nothing; an estimator that learns overrides this.
+        """Do nothing; an estimator that learns overrides this.
 
         Parameters
         ----------
         X : object
             Input of `transform`.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -55,7 +55,7 @@ class RankingMixin(FittedMixin):
         return self
 
     def predict(self, X, **params):
-        """Rank; the same as `transform`.
+        """Rank the documents of each query, as `transform` does.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class RankingMixin(FittedMixin):
         X : object
             Input of `fit` and `transform`.
         y : Qrels or list of dict, default=None
-            Judgments of the queries.
+            Relevance judgments.
         **params : dict
             Further arguments of `transform`, such as the `filter` of a retriever.
 
@@ -96,9 +96,9 @@ class RankingMixin(FittedMixin):
         X : object
             Input of `predict`.
         y : Qrels or list of dict
-            Judgments, the i-th those of the i-th query; `Qrels.align` brings them into the order of the queries.
+            Relevance judgments, in the order of the queries; `Qrels.align` brings them into this order.
         sample_weight : array-like of shape (n_queries,), default=None
-            Weights of the queries.
+            Weight of each query.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class RankingMixin(FittedMixin):
         return ndcg_score(y, run, k=10, sample_weight=sample_weight)
 
     def __copy__(self):
-        # The default goes through __getstate__, which leaves out clients, sessions and open indexes.
+        # The default copy goes through __getstate__, which leaves out clients, sessions and open indexes.
         new = object.__new__(type(self))
         vars(new).update(vars(self))
         return new
@@ -125,28 +125,28 @@ class RankingMixin(FittedMixin):
 
 
 class Retriever(RankingMixin, BaseEstimator, ABC):
-    """Base of retrievers: estimators that turn queries into a `Run`.
+    """Base class of retrievers, which turn queries into a `Run`.
 
-    A subclass must give
+    A subclass must have
 
-    * ``transform(X)`` or ``transform(X, filter=None)``: the `Run` of the queries `X`, which are a list of str,
-      `Queries`, or whatever else the retriever takes; `Queries.of` makes `Queries` of all of these.
+    * ``transform(X)`` or ``transform(X, filter=None)``, which returns the `Run` of the queries `X`. `X` is a list of
+      str, `Queries`, or any other input of the retriever; `Queries.of` turns all of these into `Queries`.
 
-    and may give
+    A subclass may have
 
     * ``fit(X, y=None)``, which sets attributes that end in an underscore and returns `self`;
-    * a parameter `k`, the number of documents to return for each query: `search` and `sklrank.inspection.waterfall`
-      then ask for more documents than `k`, of a copy;
+    * a parameter `k`, the number of documents to return for each query. `search` and `sklrank.inspection.waterfall` set
+      it on a copy, to get more documents;
     * the attribute `corpus_`, the documents, on which a `RetrieverUnion` keeps rankings;
-    * ``filter_of(queries)``, if parameters restrict what is found;
+    * ``filter_of(queries)``, if parameters restrict the documents that are found;
     * ``ranking_key()``, if rankings may be kept.
 
-    The name of the run names the score column that later stages keep.
+    The name of the run becomes the name of the score column that later stages keep.
 
     See Also
     --------
     sklrank.testing.check_retriever : Checks that a subclass keeps the contract.
-    sklrank.retrievers.CallableRetriever : Makes a retriever of a function.
+    sklrank.retrievers.CallableRetriever : Turn a function into a retriever.
 
     Examples
     --------
@@ -182,9 +182,9 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
@@ -192,42 +192,46 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
         """
 
     def search(self, text, k=5, filter=None):
-        """Answer one query, for people to read.
+        """Rank the documents for one query, for people to read.
 
         Parameters
         ----------
         text : str
-            The query.
+            Query.
         k : int, default=5
-            Number of documents to show.
+            Number of documents to return.
         filter : mask or list of ids, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         Run
-            The ranking of one query; it prints with texts.
+            Ranking of one query, which prints with texts.
         """
         if not isinstance(text, str):
-            raise TypeError(f"search takes one query, a str, got {type(text).__name__}; predict takes many")
+            raise TypeError(f"search takes one query, a str, got {type(text).__name__}: predict takes many")
         if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k is the number of documents to return, an int of at least 1; got {k!r}")
+            raise ValueError(f"k is the number of documents to return: expected an int of at least 1, got {k!r}")
         retriever = copy(self)
         if hasattr(self, "k"):
             retriever.k = int(k)
-        return retriever.transform([text], **({} if filter is None else {"filter": filter})).head(k)
+        if filter is None:
+            run = retriever.transform([text])
+        else:
+            run = retriever.transform([text], filter=filter)
+        return run.head(k)
 
     def ranking_key(self):
         """Return the key under which rankings may be kept and reused; None if they may not be.
 
-        Two fitted retrievers over one corpus that have equal keys must rank every query alike, whatever they were
-        fitted on, and whenever they are asked. A key of parameters alone is right if nothing is learned from the
-        queries or the judgments, and nothing outside the estimator decides what is found.
+        Two fitted retrievers over one corpus that have equal keys must rank every query alike, at any time, and for any
+        input of `fit`. A key of parameters alone is right if nothing is learned from the queries or the judgments, and
+        if rankings depend on nothing outside the estimator.
 
         Returns
         -------
         key : hashable or None
-            By default None, which is always right: each query is searched anew.
+            None by default, which is always right: each query is searched again.
 
         Examples
         --------
@@ -244,23 +248,25 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
         return None
 
     def filter_of(self, queries):
-        """Return the filter that holds for queries if `transform` is not given one.
+        """Return the filter of queries that applies if `transform` gets no filter.
 
         Parameters
         ----------
         queries : Queries
-            The queries.
+            Queries.
 
         Returns
         -------
         mask, list of ids, one of these per query, or None
-            In the base class None: all documents may be found.
+            None in the base class: all documents may be returned.
         """
         return None
 
     def __getstate__(self):
         state = super().__getstate__()
-        return {**state, "_travellers": tuple(TRAVELLERS)} if TRAVELLERS else state
+        if TRAVELLERS:
+            state = {**state, "_travellers": tuple(TRAVELLERS)}
+        return state
 
     def __setstate__(self, state):
         super().__setstate__({name: value for name, value in state.items() if name != "_travellers"})
@@ -274,7 +280,7 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
 
 
 class _CandidateEstimator(RankingMixin, BaseEstimator, ABC):
-    """Base of what turns a `Run` of candidates into a `Run`."""
+    """Base class of estimators that turn a `Run` of candidates into a `Run`."""
 
     def fit(self, X, y=None):
         """Check that `X` is a Run; an estimator that learns overrides this.
@@ -284,7 +290,7 @@ class _CandidateEstimator(RankingMixin, BaseEstimator, ABC):
         X : Run
             Candidates.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -314,20 +320,20 @@ class _CandidateEstimator(RankingMixin, BaseEstimator, ABC):
 
 
 class Fuser(_CandidateEstimator):
-    """Base of fusers: estimators that rank candidates with several score columns by one score.
+    """Base class of fusers, which rank candidates with several score columns by one score.
 
-    A subclass must give
+    A subclass must have
 
-    * ``transform(X)``: the `Run` of the candidates `X`, ranked; ``X.column(name)`` and ``X.column_ranks(name)`` for
-      each name in ``X.columns`` are what there is to fuse, NaN if a list lacks the candidate, and ``X.reorder(scores)``
-      ranks by what was made of them.
+    * ``transform(X)``, which returns the `Run` of the candidates `X`, ranked. For each name in ``X.columns``,
+      ``X.column(name)`` holds scores and ``X.column_ranks(name)`` ranks, with NaN if a list lacks the candidate.
+      ``X.reorder(scores)`` ranks the candidates by their fused scores.
 
-    and may give
+    A subclass may have
 
     * ``fit(X, y=None)``, which sets attributes that end in an underscore and returns `self`;
-    * a parameter `k`, the number of documents to keep for each query;
-    * ``contributions(X)``, the shares of the columns in the score, for `sklrank.inspection.explain`, which also wants
-      to find the fuser in the run: ``X.reorder(scores, source=self)``.
+    * a parameter `k`, the number of documents to return for each query;
+    * ``contributions(X)``, the shares of the columns in the score, for `sklrank.inspection.explain`. This function also
+      needs the fuser in the run: ``X.reorder(scores, source=self)``.
 
     See Also
     --------
@@ -354,22 +360,23 @@ class Fuser(_CandidateEstimator):
 
 
 class Reranker(_CandidateEstimator):
-    """Base of rerankers: estimators that rank the candidates of each query anew.
+    """Base class of rerankers, which rank the candidates of each query again.
 
-    A subclass must give
+    A subclass must have
 
-    * ``transform(X)``: the `Run` of the candidates `X` in their new order; ``X.with_old_score().reorder(scores)`` makes
-      it of one number for each entry, and keeps the score that the candidates had as a column.
+    * ``transform(X)``, which returns the `Run` of the candidates `X` in their new order.
+      ``X.with_old_score().reorder(scores)`` makes it from one score for each entry, and keeps the old score of the
+      candidates as a column.
 
-    and may give
+    A subclass may have
 
     * ``fit(X, y=None)``, which sets attributes that end in an underscore and returns `self`;
-    * a parameter `depth`, the number of candidates of each query to rank, and `k`, the number to keep.
+    * a parameter `depth`, the number of candidates of each query to rerank, and `k`, the number of documents to return.
 
     See Also
     --------
     sklrank.testing.check_reranker : Checks that a subclass keeps the contract.
-    sklrank.rerankers.CallableReranker : Makes a reranker of a function.
+    sklrank.rerankers.CallableReranker : Turn a function into a reranker.
 
     Examples
     --------
@@ -400,14 +407,14 @@ def check_run(X, role):
     X : object
         Input of `fit` or `transform`.
     role : str
-        Name of the kind of estimator that got it, such as ``"reranker"``.
+        Kind of the estimator that got `X`, such as ``"reranker"``.
     """
     if not isinstance(X, Run):
-        raise TypeError(f"X is a {type(X).__name__}; a {role} takes a Run, and stands behind a retriever or a union")
+        raise TypeError(f"a {role} takes a Run, got a {type(X).__name__}: put it behind a retriever or a union")
 
 
 def _judges_nothing(estimator, y):
-    """Whether `y` is plain numbers, which an estimator without a corpus ignores in `fit` as well."""
+    """Tell whether `y` is plain numbers, which an estimator without a corpus ignores in `fit` as well."""
     has_no_corpus = getattr(estimator, "corpus", estimator) is None
     return has_no_corpus and isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuf"
 
@@ -423,15 +430,15 @@ def _holds_judgments(y):
 
 
 def refuse_judgments(y):
-    """Raise ValueError where `y` judges queries, and the documents to find were given as `X`.
+    """Raise ValueError if `y` judges queries, but `X` would be taken for the documents.
 
     Parameters
     ----------
     y : object
-        What `fit` got as `y`.
+        Argument `y` of `fit`.
     """
     if _holds_judgments(y):
         raise ValueError(
-            "y holds judgments, but this retriever has no corpus, so that X would be taken for the documents: give the "
+            "y holds judgments, but this retriever has no corpus, so that it would take X for the documents: give the "
             "documents as corpus=, and the queries as X"
         )

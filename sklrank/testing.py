@@ -1,14 +1,14 @@
 """Contracts of retrievers, fusers and rerankers, for authors of new ones.
 
-A contract is a function that takes a maker, a callable that returns a new, unfitted estimator, and raises
-AssertionError if the estimator breaks it. `check_retriever`, `check_fuser` and `check_reranker` go through all of them;
+A contract is a function that takes a callable, which returns a new, unfitted estimator, and raises AssertionError if
+the estimator breaks the contract. `check_retriever`, `check_fuser` and `check_reranker` check all contracts;
 `retriever_contracts`, `fuser_contracts` and `reranker_contracts` list them for a test framework::
 
     @pytest.mark.parametrize("contract", sklrank.testing.retriever_contracts(), ids=lambda c: c.__name__)
     def test_contract(contract):
         contract(MyRetriever)
 
-Contracts about a parameter or an argument, such as `k` or `filter`, hold for estimators that have it.
+A contract about a parameter or an argument, such as `k` or `filter`, applies to estimators that have it.
 """
 
 import inspect
@@ -71,10 +71,10 @@ def check_retriever(make, *, expected_failures=None):
     Parameters
     ----------
     make : callable
-        Takes a `Corpus`, and returns a new, unfitted retriever over it; a class whose first parameter is `corpus` is
-        such a callable.
+        Takes a `Corpus`, and returns a new, unfitted retriever over it, such as a class whose first parameter is
+        `corpus`.
     expected_failures : dict of str to str, default=None
-        Contracts that the retriever need not keep, with the reason: they are left out.
+        Contracts that the retriever need not keep, each with the reason. They are not checked.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def check_retriever(make, *, expected_failures=None):
 
     See Also
     --------
-    sklrank.base.Retriever : The base class, which says what a subclass gives.
+    sklrank.base.Retriever : The base class, with the methods of a subclass.
 
     Examples
     --------
@@ -101,9 +101,9 @@ def check_fuser(make, *, expected_failures=None):
     Parameters
     ----------
     make : callable
-        Returns a new, unfitted fuser; a class that can be called without arguments is such a callable.
+        Returns a new, unfitted fuser, such as a class without required parameters.
     expected_failures : dict of str to str, default=None
-        Contracts that the fuser need not keep, with the reason: they are left out.
+        Contracts that the fuser need not keep, each with the reason. They are not checked.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def check_fuser(make, *, expected_failures=None):
 
     See Also
     --------
-    sklrank.base.Fuser : The base class, which says what a subclass gives.
+    sklrank.base.Fuser : The base class, with the methods of a subclass.
 
     Examples
     --------
@@ -129,9 +129,9 @@ def check_reranker(make, *, expected_failures=None):
     Parameters
     ----------
     make : callable
-        Returns a new, unfitted reranker; a class that can be called without arguments is such a callable.
+        Returns a new, unfitted reranker, such as a class without required parameters.
     expected_failures : dict of str to str, default=None
-        Contracts that the reranker need not keep, with the reason: they are left out.
+        Contracts that the reranker need not keep, each with the reason. They are not checked.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def check_reranker(make, *, expected_failures=None):
 
     See Also
     --------
-    sklrank.base.Reranker : The base class, which says what a subclass gives.
+    sklrank.base.Reranker : The base class, with the methods of a subclass.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def _check(contracts, make, expected_failures):
     expected_failures = expected_failures or {}
     unknown = set(expected_failures) - {contract.__name__ for contract in contracts}
     if unknown:
-        raise ValueError(f"expected_failures names no contract: {sorted(unknown)}")
+        raise ValueError(f"expected names of contracts in expected_failures, got {sorted(unknown)}")
     for contract in contracts:
         if contract.__name__ in expected_failures:
             continue
@@ -216,7 +216,7 @@ def contract_fit_gives_the_retriever_and_transform_a_run(make):
 
 
 def contract_unfitted_retrievers_say_so(make):
-    """Without `fit`, a retriever raises NotFittedError, or ranks as it does with it."""
+    """Without `fit`, a retriever raises NotFittedError, or ranks as after `fit`."""
     corpus = Corpus(DOCUMENTS)
     run = make(corpus).fit(TEXTS).predict(TEXTS)
     for verb in ("predict", "transform"):
@@ -224,7 +224,7 @@ def contract_unfitted_retrievers_say_so(make):
 
 
 def contract_predict_transform_and_fit_transform_agree(make):
-    """All verbs give one and the same run, alone and in a pipeline."""
+    """All verbs return the same run, alone and in a pipeline."""
     corpus = Corpus(DOCUMENTS)
     run = make(corpus).fit(TEXTS).predict(TEXTS)
     _check_same(run, make(corpus).fit(TEXTS).transform(TEXTS), "predict and transform")
@@ -233,7 +233,7 @@ def contract_predict_transform_and_fit_transform_agree(make):
 
 
 def contract_a_ranking_is_ordered(make):
-    """Documents are distinct, and ordered by score, descending, then by row; scores are finite."""
+    """Documents are distinct, and ordered by descending score, then by row; scores are finite."""
     run = make(Corpus(DOCUMENTS)).fit(TEXTS).predict(TEXTS)
     assert run.indptr[-1] > 0, "no query found a document"
     _check_order(run)
@@ -241,7 +241,7 @@ def contract_a_ranking_is_ordered(make):
 
 
 def contract_fit_is_idempotent_and_learns_nothing_from_the_queries(make):
-    """Fitted again, on other queries, a retriever ranks as before."""
+    """A retriever that is fitted again, on other queries, ranks as before."""
     retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
     run = retriever.predict(TEXTS)
     _check_same(run, retriever.predict(TEXTS), "two calls of predict")
@@ -249,7 +249,7 @@ def contract_fit_is_idempotent_and_learns_nothing_from_the_queries(make):
 
 
 def contract_clones_share_the_corpus_and_the_ranking(make):
-    """A clone has the same corpus, no copy, and ranks alike."""
+    """A clone has the same corpus, not a copy, and ranks alike."""
     corpus = Corpus(DOCUMENTS)
     retriever = make(corpus).fit(TEXTS)
     copy = clone(retriever)
@@ -260,7 +260,7 @@ def contract_clones_share_the_corpus_and_the_ranking(make):
 
 
 def contract_pickles_rank_alike(make):
-    """A retriever that was pickled finds its corpus again in the process, and ranks alike."""
+    """A pickled retriever finds its corpus again in the process, and ranks alike."""
     corpus = Corpus(DOCUMENTS)
     retriever = make(corpus).fit(TEXTS)
     again = pickle.loads(pickle.dumps(retriever)).predict(TEXTS)
@@ -269,7 +269,7 @@ def contract_pickles_rank_alike(make):
 
 
 def contract_queries_do_not_see_each_other(make):
-    """The ranking of a query does not depend on the others in the call."""
+    """The ranking of a query does not depend on the other queries of the call."""
     retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
     run = retriever.predict(TEXTS)
     order = np.array([3, 0, 5, 0, 1])
@@ -290,13 +290,13 @@ def contract_every_form_of_queries_is_the_same(make):
     for queries in forms:
         _check_same(retriever.predict(queries), run, f"a list and a {type(queries).__name__} of queries")
     found = retriever.predict(named)
-    assert found.qids.tolist() == list(QUERIES), f"the run has the query ids {found.qids.tolist()}, not those given"
+    assert found.qids.tolist() == list(QUERIES), f"the run has the query ids {found.qids.tolist()}, not the given ones"
     _check_same(retriever.predict(named[1:4]), run[1:4], "some queries and all")
     assert len(retriever.predict([])) == 0, "no queries, and a run that is not empty"
 
 
 def contract_input_is_not_changed(make):
-    """Neither queries nor documents, filters or parameters are written to; read-only arrays will do."""
+    """Queries, documents, filters and parameters are not changed; read-only arrays work."""
     texts, documents = np.array(TEXTS, dtype=object), dict(DOCUMENTS)
     corpus = Corpus(documents)
     before, fingerprint = texts.copy(), corpus.fingerprint
@@ -305,7 +305,9 @@ def contract_input_is_not_changed(make):
     mask.flags.writeable = False
     retriever = make(corpus)
     params = retriever.get_params()
-    retriever.fit(texts).predict(texts, **({"filter": mask} if _takes_filter(retriever) else {}))
+    retriever.fit(texts).predict(texts)
+    if _takes_filter(retriever):
+        retriever.predict(texts, filter=mask)
     assert (texts == before).all(), "the queries were changed"
     assert documents == DOCUMENTS and corpus.fingerprint == fingerprint, "the documents were changed"
     assert retriever.get_params() == params, "fit or predict changed a parameter"
@@ -318,7 +320,7 @@ def contract_one_document_is_enough(make):
 
 
 def contract_k_is_a_prefix(make):
-    """The first `k` documents are those of a larger `k`, which may be set after `fit`; `search` has one of its own."""
+    """The first `k` documents are those of a larger `k`, which may be set after `fit`; `search` has its own `k`."""
     retriever = make(Corpus(DOCUMENTS))
     if "k" not in retriever.get_params():
         return
@@ -332,16 +334,19 @@ def contract_k_is_a_prefix(make):
 
 
 def contract_filters_are_exact(make):
-    """Of the documents that pass a filter, the best are found; masks, ids, and one per query are all the same."""
+    """The best documents that pass a filter are found; masks, ids, and a filter per query are equivalent."""
     retriever = make(Corpus(DOCUMENTS))
     if not _takes_filter(retriever):
         return
     if "k" in retriever.get_params():
         retriever.set_params(k=1000)
     full = retriever.fit(TEXTS).predict(TEXTS)
-    feeds_back = hasattr(retriever, "expand")  # from documents that may be found: other ones, another ranking
+    # Feedback comes from admitted documents, so that a filter changes the ranking.
+    feeds_back = hasattr(retriever, "expand")
     for kept in (["d8"], ["d2", "d5", "d7"], []):
-        found = retriever.predict(TEXTS, filter=kept) if feeds_back else full
+        found = full
+        if feeds_back:
+            found = retriever.predict(TEXTS, filter=kept)
         expected = [[d for d in docids if d in kept] for docids in found.docids]
         for filter in (kept, np.isin(list(DOCUMENTS), kept), [kept] * len(TEXTS)):
             docids = retriever.predict(TEXTS, filter=filter).docids
@@ -351,7 +356,7 @@ def contract_filters_are_exact(make):
 
 
 def contract_threads_change_nothing(make):
-    """Eight threads at once rank as one does; so does any `n_jobs`."""
+    """Eight threads at once rank as one thread does, and so does any `n_jobs`."""
     corpus = Corpus([f"{text} {i % 7} word{i % 5}" for i, text in enumerate(list(DOCUMENTS.values()) * 20)])
     queries = [f"{text} word{i % 5}" for i, text in enumerate(TEXTS * 15)]
     run = make(corpus).fit(queries).predict(queries)
@@ -368,7 +373,7 @@ def contract_threads_change_nothing(make):
 
 
 def contract_scores_and_folds(make):
-    """`score` is a number between 0 and 1, and cross-validation gives the run of all queries."""
+    """`score` is a number from 0 to 1, and cross-validation returns the run of all queries."""
     corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
     qrels = Qrels(QRELS).align(queries)
     retriever = make(corpus).fit(queries, qrels)
@@ -378,7 +383,7 @@ def contract_scores_and_folds(make):
     score = retriever.score(queries, qrels)
     assert math.isclose(retriever.score(TEXTS, [QRELS[q] for q in QUERIES]), score), "score depends on the form of y"
     run = cross_val_predict(make(corpus), queries, qrels, cv=3)
-    assert isinstance(run, Run), f"cross_val_predict gave a {type(run).__name__}, expected a Run"
+    assert isinstance(run, Run), f"cross_val_predict returned a {type(run).__name__}, expected a Run"
     assert run.qids.tolist() == list(QUERIES), "cross_val_predict lost the order of the queries"
 
 
@@ -392,7 +397,7 @@ def contract_search_is_for_people(make):
 
 
 def contract_a_union_keeps_no_ranking_of_another_fit(make):
-    """A `RetrieverUnion` that keeps rankings gives those of one that does not, whatever the retriever was fitted on."""
+    """A `RetrieverUnion` that keeps rankings returns those of one that does not, after any `fit`."""
     corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
     for judgments in (QRELS, OTHER_QRELS):
         qrels = Qrels(judgments).align(queries)
@@ -419,7 +424,7 @@ def contract_a_search_over_parameters_works(make):
 
 
 def contract_metadata_routing_passes_filters(make):
-    """With metadata routing, pipelines work, and hand a `filter` to a retriever that takes one."""
+    """With metadata routing, pipelines work, and pass a `filter` to a retriever that takes one."""
     corpus = Corpus(DOCUMENTS)
     run = make(corpus).fit(TEXTS).predict(TEXTS)
     with sklearn.config_context(enable_metadata_routing=True):
@@ -431,7 +436,7 @@ def contract_metadata_routing_passes_filters(make):
             _check_same(pipe.predict(TEXTS, filter=["d8"]), expected, "a filter given to a pipeline and to a retriever")
 
 
-# --- fusers and rerankers: contracts of what ranks candidates `X`
+# --- fusers and rerankers: contracts of estimators that rank candidates `X`
 
 
 def _candidate_contracts():
@@ -439,7 +444,7 @@ def _candidate_contracts():
 
 
 def ranks_candidates_and_nothing_else(make, X, y):
-    """`transform` returns a run of the same queries, of candidates only, ordered by score, then row."""
+    """`transform` returns a run of the same queries that holds only candidates, ordered by score, then row."""
     estimator = make()
     _check_returns_self(estimator, X, y)
     run = estimator.transform(X)
@@ -448,13 +453,13 @@ def ranks_candidates_and_nothing_else(make, X, y):
     assert run.qids.tolist() == X.qids.tolist(), "the run has other queries"
     assert run.corpus is X.corpus, "the run has another corpus"
     for found, candidates in zip(run.docids, X.docids):
-        assert set(found) <= set(candidates), f"{sorted(set(found) - set(candidates))} were no candidates"
+        assert set(found) <= set(candidates), f"{sorted(set(found) - set(candidates))} were not candidates"
     assert not np.isnan(run.scores).any(), "scores are NaN"
     _check_order(run)
 
 
 def ranks_the_same_by_every_verb(make, X, y):
-    """`predict`, `transform` and `fit_transform` agree, alone and in a pipeline, with metadata routing and without."""
+    """`predict`, `transform` and `fit_transform` agree, alone and in a pipeline, with and without metadata routing."""
     run = make().fit(X, y).transform(X)
     _check_same(make().fit(X, y).predict(X), run, "predict and transform")
     _check_same(make().fit_transform(X, y), run, "fit_transform and transform")
@@ -472,7 +477,7 @@ def ranks_the_same_when_fitted_again(make, X, y):
 
 
 def ranks_or_says_that_it_is_not_fitted(make, X, y):
-    """Without `fit`, the estimator raises NotFittedError, or ranks as it does with it."""
+    """Without `fit`, the estimator raises NotFittedError, or ranks as after `fit`."""
     _check_unfitted(make(), "transform", X, make().fit(X, y).transform(X))
 
 
@@ -485,7 +490,7 @@ def ranks_the_same_as_a_clone_and_a_pickle(make, X, y):
 
 
 def ranks_each_query_alone(make, X, y):
-    """The ranking of a query does not depend on the others in the call; no queries give an empty run."""
+    """The ranking of a query does not depend on the other queries of the call; no queries give an empty run."""
     estimator = make().fit(X, y)
     run = estimator.transform(X)
     order = np.array([3, 0, 5, 0, 1])
@@ -505,7 +510,7 @@ def ranks_a_prefix_for_a_smaller_k(make, X, y):
 
 
 def ranks_the_same_in_several_threads(make, X, y):
-    """Eight threads at once rank as one does."""
+    """Eight threads at once rank as one thread does."""
     estimator = make().fit(X, y)
     run = estimator.transform(X)
     with ThreadPoolExecutor(8) as pool:
@@ -530,7 +535,7 @@ def ranks_in_searches_and_folds(make, X, y):
 
 
 def keeps_the_score_columns(make, X, y):
-    """Score columns of the candidates are still there, with their values."""
+    """Score columns of the candidates are kept, with their values."""
     run = make().fit(X, y).transform(X)
     for name in X.columns:
         assert name in run.columns, f"the score column {name!r} is gone"
@@ -541,10 +546,12 @@ def keeps_the_score_columns(make, X, y):
 
 
 def keeps_its_input_as_it_is(make, X, y):
-    """Neither candidates nor parameters are changed."""
+    """Candidates and parameters are not changed."""
     estimator = make()
     params, before = estimator.get_params(), pickle.dumps((X.rows, X.indptr, [X.column(name) for name in X.columns]))
-    columns, scores = X.columns, X.scores.copy() if X.has_order else None
+    columns, scores = X.columns, None
+    if X.has_order:
+        scores = X.scores.copy()
     estimator.fit(X, y).transform(X)
     after = pickle.dumps((X.rows, X.indptr, [X.column(name) for name in X.columns]))
     assert before == after and X.columns == columns, "the candidates were changed"
@@ -552,11 +559,11 @@ def keeps_its_input_as_it_is(make, X, y):
     assert estimator.get_params() == params, "fit or transform changed a parameter"
 
 
-# --- what contracts share
+# --- shared by contracts
 
 
 class _Same(BaseEstimator):
-    """The last step of a pipeline that changes nothing."""
+    """Last step of a pipeline, which returns its input."""
 
     def fit(self, X, y=None):
         return self
@@ -569,13 +576,13 @@ class _Same(BaseEstimator):
 
 
 def _over(contract, candidates):
-    """A contract of a maker, over the given candidates and their judgments."""
+    """Return a contract that takes only a maker, for the given candidates and judgments."""
 
     @wraps(contract)
     def check(make):
         contract(make, *candidates())
 
-    del check.__wrapped__  # whose signature is another
+    del check.__wrapped__  # its signature differs
     return check
 
 
@@ -584,13 +591,13 @@ def _two_retrievers(corpus):
 
 
 def _candidates_of_two():
-    """Candidates with two score columns, without an order; judgments."""
+    """Return candidates with two score columns and without an order, and judgments."""
     corpus, queries = Corpus(DOCUMENTS), Queries(QUERIES)
     return RetrieverUnion(_two_retrievers(corpus)).fit_transform(queries), Qrels(QRELS).align(queries)
 
 
 def _candidates_of_one():
-    """Candidates with two score columns and an order; judgments."""
+    """Return candidates with two score columns and an order, and judgments."""
     X, y = _candidates_of_two()
     return ReciprocalRankFuser().transform(X), y
 
@@ -604,7 +611,7 @@ def _equal(a, b):
 
 
 def same(run, other):
-    """Whether two runs say the same to the last bit, names of the queries aside."""
+    """Tell whether two runs have equal documents and bitwise equal scores; names of queries do not matter."""
     return run.docids == other.docids and run.scores.tobytes() == other.scores.tobytes()
 
 
@@ -647,7 +654,7 @@ def _check_unfitted(estimator, verb, X, run):
 
 
 class _raises:
-    """A block that has to raise an error of some type."""
+    """Context that requires an error of a given type."""
 
     def __init__(self, kind, what):
         self.kind = kind

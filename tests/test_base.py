@@ -240,7 +240,7 @@ def test_an_estimator_that_learns_says_that_it_is_not_fitted():
 
 
 def test_candidates_are_a_run():
-    with pytest.raises(TypeError, match="X is a list; a reranker takes a Run"):
+    with pytest.raises(TypeError, match="a reranker takes a Run, got a list"):
         Reversed().fit([["d1"]])
 
 
@@ -252,7 +252,7 @@ def test_check_names_the_contract_that_is_broken():
 
     with pytest.raises(AssertionError, match="contract_a_ranking_is_ordered: AssertionError: rows"):
         check_retriever(Unordered)
-    with pytest.raises(ValueError, match="expected_failures names no contract"):
+    with pytest.raises(ValueError, match="expected names of contracts in expected_failures"):
         check_retriever(SharedWords, expected_failures={"contract_of_something": "a reason"})
 
 

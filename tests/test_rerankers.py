@@ -176,7 +176,7 @@ def test_no_candidates_are_fine(lists):
 @pytest.mark.parametrize("reranker", [DenseReranker(HashingVectorizer()), CallableReranker(len), Table()])
 def test_what_is_no_run_is_refused(reranker):
     for verb in ("fit", "transform", "predict", "fit_transform"):
-        with pytest.raises(TypeError, match="X is a list; a reranker takes a Run"):
+        with pytest.raises(TypeError, match="a reranker takes a Run, got a list"):
             getattr(reranker, verb)(["heat"])
 
 
