@@ -170,7 +170,7 @@ def test_weights_of_query_tokens():
     assert new.docids == [["1", "0"], ["0", "1"]] and new.scores.tolist() == [3, 1, 1, 0]
     again = MaxSimReranker(WORDS, query_weights=lambda text: [w != "wing" for w in text.split()]).transform(run)
     assert again.scores.tolist() == [1, 0, 1, 0]
-    with pytest.raises(ValueError, match="2 tokens, and weights of shape"):
+    with pytest.raises(ValueError, match="2 tokens of query '0', got weights of shape"):
         MaxSimReranker(WORDS, query_weights=lambda text: [1.0]).transform(run)
 
 
@@ -194,7 +194,10 @@ def test_wrong_input_says_so():
     for call, message in (
         (lambda: MaxSimReranker().transform(Run([["0"]], corpus=corpus, queries=["heat"])), "query_encoder="),
         (lambda: MaxSimReranker().transform(Run([["0"]], corpus=Corpus(nan), queries=run.queries[:1])), "document '0'"),
-        (lambda: MaxSimReranker(WORDS, FunctionTransformer(narrow)).transform(texts), "3 features, those of the"),
+        (
+            lambda: MaxSimReranker(WORDS, FunctionTransformer(narrow)).transform(texts),
+            "features, but those of documents",
+        ),
         (lambda: MaxSimReranker(metric="l2").transform(texts), "metric"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -468,8 +471,8 @@ def test_function_in_fewer_bytes(dtype):
 def test_function_refuses_what_does_not_fit():
     D = np.ones((3, 2))
     for arguments, message in (
-        ((np.ones(2), D, [0, 3]), "Q has shape"),
-        ((np.ones((1, 3)), D, [0, 3]), "3 features, those of D 2"),
+        ((np.ones(2), D, [0, 3]), "expected Q to have shape"),
+        ((np.ones((1, 3)), D, [0, 3]), "3 features, but those of D have 2"),
         ((np.ones((1, 2)), D, [0, 2]), "indptr"),
         ((np.ones((1, 2)), D * np.nan, [0, 3]), "NaN"),
     ):

@@ -122,7 +122,7 @@ def test_documents_that_are_not_known():
 
 def test_passages_of_nothing_say_so():
     corpus = Corpus([{"_id": "a", "text": "x", "book": "b"}, {"_id": "c", "text": "y", "book": None}])
-    with pytest.raises(ValueError, match="passage 'c' has no 'book'"):
+    with pytest.raises(ValueError, match="passage 'c' has no document: its 'book' is empty"):
         PassageAggregator("book").transform(Run([{"a": 1.0}], corpus=corpus))
 
 

@@ -1,4 +1,4 @@
-"""Rerankers: candidates → `Run`, ranked anew."""
+"""Rerankers: estimators that take candidates, and return them in a new order as a `Run`."""
 
 from sklrank.rerankers._aspects import PM2Reranker, XQuADReranker
 from sklrank.rerankers._callable import CallableReranker

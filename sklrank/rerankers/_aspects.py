@@ -1,4 +1,4 @@
-"""Diversity over aspects that are known: XQuADReranker and PM2Reranker."""
+"""XQuADReranker and PM2Reranker: diversity over known aspects."""
 
 from numbers import Real
 
@@ -12,10 +12,10 @@ from sklrank.rerankers._texts import corpus_of, query_texts
 
 
 class _AspectReranker(GreedyReranker):
-    """Base of those that know the aspects of queries.
+    """Base class of rerankers that know the aspects of queries.
 
-    ``_choose`` gets as material what gives, for a query and its entries, the share of each aspect (columns) that each
-    entry covers, and the weights of the aspects.
+    The material of ``_choose`` is a function of a query and its entries. It returns the share of each aspect (column)
+    that each entry (row) covers, and the weights of the aspects.
     """
 
     _parameter_constraints: dict = {
@@ -40,25 +40,27 @@ class _AspectReranker(GreedyReranker):
             names, covered = cover(q, entries)
             if not ((covered >= 0) & (covered <= 1)).all():
                 raise ValueError(
-                    f"how much of an aspect a document covers is a number from 0 to 1; of query {candidates.qids[q]!r} "
-                    f"there are numbers from {covered.min()} to {covered.max()}"
+                    "expected the coverage of an aspect to be a number from 0 to 1; query "
+                    f"{candidates.qids[q]!r} has numbers from {covered.min()} to {covered.max()}"
                 )
             return covered, self._weights_of(names, covered)
 
         return material
 
     def _weights_of(self, names, covered):
-        """Weights of the aspects of a query, of sum 1; those that no candidate is about have none."""
+        """Return the weights of the aspects of a query, which sum to 1; 0 if no candidate covers the aspect."""
         occurs = covered.any(axis=0)
         if self.weights is None:
             weights = occurs.astype(np.float64)
         else:
             bad = {name: weight for name, weight in self.weights.items() if not _is_weight(weight)}
             if bad:
-                raise ValueError(f"weights of aspects are numbers of at least 0, got {bad}")
+                raise ValueError(f"expected weights of aspects to be finite numbers of at least 0, got {bad}")
             weights = occurs * np.array([self.weights.get(name, 0.0) for name in names], dtype=np.float64)
         total = weights.sum()
-        return weights / total if total > 0 else weights
+        if total > 0:
+            weights = weights / total
+        return weights
 
 
 def _is_weight(weight):
@@ -66,13 +68,14 @@ def _is_weight(weight):
 
 
 def _of_column(run, name):
-    """Aspects from a column of the corpus: categories, lists of them, or a matrix."""
+    """Return the aspects of a column of the corpus: categories, lists of categories, or a matrix."""
     column = corpus_of(run)[name]
     if getattr(column, "ndim", 1) == 2:
 
         def cover(q, entries):
             rows = column[run.rows[entries]]
-            rows = rows.toarray() if sparse.issparse(rows) else rows
+            if sparse.issparse(rows):
+                rows = rows.toarray()
             return range(rows.shape[1]), np.asarray(rows, dtype=np.float64)
 
         return cover
@@ -84,24 +87,29 @@ def _of_column(run, name):
 
 
 def _listed(value):
-    """Categories of a document; none where text is empty, or a value is missing."""
+    """Return the list of categories of a document; it is empty if the text is empty, or the value is missing."""
     if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
         return list(value)
-    return [] if value is None or value == "" or value != value else [value]
+    if value is None or value == "" or value != value:
+        return []
+    return [value]
 
 
 def _incidence(categories):
-    names = {name: i for i, name in enumerate(dict.fromkeys(name for own in categories for name in own))}
-    covered = np.zeros((len(categories), len(names)))
-    for i, own in enumerate(categories):
-        covered[i, [names[name] for name in own]] = 1
-    return list(names), covered
+    distinct = dict.fromkeys(name for of_document in categories for name in of_document)
+    columns = {name: i for i, name in enumerate(distinct)}
+    covered = np.zeros((len(categories), len(columns)))
+    for i, of_document in enumerate(categories):
+        covered[i, [columns[name] for name in of_document]] = 1
+    return list(columns), covered
 
 
 def _of_judgments(run, qrels):
-    """Aspects from judgments with subtopics."""
+    """Return the aspects of judgments with subtopics."""
     if qrels.subtopics is None:
-        raise ValueError("aspects= are judgments without subtopics; Qrels.from_frame(frame, subtopic=...) takes them")
+        raise ValueError(
+            "the judgments in aspects= have no subtopics; Qrels.from_frame(frame, subtopic=...) makes some that do"
+        )
     aligned = qrels.align(run.queries)
     docids, judged = run.flat_docids, aligned.flat_docids
 
@@ -116,33 +124,35 @@ def _of_judgments(run, qrels):
 
 
 def _of_scores(run, names):
-    """Aspects from score columns, one each."""
+    """Return the aspects of score columns, one per column."""
     unknown = [name for name in names if name not in run.columns]
-    if unknown or not names:
-        raise ValueError(f"aspects= names score columns, got {show(unknown) if unknown else '[]'}; there are "
-                         f"{list(run.columns)}")  # fmt: skip
+    if not names:
+        raise ValueError(f"expected aspects= to name score columns, got []; there are {list(run.columns)}")
+    if unknown:
+        raise ValueError(f"expected aspects= to name score columns, got {show(unknown)}; there are {list(run.columns)}")
 
     def cover(q, entries):
         covered = np.zeros((len(entries), len(names)))
         for i, name in enumerate(names):
             scores = run.column(name)[entries]
             found = ~np.isnan(scores)
-            covered[found, i] = unit_range(scores[found]) if found.any() else 0
+            if found.any():
+                covered[found, i] = unit_range(scores[found])
         return names, covered
 
     return cover
 
 
 def _of_function(run, function, field):
-    """Aspects that a function gives for a query and its documents."""
+    """Return the aspects that a function returns for a query and its documents."""
     queries, texts = query_texts(run), corpus_of(run).text(field)
 
     def cover(q, entries):
         covered = np.asarray(function(queries[q], texts[run.rows[entries]].tolist()), dtype=np.float64)
         if covered.ndim != 2 or len(covered) != len(entries):
             raise ValueError(
-                f"aspects gave an array of shape {covered.shape} for {len(entries)} documents; needed is "
-                "(n_documents, n_aspects)"
+                f"expected aspects to return an array of shape (n_documents, n_aspects) for {len(entries)} documents, "
+                f"got one of shape {covered.shape}"
             )
         return range(covered.shape[1]), covered
 
@@ -150,54 +160,58 @@ def _of_function(run, function, field):
 
 
 class XQuADReranker(_AspectReranker):
-    r"""Rank so that all aspects of a query are covered, the more so the less they are covered so far (xQuAD).
+    r"""Rank documents so that all aspects of a query are covered (xQuAD).
 
-    The next document of a ranking is always the one with the largest
+    The less an aspect is covered so far, the more it counts. The next document of a ranking is the one with the largest
 
     .. math:: \lambda \cdot \text{relevance}(d) + (1 - \lambda) \sum_a w_a \, c_{d a}
        \prod_{s \text{ above}} (1 - c_{s a})
 
-    where :math:`c_{d a}` in [0, 1] is how much document d covers of aspect a, and :math:`w_a` is the weight of the
-    aspect.
+    where :math:`c_{d a}` in [0, 1] is the share of aspect a that document d covers, and :math:`w_a` is the weight of
+    the aspect.
 
     Parameters
     ----------
     aspects : str, list of str, Qrels or callable
-        What documents cover of which aspects. A column of the corpus: one category a document, a list of them, or a
-        matrix of shape (n_documents, n_aspects) of numbers in [0, 1]. A list of score columns of the run, such as those
-        of a `RetrieverUnion` with one retriever an aspect: each is brought to [0, 1] in a query, and 0 where it has no
-        score. Judgments with subtopics. Or a function of the text of a query and the list of the texts of its
-        candidates, to an array of shape (n_candidates, n_aspects) of numbers in [0, 1].
+        Aspects that documents cover. One of:
+
+        - a column of the corpus: one category per document, a list of categories per document, or a matrix of shape
+          (n_documents, n_aspects) of numbers in [0, 1];
+        - a list of score columns of the run, such as those of a `RetrieverUnion` with one retriever per aspect. Each
+          column is scaled to [0, 1] per query, and a missing score is 0;
+        - judgments with subtopics;
+        - a function that takes the text of a query and the list of the texts of its candidates, and returns an array of
+          shape (n_candidates, n_aspects) of numbers in [0, 1].
     lambda_ : float, default=0.5
-        Weight of relevance against diversity: 1 leaves the order as it is.
+        Weight of relevance against diversity, from 0 to 1. With 1 the order does not change.
     weights : dict, default=None
-        What each aspect counts, by its name, or by its number where it has none; those that are not here count
-        nothing. ``None``: all the same that any candidate of the query covers.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the texts for a function. ``None``: title and text.
+        Weight of each aspect, by its name, or by its number if it has no name. Aspects that are not in the dict have
+        weight 0. If None, all aspects that a candidate of the query covers have the same weight.
+    field : str or list of str, default=None
+        Columns of the corpus to read. They are the texts for a function. If None, title and text are joined by a space
+        if both exist.
     normalize : bool, default=True
-        Whether the candidates' scores are brought to [0, 1] first, query by query. False suits scores that are
-        probabilities.
+        Whether to scale the scores of each query to [0, 1]. Use False if the scores are probabilities.
     depth : int, default=None
-        How many candidates of each query to choose from, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        Whether the others are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep of each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     See Also
     --------
-    PM2Reranker : Aspects in proportion to their weights.
-    MMRReranker : Diversity where no aspects are known.
-    sklrank.metrics.alpha_ndcg_score : Measures it.
+    PM2Reranker : Covers aspects in proportion to their weights.
+    MMRReranker : Ranks for diversity if no aspects are known.
+    sklrank.metrics.alpha_ndcg_score : Measures diversity.
 
     Notes
     -----
-    In the original, :math:`\lambda` weighs diversity; here it weighs relevance, as in `MMRReranker`. The new score is
-    the value with which a document was chosen, which never rises from one to the next. Of documents of equal value the
-    one of the lower row goes first.
+    In the original paper, :math:`\lambda` is the weight of diversity. Here it is the weight of relevance, as in
+    `MMRReranker`. The new score is the value of a document when it was chosen, which never increases down the ranking.
+    Documents of equal value are ordered by row.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -235,63 +249,68 @@ class XQuADReranker(_AspectReranker):
         covered, weights = material(q, entries)
         relevance = self._relevance(scores)
         values = np.full(len(entries), -np.inf)
-        open_ = weights.copy()  # what of each aspect is not covered yet, by its weight
+        uncovered = weights.copy()  # share of each aspect that is not covered yet, times its weight
         for _ in range(k):
-            gains = self.lambda_ * relevance + (1 - self.lambda_) * _row_sums(covered * open_)
+            gains = self.lambda_ * relevance + (1 - self.lambda_) * _row_sums(covered * uncovered)
             gains[values > -np.inf] = -np.inf
             best = np.argmax(gains)
             values[best] = gains[best]
-            open_ = open_ * (1 - covered[best])
+            uncovered = uncovered * (1 - covered[best])
         return values
 
 
 class PM2Reranker(_AspectReranker):
-    r"""Rank so that each aspect of a query has its share of the places (PM-2).
+    r"""Rank documents so that each aspect of a query gets its share of the ranks (PM-2).
 
-    Places are given out as seats in a parliament, by the method of Sainte-Laguë: the next belongs to the aspect with
-    the largest :math:`v_a = w_a / (2 s_a + 1)`, where :math:`s_a` is what it has so far. It goes to the document with
-    the largest
+    Ranks are distributed as seats in a parliament, by the method of Sainte-Laguë. The next rank belongs to the aspect
+    with the largest :math:`v_a = w_a / (2 s_a + 1)`, where :math:`s_a` is the number of ranks that it has so far. The
+    document at this rank is the one with the largest
 
     .. math:: \lambda \, v_a c_{d a} + (1 - \lambda) \sum_{b \ne a} v_b c_{d b}
 
-    which is one for that aspect, and may be about others; aspects then own that place by their parts of
-    :math:`c_{d b}`, how much of them the document covers.
+    where :math:`c_{d b}` is the share of aspect b that document d covers. The document covers that aspect, and may
+    cover others. The rank is then divided among the aspects in proportion to their :math:`c_{d b}`.
 
     Parameters
     ----------
     aspects : str, list of str, Qrels or callable
-        What documents cover of which aspects. A column of the corpus: one category a document, a list of them, or a
-        matrix of shape (n_documents, n_aspects) of numbers in [0, 1]. A list of score columns of the run, such as those
-        of a `RetrieverUnion` with one retriever an aspect: each is brought to [0, 1] in a query, and 0 where it has no
-        score. Judgments with subtopics. Or a function of the text of a query and the list of the texts of its
-        candidates, to an array of shape (n_candidates, n_aspects) of numbers in [0, 1].
+        Aspects that documents cover. One of:
+
+        - a column of the corpus: one category per document, a list of categories per document, or a matrix of shape
+          (n_documents, n_aspects) of numbers in [0, 1];
+        - a list of score columns of the run, such as those of a `RetrieverUnion` with one retriever per aspect. Each
+          column is scaled to [0, 1] per query, and a missing score is 0;
+        - judgments with subtopics;
+        - a function that takes the text of a query and the list of the texts of its candidates, and returns an array of
+          shape (n_candidates, n_aspects) of numbers in [0, 1].
     lambda_ : float, default=0.5
-        Weight of the aspect whose turn it is against the others.
+        Weight of the aspect that owns the next rank, against the other aspects.
     weights : dict, default=None
-        What each aspect counts, by its name, or by its number where it has none; those that are not here count
-        nothing. ``None``: all the same that any candidate of the query covers.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the texts for a function. ``None``: title and text.
+        Weight of each aspect, by its name, or by its number if it has no name. Aspects that are not in the dict have
+        weight 0. If None, all aspects that a candidate of the query covers have the same weight.
+    field : str or list of str, default=None
+        Columns of the corpus to read. They are the texts for a function. If None, title and text are joined by a space
+        if both exist.
     depth : int, default=None
-        How many candidates of each query to choose from, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        Whether the others are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep of each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     See Also
     --------
-    XQuADReranker : Aspects that are covered count less and less, beside relevance.
-    MMRReranker : Diversity where no aspects are known.
-    sklrank.metrics.alpha_ndcg_score : Measures it.
+    XQuADReranker : Weighs relevance against aspects that are not covered yet.
+    MMRReranker : Ranks for diversity if no aspects are known.
+    sklrank.metrics.alpha_ndcg_score : Measures diversity.
 
     Notes
     -----
-    Of documents of equal value the one that had the higher score goes first. An aspect that none of the documents left
-    is about has no turn, and once no aspect has one, the rest follows as it stood. The new score says the place: 1 for
-    the first, and equally much less for each that follows, down to 1 / n for the last of n.
+    Documents of equal value are ordered by their old score. An aspect that no remaining document covers gets no more
+    ranks. When this is true for all aspects, the remaining documents follow in their old order. The new score depends
+    on the rank only: it is 1 for the first document, and decreases in equal steps to 1 / n for the last of n.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -324,25 +343,25 @@ class PM2Reranker(_AspectReranker):
         covered, weights = material(q, entries)
         n = len(entries)
         values = np.full(n, -np.inf)
-        order = np.argsort(-scores, kind="stable")  # ties go to the higher score
+        order = np.argsort(-scores, kind="stable")  # among equal values, the document with the higher score is chosen
         covered = covered[order]
-        left, seats = np.ones(n, dtype=bool), np.zeros(len(weights))
-        for place in range(k):
-            quotients = weights / (2 * seats + 1) * covered[left].any(axis=0)
+        remaining, seats = np.ones(n, dtype=bool), np.zeros(len(weights))
+        for position in range(k):
+            quotients = weights / (2 * seats + 1) * covered[remaining].any(axis=0)
             if quotients.any():
                 shares = np.full(len(weights), 1 - self.lambda_)
                 shares[np.argmax(quotients)] = self.lambda_
                 gains = _row_sums(covered * (shares * quotients))
-                best = np.argmax(np.where(left, gains, -np.inf))
+                best = np.argmax(np.where(remaining, gains, -np.inf))
             else:
-                best = np.argmax(left)
-            left[best] = False
-            values[order[best]] = 1 - place / n
+                best = np.argmax(remaining)
+            remaining[best] = False
+            values[order[best]] = 1 - position / n
             if covered[best].any():
                 seats += covered[best] / covered[best].sum()
         return values
 
 
 def _row_sums(values):
-    """Sums of rows, each column added after the other, so that equal rows have equal sums."""
+    """Sum each row. Columns are added one after the other, so that equal rows have equal sums."""
     return np.add.reduce(np.ascontiguousarray(values.T), axis=0)

@@ -1,4 +1,4 @@
-"""What rerankers for diversity have in common: documents are chosen one by one, each in view of those before it."""
+"""Base class of rerankers for diversity, which choose documents one by one, depending on those chosen before."""
 
 from abc import abstractmethod
 from numbers import Real
@@ -10,10 +10,10 @@ from sklrank.rerankers._base_scoring import ScoringReranker
 
 
 class GreedyReranker(ScoringReranker):
-    """Base of rerankers that choose documents one by one.
+    """Base class of rerankers that choose documents one by one.
 
-    The documents of a query come in the order of their rows, and the first of equal ones is chosen: equal scores are
-    ranked so.
+    The documents of a query are in the order of their rows. Among equal documents the first one is chosen, because
+    equal scores are ordered by row.
     """
 
     _pointwise = False
@@ -31,13 +31,13 @@ class GreedyReranker(ScoringReranker):
             if start == stop:
                 continue
             entries = start + np.argsort(candidates.rows[start:stop])
-            k = stop - start if self.k is None else min(self.k, stop - start)
+            k = min(self.k or len(entries), len(entries))
             values[entries] = self._choose(material, q, entries, scores[entries].astype(np.float64), k)
         return values
 
     @abstractmethod
     def _prepare(self, candidates):
-        """Make whatever `_choose` needs of all candidates."""
+        """Return the material that `_choose` needs, computed from all candidates."""
 
     @abstractmethod
     def _choose(self, material, q, entries, scores, k):
@@ -46,20 +46,22 @@ class GreedyReranker(ScoringReranker):
         Returns
         -------
         ndarray of float64, shape (len(entries),)
-            Values with which they were chosen, which never rise; -inf for the others.
+            Values of the documents when they were chosen, which never increase; -inf for the others.
         """
 
     def _relevance(self, scores):
-        """Scores of the candidates of a query, as they are weighed against diversity."""
+        """Return the scores of the candidates of a query that are weighed against diversity."""
         if self.normalize:
             return unit_range(scores)
         if not np.isfinite(scores).all():
-            raise ValueError("scores of candidates are infinite; normalize=True takes such for the largest or least")
+            raise ValueError(
+                "scores of candidates are infinite; normalize=True replaces them by the largest or least finite score"
+            )
         return scores
 
 
 def unit_range(scores):
-    """Scores brought to [0, 1]; infinite ones as the largest or least of the others, equal ones as 1."""
+    """Scale scores to [0, 1]. Infinite scores count as the largest or least finite one. Equal scores become 1."""
     finite = scores[np.isfinite(scores)]
     if len(finite):
         scores = np.clip(scores, finite.min(), finite.max())

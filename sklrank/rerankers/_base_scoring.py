@@ -1,4 +1,4 @@
-"""Base of rerankers that score candidates, and the order that scores give: depth, tail, cutoff."""
+"""Base class of rerankers that score candidates, and the ranking by these scores: depth, tail, cutoff."""
 
 from abc import abstractmethod
 from numbers import Integral
@@ -14,15 +14,15 @@ from sklrank.data._shapes import pair_of
 
 
 class ScoringReranker(Reranker):
-    """Base of rerankers that score the first candidates of each query.
+    """Base class of rerankers that score the first candidates of each query.
 
-    A subclass has the parameters `depth`, `tail` and `k`, a ``_stage``, and gives in ``_score(candidates)`` one number
-    to each entry of a run, higher for better, which holds the candidates to score and nothing else. What has to be
-    opened or checked before, it does in ``_open()``.
+    A subclass has the parameters `depth`, `tail` and `k`, and a ``_stage``. It implements ``_score(candidates)``, which
+    returns one number for each entry of a run, higher for better; the run holds only the candidates to score. It may
+    implement ``_open()``, which opens or checks things before the first call.
     """
 
-    _stage = None  # short name of what it does: that of its runs, and of the column that it adds
-    _pointwise = True  # whether the score of a candidate depends on the query and the candidate alone
+    _stage = None  # name of the runs that the reranker returns, and of the column that it adds
+    _pointwise = True  # whether the score of a candidate depends only on the query and the candidate
 
     _parameter_constraints: dict = {
         "depth": [Interval(Integral, 1, None, closed="left"), None],
@@ -32,14 +32,14 @@ class ScoringReranker(Reranker):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Check the parameters, and open what has to be opened; nothing is learned.
+        """Check the parameters, and open models if there are any. Nothing is learned.
 
         Parameters
         ----------
         X : Run
             Candidates.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. Not used.
 
         Returns
         -------
@@ -50,7 +50,7 @@ class ScoringReranker(Reranker):
         return self
 
     def transform(self, X):
-        """Rank the first candidates of each query anew.
+        """Rerank the first candidates of each query.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class ScoringReranker(Reranker):
         Returns
         -------
         Run
-            Best first, equal scores by row. The score that the candidates had is a column, and so is the new one.
+            The candidates, best first. Equal scores are ordered by row. The old score and the new score are columns.
         """
         self._validate_params()
         check_run(X, "reranker")
@@ -69,36 +69,37 @@ class ScoringReranker(Reranker):
 
     @abstractmethod
     def _score(self, candidates):
-        """Give a number to each entry of a run, higher for better; the run has at least one entry."""
+        """Return a number for each entry of a run, higher for better. The run has at least one entry."""
 
     def _open(self):
-        """Open or check what `_score` needs."""
+        """Open or check things that `_score` needs."""
 
     def _scores(self, candidates):
-        """What `_score` gives to the candidates, checked, as float64."""
+        """Return the result of `_score`, checked, as float64."""
         if not len(candidates.rows):
             return np.empty(0)
         scores = np.asarray(self._score(candidates), dtype=np.float64)
         if scores.shape != candidates.rows.shape:
             raise ValueError(
-                f"{type(self).__name__} gave scores of shape {scores.shape} to {len(candidates.rows)} candidates"
+                f"{type(self).__name__} returned scores of shape {scores.shape} for {len(candidates.rows)} candidates"
             )
         bad = np.flatnonzero(np.isnan(scores)).tolist()
         if bad:
             ids = candidates.flat_docids
             pairs = [pair_of(candidates.queries, candidates.indptr, ids, e) for e in bad[:5]]
-            raise ValueError(f"{len(bad)} scores are NaN, which ranks nowhere; (query, document): {show(pairs)}")
+            raise ValueError(f"{len(bad)} scores are NaN, which has no rank; (query, document): {show(pairs)}")
         return scores
 
 
 def head_lengths(run, depth):
-    """How many candidates of each query are scored.
+    """Return the number of candidates of each query to score.
 
     Parameters
     ----------
     run : Run
+        Candidates.
     depth : int, ndarray of int64 of shape (n_queries,), or None
-        At most so many; ``None``: all.
+        Maximum number. If None, there is no limit.
 
     Returns
     -------
@@ -109,30 +110,30 @@ def head_lengths(run, depth):
         return lengths
     if not run.has_order and (lengths > depth).any():
         raise ValueError(
-            f"these candidates have the score columns {list(run.columns)} and no order yet, so that there are no first "
-            f"ones to rerank: depth=None reranks all of them, and a fuser before it gives them an order"
+            f"these candidates have the score columns {list(run.columns)} but no order, so there are no first ones to "
+            "rerank; depth=None reranks all of them, and a fuser before the reranker gives them an order"
         )
     return np.minimum(lengths, depth)
 
 
 def place(run, lengths, scores, stage, *, tail="drop", k=None):
-    """Candidates in the order of new scores.
+    """Order candidates by new scores.
 
     Parameters
     ----------
     run : Run
         Candidates.
     lengths : ndarray of int64, shape (n_queries,)
-        How many of each query were scored: the first ones.
+        Number of candidates of each query that were scored, from the top.
     scores : ndarray of float64, shape (n_scored,)
-        Their scores, no NaN.
+        Scores of these candidates, without NaN.
     stage : str
-        Name of the new run, and of the column that keeps `scores`; numbered where there is such a column already.
+        Name of the new run, and of the column that keeps `scores`. A number is added if there is such a column already.
     tail : {"drop", "keep"}, default="drop"
-        Whether the others are left out, or stand below in their order, with scores that go down from the lowest. A
-        query of which nothing was scored stays as it is.
+        Whether the other candidates are dropped or kept in their order. Their scores then descend from the lowest new
+        score. A query without scored candidates does not change.
     k : int, default=None
-        How many to keep of each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     Returns
     -------
@@ -148,7 +149,9 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
     indptr, values = scored_indptr, ranked
     if tail == "keep":
         indptr, everything = run.indptr, np.arange(len(run.rows))
-        values = _below(run, lengths, ranked, scored_indptr) if len(slots) < len(run.rows) else np.empty(len(slots))
+        values = np.empty(len(run.rows))
+        if len(slots) < len(run.rows):
+            values = _below(run, lengths, ranked, scored_indptr)
         everything[slots], values[slots] = entries, ranked
         entries = everything
     name, n = stage, 1
@@ -157,11 +160,13 @@ def place(run, lengths, scores, stage, *, tail="drop", k=None):
         name = f"{stage}_{n}"
     new = kept.take(entries, indptr).with_column(name, column[entries], column_ranks[entries])
     new = new.with_scores(values, k=k, name=name)
-    return new if k is None else new.head(k)
+    if k is None:
+        return new
+    return new.head(k)
 
 
 def _below(run, lengths, ranked, scored_indptr):
-    """Scores that go down by at least 1 from the lowest of each query; those that were, where there is none."""
+    """Return scores that descend by at least 1 from the lowest of each query; the old ones if nothing was scored."""
     scored = lengths > 0
     lowest = np.zeros(len(lengths))
     lowest[scored] = ranked[scored_indptr[1:][scored] - 1]

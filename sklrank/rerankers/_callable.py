@@ -1,4 +1,4 @@
-"""CallableReranker: a service or a language model, behind a function."""
+"""CallableReranker: a function that calls a service or a language model."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,65 +14,69 @@ from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._texts import document_texts, query_texts
 from sklrank.retrievers._callable import Answers, SharesFunction, answers_of
 
-_NEEDED = {"scores": "scores, one a document", "order": "positions, best first"}
+_EXPECTED = {"scores": "scores, one per document", "order": "positions, best first"}
 
 
 class CallableReranker(SharesFunction, ScoringReranker):
-    """Ask a function: a reranking service, a language model, or any model of your own.
+    """Rank candidates by a function that calls a reranking service, a language model, or any other model.
 
-    ``f(query, documents)`` gets a text and a list of texts, and returns either a score for each, or the order: a list
-    of positions in `documents`, from 0, the best first.
+    ``f(query, documents)`` takes a text and a list of texts. It returns either a score for each document, or the order:
+    a list of positions in `documents`, from 0, the best first.
 
     Parameters
     ----------
     f : callable
-        The function. Clones share it. To travel to worker processes it has to pickle.
+        The function. Clones share it. It must pickle to be used in worker processes.
     returns : {"scores", "order"}, default="scores"
-        What `f` returns. Positions that an order leaves out come behind, as they stood.
+        Whether `f` returns scores or an order. Documents that an order leaves out are put at the end, in their old
+        order.
     window : int, default=20
-        Most documents in one call; ``None``: all candidates. See Notes.
+        Maximum number of documents per call. If None, it is the number of candidates. See Notes.
     step : int, default=None
-        How far the window moves, of at most its length; ``None``: half of it, 10. Scores need no such thing.
+        Number of documents by which the window moves, at most its length. If None, it is half of the length, 10. Not
+        used for scores.
     depth : int, default=None
-        How many candidates of each query to rank, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        What becomes of the others: they are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
     field : str or list of str, default=None
-        Columns of the corpus to read. ``None``: title and text joined by a space where both exist.
+        Columns of the corpus to read. If None, title and text are joined by a space if both exist.
     timeout : float, default=None
-        Seconds after which a call that has not returned counts as failed. ``None``: no limit.
+        Seconds after which a call counts as failed. If None, there is no limit.
     retries : int, default=2
-        How often a call that failed is tried again.
+        Number of times that a failed call is repeated.
     backoff : float, default=0.5
-        Seconds to wait before the first further try; twice as long before each one after that.
+        Seconds to wait before the first retry. The time doubles with each further retry.
     retry_on : type or tuple of type, default=OSError
-        Errors that may pass. OSError is what those of the standard library's network modules and of requests are;
-        name those of your client. Where they carry an HTTP status, it has to be one that may pass, too.
+        Exceptions after which a call is repeated. OSError includes the exceptions of requests and of the network
+        modules of the standard library; for other clients, name their exceptions. If an exception has an HTTP status,
+        the call is repeated only if the status is temporary.
     cache : int, default=10000
-        Most answers to keep, each that of `f` to a query and some documents; 0 keeps none.
+        Maximum number of results to keep. A result is the answer of `f` to a query and some documents. If 0, none are
+        kept.
     n_jobs : int, default=None
-        Threads that call `f`, each for queries of its own.
+        Number of threads. Each calls `f` for different queries. The result does not depend on it.
 
     See Also
     --------
-    CrossEncoderReranker : A model that runs here.
-    sklrank.retrievers.CallableRetriever : A search engine behind a function.
+    CrossEncoderReranker : Ranks by a model that runs in this process.
+    sklrank.retrievers.CallableRetriever : Retrieves by a function that calls a search engine.
 
     Notes
     -----
-    **Scores** can be compared from one call to the next, so that the candidates of a query are cut into windows, one
-    call each. **Orders** cannot: the window slides over the candidates from the bottom up, and each call orders what
-    stands in it, so that what is good rises with the window to the top. The scores of such a ranking are ranks turned
-    round.
+    **Scores** of different calls can be compared. The candidates of a query are therefore cut into windows, with one
+    call per window. **Orders** of different calls cannot be compared. The window slides over the candidates from the
+    bottom up, and each call orders the documents in it, so that good documents move to the top with the window. The
+    scores of such a ranking are the ranks in reverse.
 
-    **Answers are kept** for the function, in the process, so that a search over other parameters asks nothing twice.
+    **Answers are kept** for the function, in the process. A parameter search thus does not ask the same question twice.
 
-    A call that timed out goes on in its thread, since nothing can stop it: give the client of your service a limit of
-    its own.
+    A call that timed out continues in its thread, because it cannot be stopped. Set a time limit in the client of the
+    service, too.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -89,7 +93,7 @@ class CallableReranker(SharesFunction, ScoringReranker):
     >>> CallableReranker(shortest_first, returns="order", window=2).predict(run).docids
     [['2', '0', '1']]
 
-    A window of two, moved one by one, sorts the best to the top, and leaves the others for a second look.
+    A window of two that moves by one brings the best document to the top. The others are not fully sorted.
     """
 
     _stage = "callable_reranker"
@@ -149,7 +153,7 @@ class CallableReranker(SharesFunction, ScoringReranker):
     def _open(self):
         if self.step is not None and self.window is not None and self.step > self.window:
             raise ValueError(
-                f"step={self.step} is greater than window={self.window}, so that some candidates would never be seen"
+                f"step={self.step} is greater than window={self.window}, so the window would skip some candidates"
             )
 
     def _score(self, candidates):
@@ -158,7 +162,9 @@ class CallableReranker(SharesFunction, ScoringReranker):
         queries = query_texts(candidates)
         edges, which = candidates.indptr.tolist(), which.tolist()
         scores = np.empty(len(which))
-        rate = self._rate if self.returns == "scores" else self._slide
+        rate = self._slide
+        if self.returns == "scores":
+            rate = self._rate
 
         def work(start, stop):
             for q in range(start, stop):
@@ -170,18 +176,20 @@ class CallableReranker(SharesFunction, ScoringReranker):
         return scores
 
     def _rate(self, query, documents):
-        """Scores of documents, window by window."""
+        """Return the scores of documents, computed window by window."""
         window = self.window or len(documents)
         starts = range(0, len(documents), window)
         return np.concatenate([self._ask(query, documents[start : start + window]) for start in starts])
 
     def _slide(self, query, documents):
-        """Scores that fall with the rank, after a window went over the documents from the bottom up."""
+        """Order the documents by a window that slides from the bottom up; return scores that decrease with the rank."""
         n = len(documents)
+        if n == 1:
+            return np.ones(1)
         window = min(self.window or n, n)
         step = self.step or max(1, window // 2)
         order = list(range(n))
-        for start in [*range(n - window, 0, -step), 0] if n > 1 else []:
+        for start in [*range(n - window, 0, -step), 0]:
             part = order[start : start + window]
             answer = self._ask(query, [documents[i] for i in part])
             left_out = [i for i in range(window) if i not in set(answer)]
@@ -191,12 +199,14 @@ class CallableReranker(SharesFunction, ScoringReranker):
         return scores
 
     def _ask(self, query, documents):
-        """What `f` answers, from before where that is kept."""
+        """Return the answer of `f`, kept or new."""
         content = hashlib.blake2b(digest_size=16)
         for document in documents:
             content.update(f"{len(document)} {document}".encode())
         key = (self.returns, query, content.digest())
-        answers = answers_of(self.f) if self.cache else Answers(self.f)
+        answers = Answers(self.f)
+        if self.cache:
+            answers = answers_of(self.f)
         return answers.get([key], lambda _: [self._call(query, documents)], limit=self.cache)[0]
 
     def _call(self, query, documents):
@@ -206,20 +216,25 @@ class CallableReranker(SharesFunction, ScoringReranker):
         pause_of = pause_after(self.retry_on)
         answer = call_with_retries(call, retries=self.retries, backoff=self.backoff, pause_of=pause_of)
         if not isinstance(answer, Iterable):  # such as the coroutine of an async function
-            raise TypeError(f"f returned {type(answer).__name__}; needed is a list of {_NEEDED[self.returns]}")
+            raise TypeError(f"expected f to return a list of {_EXPECTED[self.returns]}, got {type(answer).__name__}")
         if self.returns == "scores":
             scores = np.asarray(as_numbers(answer, "scores"), dtype=np.float64)
             if scores.shape != (len(documents),):
-                raise ValueError(f"f gave {scores.size} scores to {len(documents)} documents; needed is one for each")
+                raise ValueError(
+                    f"expected f to return one score for each document, got {scores.size} scores for {len(documents)} "
+                    "documents"
+                )
             if np.isnan(scores).any():
-                raise ValueError(f"f gave the scores {scores.tolist()!r:.80}; NaN ranks nowhere")
+                raise ValueError(f"f returned the scores {scores.tolist()!r:.80}; NaN has no rank")
             return scores
-        order = answer.tolist() if isinstance(answer, np.ndarray) else list(answer)
+        if isinstance(answer, np.ndarray):
+            answer = answer.tolist()
+        order = list(answer)
         positions = [i for i in order if _is_integer(i) and 0 <= i < len(documents)]
         if len(set(positions)) < len(order):
             raise ValueError(
-                f"f gave the order {order!r:.80} of {len(documents)} documents; needed are positions from 0 to "
-                f"{len(documents) - 1}, each at most once. If these are scores, say returns='scores'"
+                f"expected f to return positions from 0 to {len(documents) - 1}, each at most once, got {order!r:.80}; "
+                "if these are scores, set returns='scores'"
             )
         return order
 

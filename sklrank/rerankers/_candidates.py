@@ -1,4 +1,4 @@
-"""What encoders make of candidates: vectors of the documents that a run holds."""
+"""Encoded candidates: the vectors of the documents of a run."""
 
 import numpy as np
 from scipy import sparse
@@ -9,38 +9,39 @@ from sklearn.utils import get_tags
 from sklrank._caching.keys import estimator_key
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.data import TokenVectors
-from sklrank.rerankers._texts import corpus_of
+from sklrank.rerankers._texts import corpus_of, hashable_field
 from sklrank.retrievers._encoding import Encoded, _as_output, encode_corpus
 
-_BLOCK = 2048  # documents that an encoder sees at a time
-_ARRAY_BYTES = 112  # of an array, beside its memory
+_BLOCK = 2048  # documents per call of an encoder
+_ARRAY_BYTES = 112  # size of an array object without its data
 
 
 def encode_candidates(run, encoder, field=None, query_encoder=None):
-    """What an encoder makes of the documents of a run, and which of these each entry is.
+    """Encode the documents of a run.
 
-    Each candidate is encoded once, as long as the vectors are within the limit of the corpus. If a retriever left its
-    vectors of the whole corpus, those are taken.
+    Each candidate is encoded once, as long as the vectors are within the limit of the corpus. If a retriever has cached
+    the vectors of the whole corpus, they are used.
 
     Parameters
     ----------
     run : Run
+        Candidates.
     encoder : transformer or None
-        Takes texts. ``None``: the corpus holds vectors.
+        Encoder for documents and queries. If None, the corpus holds vectors.
     field : str, sequence of str or None
-        Columns of the corpus: those of the texts, or the one of the vectors.
+        Columns of the corpus to read: columns of texts, or one column of vectors.
     query_encoder : transformer or None
-        The encoder of queries, where it is another one.
+        Encoder for queries, if different from `encoder`.
 
     Returns
     -------
     encoded : Encoded
-        Its `output` is that of the distinct documents of the run, or of all of the corpus.
+        Its `output` holds the distinct documents of the run, or all documents of the corpus.
     which : ndarray of int64, shape (n_entries,)
-        The row there of each entry.
+        Row of the output for each entry.
     """
     corpus = corpus_of(run)
-    field = field if field is None or isinstance(field, str) else tuple(field)
+    field = hashable_field(field)
     key = estimator_key(encoder)
     if encoder is None or corpus.has_cached(("encoded", field, key)):
         return encode_corpus(corpus, encoder, field, query_encoder), run.rows
@@ -57,7 +58,7 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
             block = rows[positions[start : start + _BLOCK]]
             output = _as_output(documents.transform(texts[block].tolist()))
             if output.shape[0] != len(block):
-                raise ValueError(f"the encoder made {output.shape[0]} rows of {len(block)} texts")
+                raise ValueError(f"expected the encoder to return {len(block)} rows, got {output.shape[0]}")
             vectors += _rows(output)
         return vectors
 
@@ -68,34 +69,39 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
 
 
 def _fitted(encoder, key, corpus, field):
-    """The encoder, fitted, without the vectors of the whole corpus."""
+    """Return the encoder, fitted on the corpus, without encoding the corpus."""
 
     def make():
         fitted, texts = clone(encoder), corpus.text(field)
+        if not get_tags(encoder).requires_fit:
+            texts = texts[:1]  # an encoder that learns nothing does not need the corpus
         if not isinstance(encoder, FrozenEstimator):
-            # An encoder that has nothing to learn need not see the corpus.
-            fitted.fit(texts.tolist() if get_tags(encoder).requires_fit else texts[:1].tolist())
+            fitted.fit(texts.tolist())
         return fitted
 
     return corpus.cached(("fitted encoder", field, key), make)
 
 
 def _stacked(vectors):
-    """One matrix of vectors, one by one."""
+    """Stack vectors into one matrix."""
     if not isinstance(vectors[0], tuple):
-        return TokenVectors.from_list(vectors) if vectors[0].ndim == 2 else np.stack(vectors)
+        if vectors[0].ndim == 2:
+            return TokenVectors.from_list(vectors)
+        return np.stack(vectors)
     indptr = lengths_to_indptr([len(data) for data, _, _ in vectors])
     data, indices = (np.concatenate([vector[i] for vector in vectors]) for i in (0, 1))
     return sparse.csr_array((data, indices, indptr), shape=(len(vectors), vectors[0][2]))
 
 
 def _rows(output):
-    """Rows one by one: arrays, or of a sparse matrix values, columns and width."""
+    """Return a list of rows: arrays, or tuples of values, columns and width for a sparse matrix."""
     if not sparse.issparse(output):
         return list(output)
     return [(output.data[i:j], output.indices[i:j], output.shape[1]) for i, j in intervals(output.indptr)]
 
 
 def _n_bytes(vector):
-    arrays = vector[:2] if isinstance(vector, tuple) else (vector,)
+    arrays = [vector]
+    if isinstance(vector, tuple):
+        arrays = vector[:2]
     return sum(_ARRAY_BYTES + array.nbytes for array in arrays)

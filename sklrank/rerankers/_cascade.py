@@ -1,4 +1,4 @@
-"""CascadeReranker: cheap rerankers first, dear ones on what is left."""
+"""CascadeReranker: fast rerankers first, slow ones for the remaining candidates."""
 
 import time
 from copy import copy
@@ -11,27 +11,30 @@ from sklrank._validation import BaseComposition, Interval, _fit_context
 from sklrank.base import Reranker, check_run
 from sklrank.rerankers._base_scoring import ScoringReranker, head_lengths, place
 
-_CHUNK = 16  # candidates between two looks at the clock
+_CHUNK = 16  # number of candidates after which the clock is checked
 
 
 class CascadeReranker(Reranker, BaseComposition):
-    """Rank candidates by several rerankers, each of which sees the best of the one before.
+    """Rank candidates by several rerankers in turn, each for the best candidates of the one before.
 
-    The cheap ones go first, with a great depth, so that the dear ones read little. A budget bounds what a query costs.
+    Fast rerankers come first, with a large depth, so that slow ones score few candidates. A budget limits the cost of a
+    query.
 
     Parameters
     ----------
     rerankers : list of (str, reranker, int or None)
-        Name, reranker and depth of each stage. Names are those of the columns. A depth of None is that of the reranker
-        itself, which a search can vary as ``name__depth``; its `tail` and `k` do not count.
+        Name, reranker and depth of each stage. The score columns have these names. If the depth is None, it is that of
+        the reranker, which a parameter search can vary as ``name__depth``. The `tail` and `k` of the reranker are
+        ignored.
     tail : {"drop", "keep"}, default="drop"
-        What becomes of candidates below the depth of a stage: they are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
     candidate_budget : int, default=None
-        Most candidates of a query that are scored, all stages together, earlier stages first.
+        Maximum number of candidates of a query that all stages together score. Earlier stages come first. If None,
+        there is no limit.
     time_budget : float, default=None
-        Seconds for each query. See Notes.
+        Maximum number of seconds per query. If None, there is no limit. See Notes.
 
     See Also
     --------
@@ -39,16 +42,16 @@ class CascadeReranker(Reranker, BaseComposition):
 
     Notes
     -----
-    *When a budget is spent*, what a stage scored stands on top, and below, in the order that it had, what it did not
-    come to; later stages change nothing.
+    *If a budget is spent* during a stage, the candidates that the stage scored come first, and the others follow in
+    their old order. Later stages change nothing.
 
-    *With a time budget* queries are ranked one by one, and the clock is looked at after every 16 candidates; a reranker
-    of orders or of sets, which has to see all of them, is begun as long as there is time, and not interrupted. Such
-    rankings depend on the machine and on what else it does: candidates can be budgeted instead.
+    *With a time budget*, queries are ranked one by one, and the clock is checked after every 16 candidates. A reranker
+    that orders or selects documents needs all candidates at once. It starts if there is time left, and is not
+    interrupted. Such rankings depend on the machine and its load. A budget of candidates does not.
 
-    `fit` fits the rerankers themselves, as that of a `Pipeline`.
+    `fit` fits the given rerankers, not clones of them, as a `Pipeline` does.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     Examples
     --------
@@ -84,7 +87,7 @@ class CascadeReranker(Reranker, BaseComposition):
         self.candidate_budget = candidate_budget
         self.time_budget = time_budget
 
-    # scikit-learn's compositions have pairs
+    # Compositions of scikit-learn are made of pairs.
     @property
     def _named(self):
         try:
@@ -97,7 +100,7 @@ class CascadeReranker(Reranker, BaseComposition):
         self.rerankers = [(*pair, stage[2]) for pair, stage in zip(pairs, self.rerankers)]
 
     def get_params(self, deep=True):
-        """Get the parameters, those of the rerankers by ``name__parameter``.
+        """Get the parameters. Those of the rerankers are named ``name__parameter``.
 
         Parameters
         ----------
@@ -111,11 +114,12 @@ class CascadeReranker(Reranker, BaseComposition):
         return self._get_params("_named", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, those of the rerankers by ``name__parameter``, or a reranker by its name.
+        """Set parameters, parameters of rerankers as ``name__parameter``, or a reranker by its name.
 
         Parameters
         ----------
         **params : dict
+            Parameters and their values.
 
         Returns
         -------
@@ -125,14 +129,14 @@ class CascadeReranker(Reranker, BaseComposition):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Fit each reranker on what reaches it.
+        """Fit each reranker on the candidates that reach it.
 
         Parameters
         ----------
         X : Run
             Candidates.
         y : Qrels or list of dict, default=None
-            Their judgments, for rerankers that learn.
+            Relevance judgments, for rerankers that learn.
 
         Returns
         -------
@@ -144,7 +148,7 @@ class CascadeReranker(Reranker, BaseComposition):
         run, left = X, self._budget(X)
         for i, stage in enumerate(stages):
             stage[1].fit(run, y)
-            if learners and i < learners[-1]:  # nobody else looks at it
+            if learners and i < learners[-1]:  # only rerankers that learn need the candidates
                 run, left = self._pass(run, stage, left)
         return self
 
@@ -159,12 +163,12 @@ class CascadeReranker(Reranker, BaseComposition):
         Returns
         -------
         Run
-            Best first, with a column for each stage, and one for the score that the candidates had.
+            The candidates, best first. Each stage has a score column, and the old score is a column.
         """
-        return self._ended(_join(self._behind(X)[-1]))
+        return self._ended(_join(self._runs(X)[-1]))
 
     def staged_transform(self, X):
-        """Rank the candidates of each query, and return the rankings behind each stage.
+        """Rank the candidates of each query, and return the rankings after each stage.
 
         Parameters
         ----------
@@ -174,40 +178,47 @@ class CascadeReranker(Reranker, BaseComposition):
         Returns
         -------
         list of Run
-            One for each stage; the last one is that of `transform`.
+            One for each stage. The last one is equal to the result of `transform`.
         """
-        runs = list(map(_join, self._behind(X)))
+        runs = list(map(_join, self._runs(X)))
         return [*runs[:-1], self._ended(runs[-1])]
 
-    def _behind(self, X):
-        """The runs behind each stage: one for each query if the clock runs, else one."""
+    def _runs(self, X):
+        """Return the runs after each stage, each as a tuple of parts: one part per query with a time budget, or one."""
         self._validate_params()
         check_run(X, "reranker")
         stages = self._stages()
-        timed = self.time_budget is not None and len(X) > 0
-        parts = [X[i] for i in range(len(X))] if timed else [X]
-        return list(zip(*[list(self._passes(part, stages, timed)) for part in parts]))
+        if self.time_budget is None or not len(X):
+            return [(run,) for run in self._passes(X, stages)]
+        return list(zip(*[list(self._passes(X[i], stages, self.time_budget)) for i in range(len(X))]))
 
-    def _passes(self, run, stages, timed):
-        end = time.perf_counter() + self.time_budget if timed else None
+    def _passes(self, run, stages, seconds=None):
+        """Iterate over the runs after each stage."""
+        end = None
+        if seconds is not None:
+            end = time.perf_counter() + seconds
         left = self._budget(run)
         for stage in stages:
             run, left = self._pass(run, stage, left, end)
             yield run
 
     def _ended(self, run):
-        """What the last stage left, as the cascade hands it on."""
+        """Return the run after the last stage, with the name and the length that the cascade returns."""
         run = run.with_scores(run.scores, k=self.k, name=self._stage)
-        return run if self.k is None else run.head(self.k)
+        if self.k is None:
+            return run
+        return run.head(self.k)
 
     def _budget(self, run):
-        """How many candidates of each query may be scored; None where nothing bounds it."""
-        return None if self.candidate_budget is None else np.full(len(run), self.candidate_budget)
+        """Return the number of candidates of each query that may be scored; None if there is no limit."""
+        if self.candidate_budget is None:
+            return None
+        return np.full(len(run), self.candidate_budget)
 
     def _pass(self, run, stage, left, end=None):
-        """The candidates behind a stage, and what is left of the budget."""
+        """Return the candidates after a stage, and the remaining budget."""
         name, reranker, depth = stage
-        if getattr(reranker, "k", None) is not None:  # one that chooses would choose no more
+        if getattr(reranker, "k", None) is not None:  # a reranker for diversity would choose only k documents
             reranker = copy(reranker)
             reranker.k = None
         lengths = head_lengths(run, depth)
@@ -224,21 +235,26 @@ class CascadeReranker(Reranker, BaseComposition):
         return place(run, lengths, scores, name, tail="keep"), left
 
     def _stages(self):
-        """Name, reranker and depth of each stage, checked."""
-        stages = list(self.rerankers)
-        if not stages:
-            raise ValueError("rerankers is empty; a cascade has at least one (name, reranker, depth)")
-        for stage in stages:
+        """Check the stages, and return the name, the reranker and the depth of each."""
+        stages = []
+        for stage in self.rerankers:
             if not isinstance(stage, (tuple, list)) or len(stage) != 3:
-                raise ValueError(f"rerankers are tuples of name, reranker and depth, got {stage!r:.80}")
+                raise ValueError(f"expected rerankers to be tuples of name, reranker and depth, got {stage!r:.80}")
             name, reranker, depth = stage
             if not isinstance(reranker, ScoringReranker):
-                raise TypeError(f"{name!r} is a {type(reranker).__name__}; a stage of a cascade scores candidates")
-            if depth is not None and (not isinstance(depth, Integral) or depth < 1):
-                raise ValueError(f"the depth of {name!r} is {depth!r}; it is an int of at least 1, or None")
+                raise TypeError(
+                    f"expected {name!r} to be a reranker that scores candidates, got a {type(reranker).__name__}"
+                )
+            if depth is None:
+                depth = getattr(reranker, "depth", None)
+            elif not isinstance(depth, Integral) or depth < 1:
+                raise ValueError(f"expected the depth of {name!r} to be an int of at least 1, or None, got {depth!r}")
             reranker._validate_params()
+            stages.append((name, reranker, depth))
+        if not stages:
+            raise ValueError("rerankers is empty; a cascade needs at least one (name, reranker, depth)")
         self._validate_names([name for name, _, _ in stages])
-        return [(name, one, getattr(one, "depth", None) if depth is None else depth) for name, one, depth in stages]
+        return stages
 
     def _must_be_fitted(self):
         return [reranker for _, reranker in self._named if get_tags(reranker).requires_fit]
@@ -250,19 +266,23 @@ class CascadeReranker(Reranker, BaseComposition):
         tags = super().__sklearn_tags__()
         try:
             tags.requires_fit = bool(self._must_be_fitted())
-        except (AttributeError, TypeError, ValueError):  # `fit` says what is wrong with the stages
+        except (AttributeError, TypeError, ValueError):  # `fit` reports bad stages
             pass
         return tags
 
 
 def _join(runs):
-    """Runs of some queries as one."""
-    return runs[0] if len(runs) == 1 else np.concatenate(runs)
+    """Join the runs of several queries."""
+    if len(runs) == 1:
+        return runs[0]
+    return np.concatenate(runs)
 
 
 def _in_time(reranker, run, n, end):
-    """Scores of the first candidates of the one query of `run`: so many of `n` as are made before `end`."""
-    chunk = _CHUNK if reranker._pointwise and run.has_order else n
+    """Score the first `n` candidates of a run of one query, or fewer if the time `end` comes earlier."""
+    chunk = n
+    if reranker._pointwise and run.has_order:
+        chunk = _CHUNK
     scores = np.empty(0)
     while len(scores) < n and (time.perf_counter() < end or not run.has_order):
         start, stop = len(scores), min(len(scores) + chunk, n)

@@ -1,8 +1,9 @@
-"""CrossEncoder: an open model that reads query and document together."""
+"""CrossEncoder: an open model that reads a query and a document together."""
 
 import os
 import threading
 from inspect import signature
+from itertools import chain
 from numbers import Integral
 from os import PathLike
 
@@ -34,10 +35,10 @@ CONSTRAINTS = {
     "cache": [Interval(Integral, 0, None, closed="left")],
     "n_jobs": [Integral, None],
 }
-STAGE = "cross_encoder"  # name of its runs, and of their column
-_WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache", "n_jobs"}  # on scores, by themselves
-_N_HELD = 2  # models kept open though nobody holds them, between two tasks of a search
-_N_CACHES = 4  # models whose scores are kept
+STAGE = "cross_encoder"  # name of the runs, and of their score column
+_WITHOUT_EFFECT = {"model", "tokenizer", "device", "providers", "cache", "n_jobs"}  # settings that do not change scores
+_N_HELD = 2  # number of models kept open between two tasks of a parameter search
+_N_CACHES = 4  # number of models whose scores are kept
 
 _OPEN = Recent(_N_HELD)
 _SCORES = Recent(_N_CACHES)
@@ -45,56 +46,61 @@ _LOCK = threading.Lock()
 
 
 class CrossEncoder:
-    """A model that reads a query and a document together, and says how well they fit.
+    """Score pairs of a query and a document by a model that reads both together.
 
-    This is the open model, for scoring pairs by hand; `CrossEncoderReranker` is the step of a pipeline.
+    This is the open model, for scoring pairs directly. `CrossEncoderReranker` is the step of a pipeline.
 
     Parameters
     ----------
     model : path, bytes or InferenceSession
-        The ONNX model: a file, its content, or one that is open. It takes ``input_ids`` and, where it has them,
-        ``attention_mask``, ``token_type_ids`` and ``position_ids``; it gives one number a row, or one for each label.
+        ONNX model. It is a file, its content, or an open session. Its inputs are ``input_ids`` and optionally
+        ``attention_mask``, ``token_type_ids`` and ``position_ids``. Its output has one number per row, or one per
+        label.
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of queries
-        and a list of documents to one sequence of token ids each, special tokens included. ``None``: the
-        ``tokenizer.json`` beside the model, or in the folder above.
+        Tokenizer of the model. It is an object, a ``tokenizer.json`` file or its content, or a function that takes a
+        list of queries and a list of documents, and returns a sequence of token ids for each pair, special tokens
+        included. If None, it is the ``tokenizer.json`` in the folder of the model, or in the folder above.
     activation : {"auto", "identity", "sigmoid", "softmax"}, default="auto"
-        What is made of the model's output, the logits. "auto" leaves one number as it is, and makes probabilities of
-        several labels.
+        Function applied to the model's output. The output holds logits. "auto" is "identity" for a model with one
+        number per pair, and "softmax" for a model with several labels.
     label : int, default=None
-        The label whose value is the score, of a model that has several; ``None``: the expected grade, labels being the
-        grades 0, 1, … The expected grade of two labels is the probability of the second.
+        Label whose value is the score, for a model with several labels. If None, the score is the expected grade, where
+        the labels are the grades 0, 1, … With two labels, this is the probability of the second.
     max_length : int, default=512
-        Most tokens of a pair, special ones included. Of what is longer, the end of the document is cut off. A query
-        of more than half of that is cut there, with a warning.
+        Maximum number of tokens per input, special tokens included. The end of a longer document is cut off. A query
+        longer than half of `max_length` is cut at that length, with a warning.
     max_passage : int, default=None
-        Read a document in passages of so many tokens, or as many as fit beside the query, so that nothing of it is cut
-        off; ``None``: in one piece.
+        Maximum number of tokens per passage. A document is read in passages of this length, or shorter ones if the
+        query leaves less room, so that no part of it is cut off. If None, a document is read as one text.
     stride : int, default=None
-        Tokens from the start of one passage to the start of the next; ``None``: `max_passage`, without overlap. The
-        last passage ends with the document, and is as long as the others.
+        Number of tokens from the start of one passage to the start of the next. If None, it is `max_passage`, so that
+        passages do not overlap. The last passage ends with the document, and is as long as the others.
     how : {"max", "first", "mean"}, default="max"
-        The score of a document, from those of its passages; "first" reads no further than the first.
+        Function that combines the scores of passages. "first" reads only the first passage.
     output : str, default=None
-        Name of the output to take. ``None``: "logits", or the one that gives one number a pair, or the only one.
+        Name of the model output to use. If None, it is "logits", the output with one number per pair, or the only
+        output.
     device : str, default="auto"
-        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+        Device that runs the model: "cpu", "cuda", "cuda:1", or "auto", which is CUDA if it starts, otherwise the CPU.
     providers : list, default=None
-        ONNX Runtime's execution providers, with their options, in the place of `device`.
+        Execution providers of ONNX Runtime, with their options, instead of `device`.
     max_tokens_per_batch : int, default=None
-        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
-        activations are scaled by the batch reads one pair at a time, so that no pair changes what becomes of another.
+        Maximum number of tokens per batch, padding included. If None, a number that suits the device is chosen. A model
+        whose int8 activations are scaled per batch reads one pair at a time, so that a pair does not change the score
+        of another.
     cache : int, default=262144
-        Most scores to keep, for the model, the query and the document; 0 keeps none. See Notes.
+        Maximum number of results to keep. A result is the score of a query and a document by the model. If 0, none are
+        kept. See Notes.
     n_jobs : int, default=None
-        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+        Number of threads. They run the model on the CPU. None means 1 unless in a `joblib.parallel_config` context, and
+        -1 means all processors.
 
     Attributes
     ----------
     device : str
-        Where the model runs: "cpu", "cuda:0", …
+        Device that runs the model: "cpu", "cuda:0", …
     n_labels : int
-        How many numbers it gives a pair.
+        Number of values that the model returns per pair.
 
     See Also
     --------
@@ -102,9 +108,10 @@ class CrossEncoder:
 
     Notes
     -----
-    Scores are kept in the process, by model, tokenizer, the content of query and document and the settings that matter,
-    so that whoever opens the same model again finds them: the same bytes, or a file that has not changed. Those of an
-    open session, and with a tokenizer that is a function, are kept as long as this object is.
+    Scores are kept in the process, by the model, the tokenizer, the content of query and document, and the settings
+    that change scores. If the same model is opened again, from the same bytes or from a file that has not changed,
+    these scores are used. If the model is an open session, or the tokenizer is a function, the scores are kept as long
+    as this object.
 
     Examples
     --------
@@ -162,11 +169,11 @@ class CrossEncoder:
         Parameters
         ----------
         path : path
-            The ONNX file.
+            ONNX file.
         tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-            Its tokenizer; ``None``: the ``tokenizer.json`` beside it.
+            Tokenizer of the model. If None, it is the ``tokenizer.json`` in the folder of the model.
         **settings : dict
-            The other parameters of the class.
+            Other parameters of the class.
 
         Returns
         -------
@@ -183,32 +190,32 @@ class CrossEncoder:
         data : bytes
             Content of the ONNX file.
         tokenizer : tokenizers.Tokenizer, path, bytes or callable
-            Its tokenizer.
+            Tokenizer of the model.
         **settings : dict
-            The other parameters of the class.
+            Other parameters of the class.
 
         Returns
         -------
         CrossEncoder
         """
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data is the content of an ONNX file, bytes; got {type(data).__name__}")
+            raise TypeError(f"expected data to be the content of an ONNX file, bytes, got {type(data).__name__}")
         return cls(bytes(data), tokenizer=tokenizer, **settings)
 
     @classmethod
     def from_hub(cls, repository, *, file="onnx/model.onnx", revision=None, **settings):
-        """Open a model on the Hugging Face hub, with its tokenizer and its maximum length.
+        """Open a model from the Hugging Face hub, with its tokenizer and its maximum length.
 
         Parameters
         ----------
         repository : str
-            "organization/name", or a folder that is laid out like a repository.
+            "organization/name", or a folder with the layout of a repository.
         file : str, default="onnx/model.onnx"
-            Path of the ONNX model within.
+            Path of the ONNX model in the repository.
         revision : str, default=None
-            Branch, tag or commit. None is what the main branch is now.
+            Branch, tag or commit. If None, it is the current main branch.
         **settings : dict
-            Parameters of the class, in the place of what the repository says.
+            Parameters of the class, instead of those of the repository.
 
         Returns
         -------
@@ -218,31 +225,33 @@ class CrossEncoder:
 
     @classmethod
     def _shared(cls, settings):
-        """The model with these settings, which is opened where nobody has it open."""
+        """Return the model with these settings, which is opened if it is not open already."""
         source = Source(settings["model"])
         others = tuple((name, repr(settings[name])) for name in sorted(DEFAULTS) if name != "tokenizer")
         key = (os.getpid(), source.key, _tokenizer_key(settings["tokenizer"]), others)
-        return _OPEN.get(key, lambda: cls(**settings))  # which holds what the ids in the key are of
+        return _OPEN.get(key, lambda: cls(**settings))  # the model holds the objects whose ids are in the key
 
     def _start(self):
-        of = self._settings
-        if of["stride"] is not None and (of["max_passage"] is None or of["stride"] > of["max_passage"]):
+        settings = self._settings
+        stride, max_passage = settings["stride"], settings["max_passage"]
+        if stride is not None and (max_passage is None or stride > max_passage):
             raise ValueError(
-                f"stride={of['stride']} is the way from one passage to the next, no more than max_passage, which is "
-                f"{of['max_passage']}"
+                f"expected stride, the step from one passage to the next, to be at most max_passage={max_passage}, got "
+                f"stride={stride}"
             )
         model = TextModel(
-            of["model"],
-            of["tokenizer"],
-            device=of["device"],
-            providers=of["providers"],
-            n_jobs=of["n_jobs"],
-            max_length=of["max_length"],
+            settings["model"],
+            settings["tokenizer"],
+            device=settings["device"],
+            providers=settings["providers"],
+            n_jobs=settings["n_jobs"],
+            max_length=settings["max_length"],
         )
-        if of["max_passage"] is not None and not hasattr(model.tokenizer, "spans"):
-            raise ValueError("max_passage= needs a tokenizer that tells where tokens stand; a function does not")
+        if max_passage is not None and not hasattr(model.tokenizer, "spans"):
+            raise ValueError("max_passage= needs a tokenizer that returns the positions of tokens; a function does not")
         self.device = model.device
-        self._head = ScoreHead.of(model, output=of["output"], label=of["label"], activation=of["activation"])
+        head = {name: settings[name] for name in ("output", "label", "activation")}
+        self._head = ScoreHead.of(model, **head)
         self.n_labels = self._head.n_labels
         self._scores = self._cache_of(model)
         self._model = model
@@ -256,12 +265,14 @@ class CrossEncoder:
         return _SCORES.get(key, Once)
 
     def score(self, query, document):
-        """How well a document fits a query.
+        """Score a document for a query.
 
         Parameters
         ----------
         query : str
+            Text of the query.
         document : str
+            Text of the document.
 
         Returns
         -------
@@ -270,12 +281,12 @@ class CrossEncoder:
         return float(self.score_batch([(query, document)])[0])
 
     def score_batch(self, pairs):
-        """How well documents fit queries, pair by pair.
+        """Score pairs of a query and a document.
 
         Parameters
         ----------
         pairs : iterable of (str, str)
-            Query and document of each.
+            Query and document of each pair.
 
         Returns
         -------
@@ -284,7 +295,7 @@ class CrossEncoder:
         pairs = list(pairs)
         for pair in pairs:
             if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:
-                raise ValueError(f"pairs are tuples of query and document, got {pair!r:.60}")
+                raise ValueError(f"expected pairs to be tuples of query and document, got {pair!r:.60}")
         each = np.arange(len(pairs))
         return self._score_pairs([query for query, _ in pairs], [document for _, document in pairs], each, each)
 
@@ -294,78 +305,88 @@ class CrossEncoder:
         Parameters
         ----------
         query : str
-            The query.
+            Text of the query.
         documents : list of str, dict, Corpus or whatever one is made from
             The documents.
         k : int, default=None
-            How many to keep; ``None``: all.
+            Number of documents to return. If None, all are returned.
 
         Returns
         -------
         Run
-            Of one query; it prints as a ranking with texts.
+            Ranking of one query. It prints with texts.
         """
         if not isinstance(query, str):
-            raise TypeError(f"rank takes one query, a str, got {type(query).__name__}")
+            raise TypeError(f"expected one query, a str, got {type(query).__name__}")
         if k is not None and (not isinstance(k, Integral) or k < 1):
-            raise ValueError(f"k={k!r} is not how many documents to keep, an int of at least 1")
-        corpus = documents if isinstance(documents, Corpus) else Corpus(documents)
+            raise ValueError(f"expected k, the number of documents to return, to be an int of at least 1, got {k!r}")
+        corpus = documents
+        if not isinstance(documents, Corpus):
+            corpus = Corpus(documents)
         rows = np.arange(len(corpus))
         run = Run.from_ragged(np.array([0, len(rows)]), rows, None, queries=Queries([query]), corpus=corpus)
-        texts = corpus.text().tolist() if len(corpus) else []
+        texts = []
+        if len(corpus):
+            texts = corpus.text().tolist()
         scores = self._score_pairs([query], texts, np.zeros_like(rows), rows)
         return place(run, np.array([len(rows)]), scores, STAGE, k=k)
 
     def _score_pairs(self, queries, documents, first, second, report=None):
-        """Scores of the pairs ``(queries[first[i]], documents[second[i]])``."""
+        """Return the scores of the pairs ``(queries[first[i]], documents[second[i]])``."""
         for texts, what in ((queries, "query"), (documents, "document")):
-            StringArray.from_strings(texts, what=what)  # raises for what is no text
-        asked, read = text_keys(queries), text_keys(documents)
+            StringArray.from_strings(texts, what=what)  # raises if a value is not a text
+        query_keys, document_keys = text_keys(queries), text_keys(documents)
         first, second = first.tolist(), second.tolist()
 
         def make(chosen):
-            told = None if report is None else lambda done: report(len(first) - len(chosen) + done)
+            told = report and (lambda done: report(len(first) - len(chosen) + done))
             pairs = [(queries[first[i]], documents[second[i]]) for i in chosen]
             scores = self._run(*map(list, zip(*pairs)), told)
             bad = np.flatnonzero(np.isnan(scores)).tolist()
             if bad:
                 raise ValueError(
-                    f"the model gave NaN for {len(bad)} of {len(pairs)} pairs, such as {pairs[bad[0]]!r:.120}: NaN "
-                    "ranks nowhere. A model in float16 may overflow: take the one in float32"
+                    f"the model returned NaN for {len(bad)} of {len(pairs)} pairs, such as {pairs[bad[0]]!r:.120}; a "
+                    "model in float16 may overflow: use the one in float32"
                 )
             return scores.tolist()
 
-        keys = [(asked[i], read[j]) for i, j in zip(first, second)]
+        keys = [(query_keys[i], document_keys[j]) for i, j in zip(first, second)]
         return np.array(self._opened()._scores.get(keys, make, limit=self._settings["cache"]), dtype=np.float64)
 
     def _run(self, queries, documents, report):
-        """Scores of pairs, by the model."""
+        """Return the scores of pairs, computed by the model."""
         if self._settings["max_passage"] is None:
             return self._read(queries, documents, report)
-        tokenizer, asked = self._model.tokenizer, list(dict.fromkeys(queries))
-        room = self._model.max_length - tokenizer.pair.n_special
-        beside = {query: room - min(len(ids), room // 2) for query, ids in zip(asked, tokenizer.encode(asked))}
-        distinct = list(dict.fromkeys(documents))
-        spans = dict(zip(distinct, tokenizer.spans(distinct)))
-        most = self._settings["max_passage"]
-        pairs = [(document, min(most, beside[query])) for query, document in zip(queries, documents)]
-        split = {(document, n): self._split(document, spans[document], n) for document, n in set(pairs)}
-        parts = [split[pair] for pair in pairs]
-        counts = list(map(len, parts))
+        passages = self._passages(queries, documents)
+        counts = list(map(len, passages))
         starts = lengths_to_indptr(counts)[:-1]
-        told = None if report is None else lambda done: report(done * len(documents) // sum(counts))
+        told = report and (lambda done: report(done * len(documents) // sum(counts)))
         repeated = [query for query, n in zip(queries, counts) for _ in range(n)]
-        scores = self._read(repeated, [part for one in parts for part in one], told)
+        scores = self._read(repeated, list(chain.from_iterable(passages)), told)
         if self._settings["how"] == "mean":
             return np.add.reduceat(scores, starts) / counts
         return np.maximum.reduceat(scores, starts)
 
+    def _passages(self, queries, documents):
+        """Return the passages of the document of each pair, which are as long as the query allows."""
+        tokenizer, distinct = self._model.tokenizer, list(dict.fromkeys(queries))
+        room = self._model.max_length - tokenizer.pair.n_special
+        room_of = {query: room - min(len(ids), room // 2) for query, ids in zip(distinct, tokenizer.encode(distinct))}
+        distinct = list(dict.fromkeys(documents))
+        spans = dict(zip(distinct, tokenizer.spans(distinct)))
+        limit = self._settings["max_passage"]
+        pairs = [(document, min(limit, room_of[query])) for query, document in zip(queries, documents)]
+        split = {(document, n): self._split(document, spans[document], n) for document, n in set(pairs)}
+        return [split[pair] for pair in pairs]
+
     def _split(self, document, spans, n):
-        """Passages of `n` tokens of a document, of whose tokens the characters are known."""
+        """Split a document into passages of `n` tokens; `spans` are the characters of its tokens."""
         stride = min(self._settings["stride"] or n, n)
         if len(spans) <= n:
             return [document]
-        starts = [0] if self._settings["how"] == "first" else [*range(0, len(spans) - n, stride), len(spans) - n]
+        starts = [*range(0, len(spans) - n, stride), len(spans) - n]
+        if self._settings["how"] == "first":
+            starts = [0]
         return [document[spans[start][0] : spans[start + n - 1][1]] for start in starts]
 
     def _read(self, queries, documents, report):
@@ -381,7 +402,7 @@ class CrossEncoder:
         return scores
 
     def _opened(self):
-        """The model itself, opened anew after unpickling."""
+        """Return the model, opened again after unpickling."""
         if not hasattr(self, "_model"):
             with _LOCK:
                 if not hasattr(self, "_model"):
@@ -400,15 +421,17 @@ class CrossEncoder:
 
     def __repr__(self):
         self._opened()
-        labels = "one score" if self.n_labels == 1 else f"{self.n_labels} labels"
+        labels = f"{self.n_labels} labels"
+        if self.n_labels == 1:
+            labels = "one score"
         return f"<CrossEncoder: {self._model.open.description} on {self.device}, {labels}>"
 
 
-DEFAULTS = {name: one.default for name, one in signature(CrossEncoder).parameters.items() if name != "model"}
+DEFAULTS = {name: value.default for name, value in signature(CrossEncoder).parameters.items() if name != "model"}
 
 
 def of_repository(repository, file, revision, parameters):
-    """Parameters that a repository states."""
+    """Return the parameters of a model in a repository."""
     source = Repository.fetch(repository, file, revision)
     settings = {"model": source.path(file)}
     if "tokenizer" not in parameters:
@@ -419,8 +442,10 @@ def of_repository(repository, file, revision, parameters):
 
 
 def _tokenizer_key(tokenizer):
-    """What tells a tokenizer from others within a process, as long as whoever opened it lives."""
+    """Return a key of a tokenizer within a process. It is valid as long as the tokenizer exists."""
+    if tokenizer is None:
+        return None
     if isinstance(tokenizer, bytes):
         return bytes_key(tokenizer)
     tokenizer = fetched(tokenizer)
-    return path_key(tokenizer) or (tokenizer if tokenizer is None else id(tokenizer))
+    return path_key(tokenizer) or id(tokenizer)

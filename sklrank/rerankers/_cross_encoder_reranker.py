@@ -1,4 +1,4 @@
-"""CrossEncoderReranker: the estimator around a cross-encoder."""
+"""CrossEncoderReranker: rerank by a cross-encoder."""
 
 from copy import copy
 
@@ -13,89 +13,93 @@ from sklrank.rerankers._texts import document_texts, query_texts
 
 
 class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReranker):
-    """Rank candidates by a cross-encoder, a model that reads query and document together.
+    """Rank candidates by a cross-encoder, a model that reads a query and a document together.
 
-    The most exact of the usual models, and the slowest: each candidate of each query is a text to read. All pairs of a
-    call are read in batches of like length, across queries.
+    Cross-encoders are the most exact of the usual models, and the slowest, because each pair of a query and a candidate
+    is a text to read. All pairs of a call are read in batches of similar length, across queries.
 
     Parameters
     ----------
     model : path, bytes, InferenceSession or CrossEncoder
-        The ONNX model: a file, its content, or one that is open; or a `CrossEncoder`, which brings the settings that it
-        has, so that they are not given again.
+        ONNX model. It is a file, its content, an open session, or a `CrossEncoder`. A `CrossEncoder` has its own
+        settings, which are not given here.
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of queries
-        and a list of documents to one sequence of token ids each, special tokens included. ``None``: the
-        ``tokenizer.json`` beside the model, or in the folder above.
+        Tokenizer of the model. It is an object, a ``tokenizer.json`` file or its content, or a function that takes a
+        list of queries and a list of documents, and returns a sequence of token ids for each pair, special tokens
+        included. If None, it is the ``tokenizer.json`` in the folder of the model, or in the folder above.
     depth : int, default=None
-        How many candidates of each query to score, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        What becomes of the others: they are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
     activation : {"auto", "identity", "sigmoid", "softmax"}, default="auto"
-        What is made of the model's output, the logits. "auto" leaves one number as it is, and makes probabilities of
-        several labels.
+        Function applied to the model's output. The output holds logits. "auto" is "identity" for a model with one
+        number per pair, and "softmax" for a model with several labels.
     label : int, default=None
-        The label whose value is the score, of a model that has several; ``None``: the expected grade, labels being the
-        grades 0, 1, … The expected grade of two labels is the probability of the second.
+        Label whose value is the score, for a model with several labels. If None, the score is the expected grade, where
+        the labels are the grades 0, 1, … With two labels, this is the probability of the second.
     field : str or list of str, default=None
-        Columns of the corpus to read. ``None``: title and text joined by a space where both exist.
+        Columns of the corpus to read. If None, title and text are joined by a space if both exist.
     max_length : int, default=512
-        Most tokens of a pair, special ones included. Of what is longer, the end of the document is cut off. A query
-        of more than half of that is cut there, with a warning.
+        Maximum number of tokens per input, special tokens included. The end of a longer document is cut off. A query
+        longer than half of `max_length` is cut at that length, with a warning.
     max_passage : int, default=None
-        Read a document in passages of so many tokens, or as many as fit beside the query, so that nothing of it is cut
-        off; ``None``: in one piece.
+        Maximum number of tokens per passage. A document is read in passages of this length, or shorter ones if the
+        query leaves less room, so that no part of it is cut off. If None, a document is read as one text.
     stride : int, default=None
-        Tokens from the start of one passage to the start of the next; ``None``: `max_passage`, without overlap. The
-        last passage ends with the document, and is as long as the others.
+        Number of tokens from the start of one passage to the start of the next. If None, it is `max_passage`, so that
+        passages do not overlap. The last passage ends with the document, and is as long as the others.
     how : {"max", "first", "mean"}, default="max"
-        The score of a document, from those of its passages; "first" reads no further than the first.
+        Function that combines the scores of passages. "first" reads only the first passage.
     output : str, default=None
-        Name of the output to take. ``None``: "logits", or the one that gives one number a pair, or the only one.
+        Name of the model output to use. If None, it is "logits", the output with one number per pair, or the only
+        output.
     device : str, default="auto"
-        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+        Device that runs the model: "cpu", "cuda", "cuda:1", or "auto", which is CUDA if it starts, otherwise the CPU.
     providers : list, default=None
-        ONNX Runtime's execution providers, with their options, in the place of `device`.
+        Execution providers of ONNX Runtime, with their options, instead of `device`.
     max_tokens_per_batch : int, default=None
-        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
-        activations are scaled by the batch reads one pair at a time, so that no pair changes what becomes of another.
+        Maximum number of tokens per batch, padding included. If None, a number that suits the device is chosen. A model
+        whose int8 activations are scaled per batch reads one pair at a time, so that a pair does not change the score
+        of another.
     cache : int, default=262144
-        Most scores to keep, for the model, the query and the document; 0 keeps none.
+        Maximum number of results to keep. A result is the score of a query and a document by the model. If 0, none are
+        kept. See Notes.
     n_jobs : int, default=None
-        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+        Number of threads. They run the model on the CPU. None means 1 unless in a `joblib.parallel_config` context, and
+        -1 means all processors.
     verbose : bool, default=False
-        Whether to print how far it is.
+        Whether to print progress.
 
     Attributes
     ----------
     device_ : str
-        Where the model runs: "cpu", "cuda:0", …
+        Device that runs the model: "cpu", "cuda:0", …
     model_ : CrossEncoder
-        The open model.
+        Open model.
 
     See Also
     --------
-    CrossEncoder : The model by itself.
+    CrossEncoder : Scores pairs directly.
     DenseReranker : Compares vectors of query and document, which is faster.
-    CascadeReranker : Cheap rerankers first, so that this one reads less.
+    CascadeReranker : Uses fast rerankers first, so that this one reads fewer candidates.
 
     Notes
     -----
-    Nothing is learned: `fit` opens the model, and `transform` of an unfitted reranker does so, too. A pickle holds the
-    path or the bytes of the model.
+    Nothing is learned. `fit` opens the model, as does `transform` of an unfitted reranker. A pickle holds the path or
+    the bytes of the model.
 
-    *Scores are kept* in the process, by model and the content of query and document, so that a search over `depth`, a
-    blend behind, or retrievers before never scores a pair twice. Other processes score it again: leave the search at
-    ``n_jobs=1``, and set `n_jobs` of the reranker, whose jobs are threads.
+    *Scores are kept* in the process, by the model and the content of query and document. A parameter search over
+    `depth`, a blend in a later step, or retrievers thus never scores a pair twice. Other processes score it again.
+    Therefore leave the search at ``n_jobs=1``, and set `n_jobs` of the reranker, whose jobs are threads.
 
-    *To blend* them with the scores that the candidates had, put a `ScoreFuser` behind: both are columns.
+    *To blend* the new scores with the old ones, add a `ScoreFuser` as the next step: both are columns.
 
-    Equal scores go by row. Equal pairs have equal scores; what a model in floating point gives to a pair may differ in
-    its last bits with what stands beside it in a batch.
+    Equal scores are ordered by row. Equal pairs have equal scores. With a model in floating point, the last bits of a
+    score can depend on the other pairs of the batch.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -172,18 +176,18 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
 
     @classmethod
     def from_hub(cls, repository, *, file="onnx/model.onnx", revision=None, **parameters):
-        """Make a reranker of a model on the Hugging Face hub, with its tokenizer and its maximum length.
+        """Make a reranker with a model from the Hugging Face hub, its tokenizer and its maximum length.
 
         Parameters
         ----------
         repository : str
-            "organization/name", or a folder that is laid out like a repository.
+            "organization/name", or a folder with the layout of a repository.
         file : str, default="onnx/model.onnx"
-            Path of the ONNX model within.
+            Path of the ONNX model in the repository.
         revision : str, default=None
-            Branch, tag or commit. None is what the main branch is now; the commit makes a program repeatable.
+            Branch, tag or commit. If None, it is the current main branch. A commit makes a program reproducible.
         **parameters : dict
-            Parameters of the reranker, in the place of what the repository says.
+            Parameters of the reranker, instead of those of the repository.
 
         Returns
         -------
@@ -193,17 +197,17 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
 
     @with_callbacks
     def transform(self, X):
-        """Rank the first candidates of each query anew.
+        """Rerank the first candidates of each query.
 
         Parameters
         ----------
         X : Run
-            Candidates, with a corpus and the texts of the queries.
+            Candidates. They have a corpus, and the texts of the queries.
 
         Returns
         -------
         Run
-            Best first, equal scores by row. The score that the candidates had is a column, and so is the new one.
+            The candidates, best first. Equal scores are ordered by row. The old score and the new score are columns.
         """
         return super().transform(X)
 
@@ -214,7 +218,7 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
             given = [name for name, default in DEFAULTS.items() if settings[name] != default]
             if given:
                 raise ValueError(
-                    f"model is a CrossEncoder, which has settings of its own; {', '.join(given)} goes to it, not here"
+                    f"model is a CrossEncoder, which has its own settings; give it {', '.join(given)}, not the reranker"
                 )
             model = self.model._opened()
         else:
@@ -238,6 +242,6 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        for name in ("model_", "device_", "_opened_with"):  # opened anew on the other side
+        for name in ("model_", "device_", "_opened_with"):  # the model is opened again after unpickling
             state.pop(name, None)
         return {**state, "model": picklable(self.model), "tokenizer": picklable(self.tokenizer)}

@@ -1,4 +1,4 @@
-"""Cutoff: where a ranking ends."""
+"""Cutoff: the end of each ranking."""
 
 from numbers import Integral, Real
 from os import PathLike
@@ -13,37 +13,37 @@ from sklrank.rerankers._texts import document_texts
 
 
 class Cutoff(PrintedBytesMixin, Reranker):
-    """End each ranking where scores become too low, or where the texts fill a budget.
+    """End each ranking when scores become too low, or when the texts exceed a budget of tokens.
 
-    What is left is what a reader, or a language model, is given: a ranking ends before the first document whose score
-    is below the threshold, or with which the documents together have too many tokens.
+    The remaining documents are shown to a reader, or passed to a language model. A ranking ends before the first
+    document whose score is below the threshold, or that makes the total number of tokens too large.
 
     Parameters
     ----------
     threshold : float, default=None
-        The lowest score that stays; ``None``: any.
+        Lowest score to keep. If None, there is no limit.
     max_tokens : int, default=None
-        Most tokens of the documents of a query together; ``None``: any number.
+        Maximum number of tokens of all documents of a query. If None, there is no limit.
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        What counts tokens: an object, a ``tokenizer.json`` or its content, or a function from a list of texts to one
-        sequence of tokens each. ``None`` counts words, separated by space.
+        Tokenizer that counts tokens. It is an object, a ``tokenizer.json`` file or its content, or a function that
+        takes a list of texts, and returns a sequence of tokens for each. If None, words separated by space are counted.
     field : str or list of str, default=None
-        Columns of the corpus whose texts count. ``None``: title and text joined by a space where both exist.
+        Columns of the corpus to read. If None, title and text are joined by a space if both exist.
 
     See Also
     --------
-    sklrank.metrics.set_f1_score : A measure of rankings that end.
+    sklrank.metrics.set_f1_score : Measures rankings that end.
 
     Notes
     -----
-    Nothing else changes, neither scores nor columns nor the name of the run. A first document that alone has more than
-    `max_tokens` leaves an empty ranking: cut long documents into passages before, by `Corpus.split`.
+    Scores, columns and the name of the run do not change. If the first document alone has more than `max_tokens`, the
+    ranking becomes empty. Split long documents into passages first, by `Corpus.split`.
 
-    Ranking measures such as nDCG never gain from an earlier end; tune the threshold by one that minds what is
-    irrelevant, such as set F1:
+    Ranking measures such as nDCG never increase when a ranking ends earlier. Tune the threshold by a measure that
+    counts irrelevant documents, such as set F1:
     ``GridSearchCV(pipeline, {"cutoff__threshold": …}, scoring=sklrank.metrics.get_scorer("set_f"))``.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     Examples
     --------
@@ -81,16 +81,16 @@ class Cutoff(PrintedBytesMixin, Reranker):
         Parameters
         ----------
         X : Run
-            Rankings; with a corpus, where tokens count.
+            Candidates. They need a corpus if tokens are counted.
 
         Returns
         -------
         Run
-            The first documents of each, as they are.
+            The first documents of each ranking, unchanged.
         """
         self._validate_params()
         check_run(X, "reranker")
-        lengths, scores = np.diff(X.indptr), X.scores  # raises where there is no order
+        lengths, scores = np.diff(X.indptr), X.scores  # raises if there is no order
         query = owners(X.indptr)
         beyond = np.zeros(len(query), dtype=bool)
         if self.threshold is not None:
@@ -105,9 +105,12 @@ class Cutoff(PrintedBytesMixin, Reranker):
         return X.head(lengths)
 
     def _counts(self, texts):
-        """Number of tokens of each text."""
+        """Return the number of tokens of each text."""
         if self.tokenizer is None:
             return np.array([len(text.split()) for text in texts])
         tokenizer = open_tokenizer(self.tokenizer)
-        tokens = tokenizer.encode(texts) if hasattr(tokenizer, "encode") else tokenizer.rows(texts, np.inf).ids
+        if hasattr(tokenizer, "encode"):
+            tokens = tokenizer.encode(texts)
+        else:
+            tokens = tokenizer.rows(texts, np.inf).ids
         return np.array(list(map(len, tokens)))

@@ -1,4 +1,4 @@
-"""DenseReranker: similarity of vectors."""
+"""DenseReranker: rerank by the similarity of vectors."""
 
 import numpy as np
 from scipy import sparse
@@ -12,33 +12,33 @@ from sklrank.rerankers._texts import query_texts
 from sklrank.retrievers._base_vectors import _prepare
 from sklrank.retrievers._encoding import encode_queries
 
-_PAIRS = 4096  # that are multiplied at a time
+_PAIRS = 4096  # number of pairs that are compared at a time
 
 
 class DenseReranker(ScoringReranker):
-    """Rank candidates by the similarity of their vectors to that of the query.
+    """Rank candidates by the similarity of their vectors to the vector of the query.
 
-    Any transformer of texts makes the vectors, dense or sparse. Only candidates are encoded, each once, unless the
-    corpus has all its vectors already, from a retriever with the same encoder.
+    Any transformer of texts can make the vectors, dense or sparse. Only candidates are encoded, each once. If a
+    retriever with the same encoder has encoded the whole corpus, its vectors are used.
 
     Parameters
     ----------
     encoder : transformer, default=None
-        Makes vectors of texts; cloned, and fitted on the corpus where it has to be fitted (`FrozenEstimator` keeps a
-        fitted one). ``None``: the corpus and the queries hold vectors.
+        Encoder for documents and queries. It makes a vector of each text. It is cloned, and fitted on the corpus if it
+        has to be fitted; a `FrozenEstimator` keeps a fitted one. If None, the corpus and the queries hold vectors.
     query_encoder : transformer, default=None
-        The encoder of queries, where that is another one; ``None``: the same.
+        Encoder for queries, if different from `encoder`.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
-        The cosine, the dot product, or minus the euclidean distance.
+        Similarity of two vectors. "euclidean" is minus the euclidean distance.
     depth : int, default=None
-        How many candidates of each query to score, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        What becomes of the others: they are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
     field : str or list of str, default=None
-        Columns of the corpus: texts to encode, or without an `encoder` the column that holds the vectors. ``None``:
-        title and text joined by a space where both exist, or the vectors that the corpus was made from.
+        Columns of the corpus to read. Without an `encoder`, it is the column that holds the vectors. If None, title and
+        text are joined by a space if both exist; without an `encoder`, the corpus was made from vectors.
 
     See Also
     --------
@@ -47,11 +47,13 @@ class DenseReranker(ScoringReranker):
 
     Notes
     -----
-    Vectors of candidates are kept on the corpus, as much of them as fits 256 MB; those encoded longest ago go first.
+    Vectors of candidates are cached on the corpus, up to half of its `cache_limit`. Those that were encoded first are
+    dropped first.
 
-    Scores equal those of a `DenseRetriever` with the same encoder and metric, up to the last bit of single precision.
+    Scores are equal to those of a `DenseRetriever` with the same encoder and metric, up to the last bit of single
+    precision.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     Examples
     --------
@@ -93,16 +95,16 @@ class DenseReranker(ScoringReranker):
     def _score(self, candidates):
         encoded, which = encode_candidates(candidates, self.encoder, self.field, self.query_encoder)
         if isinstance(encoded.output, TokenVectors):
-            raise TypeError("needed is one vector a document, and there is one a token: see MaxSimReranker")
+            raise TypeError("expected one vector per document, got one per token; use MaxSimReranker")
         if encoded.encoder is not None:
-            query_texts(candidates)  # raises where there are none
+            query_texts(candidates)  # raises if there are none
         _, queries = encode_queries(candidates.queries, encoded)
         rows, first, which = np.unique(which, return_index=True, return_inverse=True)
         documents = encoded.output[rows]
         if queries.shape[1] != documents.shape[1]:
             raise ValueError(
-                f"queries have {queries.shape[1]} dimensions, the documents {documents.shape[1]}: both come from one "
-                "encoder, or from two that were trained together"
+                f"queries have {queries.shape[1]} dimensions, but documents have {documents.shape[1]}; both must come "
+                "from one encoder, or from two that were trained together"
             )
         documents = self._prepared(documents, lambda chosen: candidates.flat_docids[first[chosen]].tolist(), "document")
         queries = self._prepared(queries, lambda chosen: candidates.qids[chosen].tolist(), "query")
@@ -111,10 +113,10 @@ class DenseReranker(ScoringReranker):
         for start in range(0, len(which), _PAIRS):
             pairs = slice(start, start + _PAIRS)
             scores[pairs] = _similarities(queries[asked[pairs]], documents[which[pairs]], self.metric)
-        return scores + np.float32(0)  # which makes 0.0 of -0.0
+        return scores + np.float32(0)  # turns -0.0 into 0.0
 
     def _prepared(self, vectors, names, what):
-        """Vectors in one form: dense ones in single precision, of unit length where `metric` is the cosine."""
+        """Bring vectors into one form: dense ones to single precision, and all to unit length for the cosine."""
         if not sparse.issparse(vectors):
             return _prepare(vectors, self.metric, names, what)
         vectors = sparse.csr_array(vectors, dtype=np.float64)
@@ -125,7 +127,7 @@ class DenseReranker(ScoringReranker):
 
 
 def _similarities(queries, documents, metric):
-    """Similarity of each row of one to that row of the other, added up in double precision."""
+    """Return the similarity of corresponding rows, summed in double precision."""
     if sparse.issparse(queries) or sparse.issparse(documents):
         queries, documents = sparse.csr_array(queries), sparse.csr_array(documents)
         if metric == "euclidean":

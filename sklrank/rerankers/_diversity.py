@@ -1,4 +1,4 @@
-"""Diversity by similarity: MMRReranker and DPPReranker."""
+"""MMRReranker and DPPReranker: diversity by the similarity of documents."""
 
 import numpy as np
 from scipy import sparse
@@ -14,14 +14,14 @@ from sklrank.rerankers._base_greedy import GreedyReranker
 from sklrank.rerankers._candidates import encode_candidates
 from sklrank.rerankers._texts import corpus_of
 
-_NOTHING_NEW = 1e-10  # what is left of a document beside those above it, below which it is rounding
+_NOTHING_NEW = 1e-10  # if the part of a document that is not spanned by those above it is less, it is rounding
 
 
 class _SimilarityReranker(GreedyReranker):
-    """Base of those that look at how alike documents are.
+    """Base class of rerankers that use the similarity of documents.
 
-    ``_choose`` gets as material what gives, for the entries of a query, a function of the number of one of them: its
-    similarities with all.
+    The material of ``_choose`` is a function of the entries of a query. It returns a function from the position of one
+    entry to its similarities with all entries.
     """
 
     _parameter_constraints: dict = {
@@ -42,37 +42,42 @@ class _SimilarityReranker(GreedyReranker):
 
     def _prepare(self, candidates):
         corpus = corpus_of(candidates)
-        given = self.similarity
-        if callable(given) and not hasattr(given, "transform"):
+        similarity = self.similarity
+        if callable(similarity) and not hasattr(similarity, "transform"):
             texts = corpus.text(self.field)
-            return lambda entries: _asked(given, texts[candidates.rows[entries]].tolist())
-        if given is None and not corpus.is_matrix:
-            given = make_pipeline(TermVectorizer(), TfidfTransformer())
-        encoder, field = (None, given) if given is None or isinstance(given, str) else (given, self.field)
+            return lambda entries: _computed(similarity, texts[candidates.rows[entries]].tolist())
+        encoder, field = similarity, self.field
+        if isinstance(similarity, str):
+            encoder, field = None, similarity
+        elif similarity is None and corpus.is_matrix:
+            field = None
+        elif similarity is None:
+            encoder = make_pipeline(TermVectorizer(), TfidfTransformer())
         encoded, which = encode_candidates(candidates, encoder, field)
         rows, which = np.unique(which, return_inverse=True)
         vectors = encoded.output[rows]
         if isinstance(vectors, TokenVectors):
-            raise TypeError("similarity compares one vector a document, dense or sparse; these are TokenVectors")
-        cosines = _sparse_cosines(vectors) if sparse.issparse(vectors) else _cosines(vectors)
+            raise TypeError("similarity needs one vector per document, dense or sparse; got TokenVectors")
+        make_cosines = _sparse_cosines if sparse.issparse(vectors) else _cosines
+        cosines = make_cosines(vectors)
         return lambda entries: cosines(which[entries])
 
 
-def _asked(similarity, texts):
-    """Similarities of a function."""
+def _computed(similarity, texts):
+    """Return the similarities that a function computes."""
     matrix = np.asarray(similarity(texts), dtype=np.float64)
     if matrix.shape != (len(texts), len(texts)):
         raise ValueError(
-            f"similarity gave an array of shape {matrix.shape} for {len(texts)} documents; needed is one row and one "
-            "column for each"
+            f"expected similarity to return one row and one column for each of {len(texts)} documents, got an array of "
+            f"shape {matrix.shape}"
         )
     if not np.isfinite(matrix).all():
-        raise ValueError("similarity gave NaN or infinity")
+        raise ValueError("similarity returned NaN or infinity")
     return matrix.__getitem__
 
 
 def _cosines(vectors):
-    """What gives, for some of the vectors, a function of the number of one of these: its cosines with all of these."""
+    """Return a function of some of the vectors; it returns a function from one of these to its cosines with them."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     lengths = _positive(vector_lengths(vectors))
 
@@ -88,18 +93,18 @@ def _cosines(vectors):
 
 
 def _sparse_cosines(vectors):
-    """The same of sparse vectors."""
+    """Return the same function for sparse vectors."""
     vectors = sparse.csr_array(vectors, dtype=np.float64)
     lengths = _positive(np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()))
 
     def of(chosen):
-        own, scales = vectors[chosen], lengths[chosen]
-        used, columns = np.unique(own.indices, return_inverse=True)
-        own = sparse.csr_array((own.data, columns, own.indptr), shape=(len(chosen), len(used)))
+        part, scales = vectors[chosen], lengths[chosen]
+        used, columns = np.unique(part.indices, return_inverse=True)
+        part = sparse.csr_array((part.data, columns, part.indptr), shape=(len(chosen), len(used)))
 
         def row(i):
-            values = slice(own.indptr[i], own.indptr[i + 1])
-            return own @ np.bincount(own.indices[values], own.data[values], len(used)) / (scales * scales[i])
+            values = slice(part.indptr[i], part.indptr[i + 1])
+            return part @ np.bincount(part.indices[values], part.data[values], len(used)) / (scales * scales[i])
 
         return row
 
@@ -107,7 +112,7 @@ def _sparse_cosines(vectors):
 
 
 def _positive(lengths):
-    """Lengths of vectors to divide by: infinite ones for vectors of zeros, which are like nothing."""
+    """Return lengths to divide by: infinity for vectors of zeros, so that their cosines are 0."""
     bad = np.count_nonzero(~np.isfinite(lengths))
     if bad:
         raise ValueError(f"{bad} vectors of candidates hold NaN or infinity")
@@ -115,47 +120,47 @@ def _positive(lengths):
 
 
 class MMRReranker(_SimilarityReranker):
-    r"""Rank by maximal marginal relevance: what is relevant, and unlike what stands above it.
+    r"""Rank by maximal marginal relevance: documents that are relevant, and not similar to those above them.
 
-    The next document of a ranking is always the one with the largest
+    The next document of a ranking is the one with the largest
 
     .. math:: \lambda \cdot \text{relevance}(d) - (1 - \lambda) \max_{s \text{ above}} \text{similarity}(d, s)
 
     Parameters
     ----------
     lambda_ : float, default=0.5
-        Weight of relevance against diversity: 1 leaves the order as it is.
+        Weight of relevance against diversity, from 0 to 1. With 1 the order does not change.
     similarity : str, transformer, callable or None, default=None
-        How alike two documents are: the cosine of the vectors in this column of the corpus, or of those that this
-        encoder makes of the texts; or a function from the list of the texts of a query's candidates to a matrix.
-        ``None``: the vectors of a corpus that was made from a matrix, or TF-IDF weights of the words.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the texts. ``None``: title and text.
+        Similarity of two documents. A str is a column of vectors in the corpus, and a transformer makes vectors of the
+        texts; their cosine is the similarity. A function takes the list of the texts of a query's candidates, and
+        returns a matrix of similarities. If None, the vectors are those of a corpus that was made from a matrix,
+        otherwise TF-IDF weights of the words.
+    field : str or list of str, default=None
+        Columns of the corpus to read. If None, title and text are joined by a space if both exist.
     normalize : bool, default=True
-        Whether the candidates' scores are brought to [0, 1] first, query by query. False suits scores that are
-        probabilities.
+        Whether to scale the scores of each query to [0, 1]. Use False if the scores are probabilities.
     depth : int, default=None
-        How many candidates of each query to choose from, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        Whether the others are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep of each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     See Also
     --------
-    DPPReranker : Looks at all documents above, not only the one that is most alike.
-    XQuADReranker : Diversity over aspects of the query that are known.
-    sklrank.metrics.alpha_ndcg_score : Measures it.
+    DPPReranker : Compares with all documents above, not only with the most similar one.
+    XQuADReranker : Ranks for diversity over known aspects of the query.
+    sklrank.metrics.alpha_ndcg_score : Measures diversity.
 
     Notes
     -----
-    The new score is the value with which a document was chosen, which never rises from one to the next. That of the
-    first is raised above the second where no document is similar to it, but some are opposite.
+    The new score is the value of a document when it was chosen, which never increases down the ranking. If no document
+    is similar to the first one, but some are opposite to it, the score of the first is raised so that it is not below
+    the second.
 
-    The cosine with a vector of zeros, such as that of an empty text, is 0. Of documents of equal value the one of the
-    lower row goes first.
+    The cosine with a vector of zeros, such as that of an empty text, is 0. Documents of equal value are ordered by row.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -194,53 +199,53 @@ class MMRReranker(_SimilarityReranker):
 
 
 class DPPReranker(_SimilarityReranker):
-    r"""Rank by a determinantal point process: the set of documents that are relevant and span most.
+    r"""Rank by a determinantal point process: documents that are relevant, and span the largest volume together.
 
-    The more alike documents are, the smaller is the determinant of the matrix of their similarities, the square of the
-    volume that their vectors span. The next document of a ranking is always the one that adds most to
+    The determinant of the matrix of similarities is the square of the volume that the vectors of the documents span.
+    The more similar the documents are, the smaller it is. The next document of a ranking is the one that adds most to
 
     .. math:: \lambda \sum_{d} \text{relevance}(d) + (1 - \lambda) \log \det S
 
-    over the documents of the ranking, so that each is compared with all above it together: what two of them hold
-    between them is nothing new.
+    over the documents of the ranking. Each document is thus compared with all documents above it together: a document
+    that combines the content of two others adds nothing.
 
     Parameters
     ----------
     lambda_ : float, default=0.5
-        Weight of relevance against diversity: 1 leaves the order as it is.
+        Weight of relevance against diversity, from 0 to 1. With 1 the order does not change.
     similarity : str, transformer, callable or None, default=None
-        How alike two documents are: the cosine of the vectors in this column of the corpus, or of those that this
-        encoder makes of the texts; or a function from the list of the texts of a query's candidates to a matrix,
-        positive semidefinite and 1 on the diagonal. ``None``: the vectors of a corpus that was made from a matrix, or
-        TF-IDF weights of the words.
-    field : str or sequence of str, default=None
-        Columns of the corpus that hold the texts. ``None``: title and text.
+        Similarity of two documents. A str is a column of vectors in the corpus, and a transformer makes vectors of the
+        texts; their cosine is the similarity. A function takes the list of the texts of a query's candidates, and
+        returns a matrix of similarities that is positive semidefinite and 1 on the diagonal. If None, the vectors are
+        those of a corpus that was made from a matrix, otherwise TF-IDF weights of the words.
+    field : str or list of str, default=None
+        Columns of the corpus to read. If None, title and text are joined by a space if both exist.
     normalize : bool, default=True
-        Whether the candidates' scores are brought to [0, 1] first, query by query. False suits scores that are
-        probabilities.
+        Whether to scale the scores of each query to [0, 1]. Use False if the scores are probabilities.
     depth : int, default=None
-        How many candidates of each query to choose from, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        Whether the others are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep of each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     See Also
     --------
-    MMRReranker : Looks at the document above that is most alike.
-    XQuADReranker : Diversity over aspects of the query that are known.
-    sklrank.metrics.alpha_ndcg_score : Measures it.
+    MMRReranker : Compares with the most similar document above.
+    XQuADReranker : Ranks for diversity over known aspects of the query.
+    sklrank.metrics.alpha_ndcg_score : Measures diversity.
 
     Notes
     -----
-    This is the greedy search for the most probable set, by rows of a Cholesky factor that grow by one number a step, as
-    Chen et al. have it. Their kernel is that of :math:`L_{ij} = q_i S_{ij} q_j` with
+    This is the greedy search for the most probable set of Chen et al. It uses rows of a Cholesky factor, which grow by
+    one number per step. The kernel is :math:`L_{ij} = q_i S_{ij} q_j`, where
     :math:`q_i = \exp(\lambda \, \text{relevance}_i / (2 - 2 \lambda))`.
 
-    The new score is what the document added, which never rises from one to the next. Documents that add nothing, since
-    those above them span all that they hold, follow by relevance. A document is wholly like itself, an empty one too.
+    The new score is the amount that the document added, which never increases down the ranking. Documents that add
+    nothing, because those above them span their vectors, follow by relevance. The similarity of a document with itself
+    is 1, even if it is empty.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -263,8 +268,8 @@ class DPPReranker(_SimilarityReranker):
         row, relevance = material(entries), self._relevance(scores)
         n = len(entries)
         values = np.full(n, -np.inf)
-        factor = np.empty((k, n))  # of the similarities' Cholesky factor, a row for each document chosen
-        new = np.ones(n)  # square of what of each document those that are chosen do not span
+        factor = np.empty((k, n))  # Cholesky factor of the similarities, a row for each chosen document
+        new = np.ones(n)  # squared length of the part of each document that the chosen documents do not span
         gains = self.lambda_ * relevance
         for step in range(k):
             best = np.argmax(gains)

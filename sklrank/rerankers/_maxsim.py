@@ -1,4 +1,4 @@
-"""Late interaction on candidates."""
+"""MaxSimReranker: late interaction on candidates."""
 
 import os
 from numbers import Integral
@@ -15,70 +15,71 @@ from sklrank.base import check_run
 from sklrank.data import TokenVectors
 from sklrank.rerankers._base_scoring import ScoringReranker
 from sklrank.rerankers._candidates import encode_candidates
-from sklrank.rerankers._texts import corpus_of, query_texts
+from sklrank.rerankers._texts import corpus_of, hashable_field, query_texts
 from sklrank.retrievers._encoding import Encoded, encode_queries, without_fitting
 from sklrank.retrievers._pooling import pool_tokens
 
-_CELLS = 1 << 25  # numbers of token vectors that stand in memory at a time
+_CELLS = 1 << 25  # size of the token vectors in memory at a time, in numbers
 
 
 class MaxSimReranker(ScoringReranker):
-    r"""Rank candidates by how well their tokens match those of the query (ColBERT's MaxSim).
+    r"""Rank candidates by the similarity of their tokens to the tokens of the query (ColBERT's MaxSim).
 
-    Documents and queries are matrices, one vector a token. Each token of the query is compared with all tokens of the
-    document, and the best similarities are added, each by its weight:
+    Documents and queries are matrices with one vector per token. Each token of the query is compared with all tokens of
+    the document, and the weighted sum of the largest similarities is the score:
 
     .. math:: \sum_q w_q \max_d \langle q, d \rangle
 
     Parameters
     ----------
     encoder : transformer, default=None
-        Turns texts into `TokenVectors`. Only candidates are encoded, unless the corpus has all its vectors already,
-        from a retriever with the same encoder; each once, as long as their vectors are within half of the
-        `cache_limit` of the corpus. ``None``: the corpus holds token vectors, in float32, float16 or int8.
+        Encoder for documents and queries. It turns texts into `TokenVectors`. Only candidates are encoded, each once as
+        long as their vectors are within half of the `cache_limit` of the corpus. If a retriever with the same encoder
+        has encoded the whole corpus, its vectors are used. If None, the corpus holds token vectors, in float32, float16
+        or int8.
     query_encoder : transformer, default=None
-        The encoder of queries where it is another one. ``None``: the same, or without an `encoder`, queries are token
-        vectors.
+        Encoder for queries, if different from `encoder`. If both are None, queries are token vectors.
     metric : {"cosine", "dot"}, default="cosine"
-        The similarity of two tokens. The cosine with a vector of zeros is 0.
+        Similarity of two vectors, those of two tokens. The cosine with a vector of zeros is 0.
     query_weights : str or callable, default=None
-        What the tokens of queries count: the column of the queries that holds a list of numbers for each, or a function
-        from the text of a query to such a list. ``None``: 1 each.
+        Weights of the tokens of queries. A str is a column of the queries that holds a list of numbers for each query.
+        A function takes the text of a query, and returns such a list. If None, each weight is 1.
     pool_factor : int, default=None
-        Leave one token of so many in each document, see `pool_tokens`. ``None``: all. Candidates are pooled in each
-        call, unless the corpus has the token vectors of all documents.
+        Number of tokens pooled into one, see `pool_tokens`. If None, tokens are not pooled. Candidates are pooled in
+        each call, unless the corpus has the token vectors of all documents.
     depth : int, default=None
-        How many candidates of each query to score, the first ones; ``None``: all.
+        Number of candidates of each query to rerank, from the top. If None, all are reranked.
     tail : {"drop", "keep"}, default="drop"
-        What becomes of the others: they are left out, or stand below in their order.
+        Whether candidates below `depth` are dropped or kept in their order.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
     field : str or list of str, default=None
-        Columns of the corpus: texts to encode, or without an `encoder` the column that holds the token vectors.
-        ``None``: title and text joined by a space where both exist, or the token vectors that the corpus was made from.
+        Columns of the corpus to read. Without an `encoder`, it is the column that holds the token vectors. If None,
+        title and text are joined by a space if both exist; without an `encoder`, the corpus was made from token
+        vectors.
     n_jobs : int, default=None
-        Threads on the CPU; the ranking does not depend on it.
+        Number of threads on the CPU. The result does not depend on it.
 
     See Also
     --------
-    maxsim : The same for arrays, of PyTorch and CuPy too.
+    maxsim : Scores arrays, also those of PyTorch and CuPy.
     sklrank.retrievers.LateInteractionRetriever : Compares the query with all documents.
-    sklrank.retrievers.pool_tokens : Fewer token vectors a document.
+    sklrank.retrievers.pool_tokens : Reduces the number of token vectors per document.
 
     Notes
     -----
-    A document without tokens has the score -inf. A query without tokens gives all documents the score 0, so that they
-    stand in the order of the corpus.
+    A document without tokens has the score -inf. If a query has no tokens, all documents have the score 0, so that they
+    are in the order of the corpus.
 
-    Scores are those of a `LateInteractionRetriever` with the same encoder, metric and `pool_factor`, bit for bit. Equal
-    documents have equal scores.
+    Scores are equal to those of a `LateInteractionRetriever` with the same encoder, metric and `pool_factor`, bit for
+    bit. Equal documents have equal scores.
 
-    Where the encoder of the queries runs on CUDA, candidates are scored there, too, by an ONNX graph, which needs the
-    package onnx. Where the corpus has the token vectors of all documents, in float32, float16 or int8, they are copied
-    to the device once, and stay as long as the corpus keeps them. The device adds up in an order of its own: scores are
-    those of the CPU to about 1e-5, and documents that are equal may be told apart.
+    If the encoder of the queries runs on CUDA, candidates are scored there, too, by an ONNX graph, which needs the
+    package onnx. If the corpus has the token vectors of all documents, in float32, float16 or int8, they are copied to
+    the device once, and stay there as long as the corpus keeps them. The device sums in a different order. Its scores
+    differ from those of the CPU by about 1e-5, and equal documents may get different scores.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     References
     ----------
@@ -148,30 +149,33 @@ class MaxSimReranker(ScoringReranker):
             entries = indptr[start] + np.flatnonzero(lengths[which[indptr[start] : indptr[stop]]])
             if not len(entries):
                 continue
-            index, own = whole, which[entries]
+            index, documents = whole, which[entries]
             if whole is None:
-                rows, own = np.unique(own, return_inverse=True)
+                rows, documents = np.unique(documents, return_inverse=True)
                 index = _placed(*self._documents(tokens[rows], _name_of(candidates, rows, which)), device)
             span = slice(queries.indptr[start], queries.indptr[stop])
             scores[entries] = index.score_pairs(
                 queries.values[span],
                 queries.indptr[start : stop + 1] - span.start,
                 np.searchsorted(entries, indptr[start : stop + 1]),
-                own.astype(np.int64, copy=False),
+                documents.astype(np.int64, copy=False),
                 weights[span],
                 n_jobs=self.n_jobs,
             )
         return scores
 
     def _whole(self, candidates, tokens, device):
-        """Token vectors of all documents where they are scored, kept; None where that takes a copy on the host."""
+        """Return the cached token vectors of all documents, on the device if there is one.
+
+        None if the corpus does not have all of them, or if they would have to be copied on the host.
+        """
         corpus, dtype = candidates.corpus, tokens.values.dtype
         as_stored = device is not None and self.pool_factor is None and dtype in (np.float16, np.int8)
         if len(tokens) != len(corpus) or not (as_stored or dtype == np.float32 or self.pool_factor is not None):
             return None
-        field = self.field if self.field is None or isinstance(self.field, str) else tuple(self.field)
-        # As retrievers have it, which share what is kept.
-        key = ("tokens", field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
+        # The key is that of retrievers, which share the cached vectors.
+        is_cosine = self.metric == "cosine"
+        key = ("tokens", hashable_field(self.field), estimator_key(self.encoder), is_cosine, self.pool_factor)
         ids = corpus.ids
 
         def name(i):
@@ -187,22 +191,24 @@ class MaxSimReranker(ScoringReranker):
             if not as_stored:
                 whole = on_host()
                 return DeviceTokens(whole.codes, whole.indptr, device)
-            lengths = token_lengths(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name)
-            scales = 1 / np.where(lengths > 0, lengths, 1) if self.metric == "cosine" else None
+            lengths = token_lengths(tokens.values, tokens.indptr, unit=is_cosine, name=name)
+            scales = None
+            if is_cosine:
+                scales = 1 / np.where(lengths > 0, lengths, 1)
             return DeviceTokens(tokens.values, tokens.indptr, device, scales)
 
         if device is None:
             return on_host()
-        return corpus.cached((*key, dtype.name, device, os.getpid()), on_device)  # a fork has no device
+        return corpus.cached((*key, dtype.name, device, os.getpid()), on_device)  # a forked process has no device
 
     def _vectors(self, candidates):
-        """Token vectors of the queries, checked; those of documents, and which each entry is; what encoded them."""
+        """Return the checked token vectors of queries, those of documents, the document of each entry, and encoders."""
         corpus = corpus_of(candidates)
         if self.encoder is None and self.query_encoder is not None:
             key = ("query encoder alone", estimator_key(self.query_encoder))
             problem = (
-                f"{type(self.query_encoder).__name__} has to be fitted, and without encoder= there are no texts of "
-                "documents to fit it on: give it fitted, in a FrozenEstimator"
+                f"{type(self.query_encoder).__name__} has to be fitted, but without encoder= there are no texts of "
+                "documents to fit it on; give a fitted one, in a FrozenEstimator"
             )
             encoder = corpus.cached(key, lambda: without_fitting(self.query_encoder, problem))
             encoded, which = Encoded(None, encoder, corpus.matrix(self.field)), candidates.rows
@@ -212,47 +218,49 @@ class MaxSimReranker(ScoringReranker):
             given = candidates.queries.is_matrix or encoded.field in candidates.queries.columns
             if encoded.encoder is None and not given:
                 raise ValueError(
-                    "the documents are token vectors, and the queries are not: query_encoder= makes such of their texts"
+                    "the documents are token vectors, but the queries are not; query_encoder= makes them of their texts"
                 )
             _, queries = encode_queries(candidates.queries, encoded)
         for tokens in (encoded.output, queries):
             if not isinstance(tokens, TokenVectors):
                 raise TypeError(
-                    f"needed are TokenVectors, one matrix a text, got {type(tokens).__name__}; one dense vector a text "
-                    "is for DenseReranker"
+                    f"expected TokenVectors, one matrix per text, got {type(tokens).__name__}; use DenseReranker for "
+                    "one dense vector per text"
                 )
         if queries.n_features != encoded.output.n_features:
             raise ValueError(
-                f"token vectors of queries have {queries.n_features} features, those of the documents "
-                f"{encoded.output.n_features}: both come from one encoder, or from two that were trained together"
+                f"token vectors of queries have {queries.n_features} features, but those of documents have "
+                f"{encoded.output.n_features}; both must come from one encoder, or from two that were trained together"
             )
         values, indptr = self._checked(queries, lambda i: f"query {candidates.qids[i]!r}")
         return TokenVectors(values, indptr), encoded.output, which, encoded
 
     def _documents(self, tokens, name):
-        pooled = tokens if self.pool_factor is None else pool_tokens(tokens, self.pool_factor, n_jobs=self.n_jobs)
-        return self._checked(pooled, name)
+        if self.pool_factor is not None:
+            tokens = pool_tokens(tokens, self.pool_factor, n_jobs=self.n_jobs)
+        return self._checked(tokens, name)
 
     def _checked(self, tokens, name):
         values = check_tokens(tokens.values, tokens.indptr, unit=self.metric == "cosine", name=name)
         return values, tokens.indptr
 
     def _weights(self, candidates, queries):
-        """What each query token counts."""
-        given = self.query_weights
-        if given is None:
+        """Return the weights of the tokens of all queries."""
+        if self.query_weights is None:
             return np.ones(len(queries.values), dtype=np.float32)
-        if callable(given):
-            given = [given(text) for text in query_texts(candidates)]
+        if callable(self.query_weights):
+            lists = [self.query_weights(text) for text in query_texts(candidates)]
         else:
-            given = candidates.queries[given]
-        weights = [np.asarray(one, dtype=np.float32) for one in given]
-        for qid, one, length in zip(candidates.qids, weights, np.diff(queries.indptr).tolist()):
-            if one.shape != (length,) or not np.isfinite(one).all():
+            lists = candidates.queries[self.query_weights]
+        weights = [np.asarray(of_query, dtype=np.float32) for of_query in lists]
+        for qid, of_query, length in zip(candidates.qids, weights, np.diff(queries.indptr).tolist()):
+            if of_query.shape != (length,):
                 raise ValueError(
-                    f"query {qid!r} has {length} tokens, and weights of shape {one.shape}"
-                    f"{'' if np.isfinite(one).all() else ', not all of them finite'}: needed is a number for each"
+                    f"expected one weight for each of the {length} tokens of query {qid!r}, got weights of shape "
+                    f"{of_query.shape}"
                 )
+            if not np.isfinite(of_query).all():
+                raise ValueError(f"the weights of query {qid!r} are not all finite")
         return np.concatenate([*weights, np.empty(0, dtype=np.float32)])
 
     def compare_tokens(self, X, docid, query=0):
@@ -261,43 +269,44 @@ class MaxSimReranker(ScoringReranker):
         Parameters
         ----------
         X : Run
-            Candidates of the query, with their corpus.
+            Candidates, with their corpus.
         docid : str or int
-            The document. It does not have to be a candidate.
+            Id of the document. It does not have to be a candidate.
         query : int or str, default=0
             Position of the query in `X`, or its id.
 
         Returns
         -------
         dict
-            ``query_tokens`` and ``document_tokens``, lists of str: the tokens, or their positions if the encoder does
-            not name them; ``weights``, shape (n_query_tokens,); ``similarities``, shape (n_query_tokens,
+            ``query_tokens`` and ``document_tokens`` are lists of str: the tokens, or their positions if the encoder
+            does not name them. ``weights`` has shape (n_query_tokens,), and ``similarities`` has shape (n_query_tokens,
             n_document_tokens).
 
         See Also
         --------
-        sklrank.inspection.alignment : Prints which tokens matched.
+        sklrank.inspection.alignment : Prints the tokens that match.
         """
         self._validate_params()
         check_run(X, "reranker")
         if isinstance(query, str):
             query = _position(X, query)
-        one = X[query]
-        corpus = corpus_of(one)
-        pair = type(X).from_ragged(
-            np.array([0, 1]), corpus.rows([docid]), np.zeros(1), queries=one.queries, corpus=corpus
-        )
+        ranking = X[query]
+        corpus = corpus_of(ranking)
+        rows = corpus.rows([docid])
+        pair = type(X).from_ragged(np.array([0, 1]), rows, np.zeros(1), queries=ranking.queries, corpus=corpus)
         queries, tokens, which, encoded = self._vectors(pair)
         document, _ = self._documents(tokens[which], lambda i: f"document {docid!r}")
         if not len(document):
             raise ValueError(f"document {docid!r} has no tokens")
         similar = queries.values.astype(np.float64) @ document.astype(np.float64).T
-        names = [_names(encoded.query_encoder, pair.queries.texts if "text" in pair.queries.columns else None)]
-        texts = None if encoded.encoder is None else corpus.text(self.field)[corpus.rows([docid])].tolist()
-        names.append(_names(encoded.encoder, texts))
+        of_query = of_document = None  # texts
+        if "text" in pair.queries.columns:
+            of_query = pair.queries.texts
+        if encoded.encoder is not None:
+            of_document = corpus.text(self.field)[rows].tolist()
         return {
-            "query_tokens": _labels(names[0], len(similar)),
-            "document_tokens": _labels(names[1], len(document)),
+            "query_tokens": _labels(encoded.query_encoder, of_query, len(similar)),
+            "document_tokens": _labels(encoded.encoder, of_document, len(document)),
             "weights": self._weights(pair, queries).astype(np.float64),
             "similarities": similar,
         }
@@ -310,18 +319,20 @@ def _position(run, qid):
     return int(found[0])
 
 
-def _names(encoder, texts):
-    """Tokens of a text, where the encoder says them; else None."""
-    encoder = getattr(encoder, "estimator", encoder) if isinstance(encoder, FrozenEstimator) else encoder
-    return encoder.tokens(texts)[0] if texts is not None and hasattr(encoder, "tokens") else None
-
-
-def _labels(names, n):
-    return names if names is not None and len(names) == n else list(map(str, range(n)))
+def _labels(encoder, texts, n):
+    """Return the `n` tokens of the text of a list, or their positions if the encoder does not name these tokens."""
+    if isinstance(encoder, FrozenEstimator):
+        encoder = encoder.estimator
+    tokens = []
+    if texts is not None and hasattr(encoder, "tokens"):
+        tokens = encoder.tokens(texts)[0]
+    if len(tokens) == n:
+        return tokens
+    return list(map(str, range(n)))
 
 
 def _name_of(run, rows, which):
-    """Function that names the i-th of some documents in an error."""
+    """Return a function that names the i-th of some documents in an error."""
 
     def name(i):
         entry = np.flatnonzero(which == rows[i])[0]
@@ -331,18 +342,22 @@ def _name_of(run, rows, which):
 
 
 def _cuda_of(encoder):
-    """The CUDA device on which an encoder runs; None where it runs elsewhere, or does not say."""
+    """Return the CUDA device of an encoder; None if it runs on another device, or has no `device_`."""
     device = getattr(encoder, "device_", "cpu")
-    return device if device.startswith("cuda") else None
+    if device.startswith("cuda"):
+        return device
+    return None
 
 
 def _placed(values, indptr, device):
-    """Checked token vectors where they are scored."""
-    return TokenIndex.of(values, indptr) if device is None else DeviceTokens(values, indptr, device)
+    """Return an index of checked token vectors, on the device if there is one."""
+    if device is None:
+        return TokenIndex.of(values, indptr)
+    return DeviceTokens(values, indptr, device)
 
 
 def _blocks(sizes, indptr):
-    """Ranges of queries whose candidates have some number of numbers together; at least one query each."""
+    """Iterate over ranges of queries whose candidates have `_CELLS` numbers or less together, or of one query."""
     totals = lengths_to_indptr(sizes)[indptr]
     start = 0
     while start < len(totals) - 1:

@@ -1,4 +1,4 @@
-"""PassageAggregator: from passages back to documents."""
+"""PassageAggregator: documents from their passages."""
 
 from numbers import Integral
 
@@ -14,34 +14,34 @@ from sklrank.rerankers._texts import corpus_of
 
 
 class PassageAggregator(Reranker):
-    """Make a run of documents of one of passages.
+    """Aggregate a run of passages to a run of documents.
 
-    Long documents are better found by their passages, `Corpus.split`; what is judged and shown are documents.
+    Long documents are found more easily by their passages, see `Corpus.split`. Documents are judged and shown.
 
     Parameters
     ----------
     by : str, default="parent_id"
-        Column of the corpus of passages with the id of the document.
+        Column of the corpus of passages that holds the id of the document.
     how : {"max", "first", "mean", "sum"}, default="max"
-        The score of a document: that of its best passage, of the one that stands first in it, the mean or the sum, of
-        those passages that were found.
+        Function that combines the scores of passages. Only the passages that were found count: the best one, the one
+        that comes first in the document, the mean, or the sum.
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: the corpus that was split; where that is not known, the ids alone.
+        The documents. If None, it is the corpus that was split. If that is not known, the result has ids only.
     k : int, default=None
-        How many documents to keep for each query; ``None``: all.
+        Number of documents to return for each query. If None, all are returned.
 
     See Also
     --------
     sklrank.data.Corpus.split : Makes the passages.
-    CrossEncoderReranker : Reads the passages of long documents by itself.
+    CrossEncoderReranker : Reads long documents in passages, without splitting the corpus.
 
     Notes
     -----
-    Score columns are brought together likewise, a missing score left out; the run keeps its name. Documents of equal
-    score stand in the order of their corpus. Retrieve more passages than documents are wanted: some have several among
-    the first.
+    Score columns are combined in the same way, and missing scores are ignored. The run keeps its name. Documents of
+    equal score are in the order of their corpus. Retrieve more passages than you need documents, because a document can
+    have several passages among the first.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`: all take effect at once.
 
     Examples
     --------
@@ -70,72 +70,78 @@ class PassageAggregator(Reranker):
         self.k = k
 
     def transform(self, X):
-        """Bring the passages of each document together.
+        """Aggregate the passages of each document.
 
         Parameters
         ----------
         X : Run
-            Passages, with their corpus.
+            Candidates. They are passages, with their corpus.
 
         Returns
         -------
         Run
-            Documents, best first.
+            The documents, best first.
         """
         self._validate_params()
         check_run(X, "reranker")
         documents, parents = self._parents(X)
         query = owners(X.indptr)
-        own = parents[X.rows]
-        order = np.lexsort((X.rows, own, query))
-        query, own = query[order], own[order]
+        document = parents[X.rows]
+        order = np.lexsort((X.rows, document, query))
+        query, document = query[order], document[order]
         new = np.ones(len(order), dtype=bool)
-        new[1:] = (np.diff(query) != 0) | (np.diff(own) != 0)
+        new[1:] = (np.diff(query) != 0) | (np.diff(document) != 0)
         starts = np.flatnonzero(new)
         indptr = np.searchsorted(query[starts], np.arange(len(X) + 1))
         run = Run.from_ragged(
             indptr,
-            own[starts],
+            document[starts],
             None,
             queries=X.queries,
             corpus=documents,
-            columns={name: self._together(X.column(name)[order], starts) for name in X.columns},
+            columns={name: self._combine(X.column(name)[order], starts) for name in X.columns},
             name=X.name,
         )
         if not X.has_order:
             return run
-        return run.reorder(self._together(X.scores[order], starts), k=self.k, name=X.name)
+        return run.reorder(self._combine(X.scores[order], starts), k=self.k, name=X.name)
 
-    def _together(self, values, starts):
-        """One value for each document."""
+    def _combine(self, values, starts):
+        """Combine the values of the passages of each document."""
         if not len(values):
             return values
         if self.how == "first":
-            places = np.where(np.isnan(values), len(values), np.arange(len(values)))
-            return np.append(values, values.dtype.type(np.nan))[np.minimum.reduceat(places, starts)]
+            positions = np.where(np.isnan(values), len(values), np.arange(len(values)))
+            return np.append(values, values.dtype.type(np.nan))[np.minimum.reduceat(positions, starts)]
         if self.how == "max":
             return np.fmax.reduceat(values, starts)
         values = values.astype(np.float64)
-        there = ~np.isnan(values)
-        totals = np.add.reduceat(np.where(there, values, 0), starts)
-        counts = np.add.reduceat(there.astype(np.int64), starts)
+        has_value = ~np.isnan(values)
+        totals = np.add.reduceat(np.where(has_value, values, 0), starts)
+        counts = np.add.reduceat(has_value.astype(np.int64), starts)
         totals[counts == 0] = np.nan
-        return totals if self.how == "sum" else totals / np.maximum(counts, 1)
+        if self.how == "mean":
+            totals /= np.maximum(counts, 1)
+        return totals
 
     def _parents(self, run):
-        """The documents, and which of them each passage is of."""
+        """Return the documents, and the row of the document of each passage."""
         passages = corpus_of(run)
         if self.by not in passages.columns:
             raise ValueError(
-                f"the corpus has no column {self.by!r}, only {list(passages.columns)}: Corpus.split makes passages "
+                f"the corpus has no column {self.by!r}, only {list(passages.columns)}; Corpus.split makes passages "
                 "with the id of their document as 'parent_id'"
             )
-        given = passages.parent if self.corpus is None else Corpus.of(self.corpus)
+        documents = passages.parent
+        if self.corpus is not None:
+            documents = Corpus.of(self.corpus)
 
         def make():
             ids = [str(docid) for docid in passages[self.by].tolist()]
             if "" in ids:
-                raise ValueError(f"passage {passages.ids[ids.index('')]!r} has no {self.by!r}, and so belongs nowhere")
-            return DocumentIds.factorize(object_array(ids)) if given is None else (given, given.rows(ids))
+                raise ValueError(f"passage {passages.ids[ids.index('')]!r} has no document: its {self.by!r} is empty")
+            if documents is None:
+                return DocumentIds.factorize(object_array(ids))
+            return documents, documents.rows(ids)
 
-        return passages.cached(("parents", self.by, None if given is None else given.token), make)
+        return passages.cached(("parents", self.by, getattr(documents, "token", None)), make)

@@ -1,39 +1,53 @@
-"""Texts of queries and candidates, for rerankers that read them."""
+"""Texts of queries and candidates, for rerankers that read texts."""
 
 import numpy as np
 
 
 def query_texts(run):
-    """Texts of the queries; ValueError where the run has none."""
+    """Return the texts of the queries of a run; ValueError if the run has none."""
     if "text" not in run.queries.columns:
+        known = "number"
+        if run.has_ids:
+            known = "ids"
         raise ValueError(
-            "the reranker reads the texts of the queries, and of these only "
-            f"{'the ids are' if run.has_ids else 'the number is'} known: a retriever passes them on; a run from "
-            "elsewhere takes them as Run(rankings, queries=Queries(...), corpus=...)"
+            f"the reranker reads the texts of the queries, but the run has only their {known}; a retriever passes the "
+            "texts on, and a run from elsewhere takes them as Run(rankings, queries=Queries(...), corpus=...)"
         )
     return run.queries.texts
 
 
 def corpus_of(run):
-    """The corpus of a run; ValueError where it has none."""
+    """Return the corpus of a run; ValueError if it has none."""
     if run.corpus is None:
-        raise ValueError("the reranker reads the documents, and this run has ids alone: run.with_corpus(corpus)")
+        raise ValueError(
+            "the reranker reads the documents, but the run has only their ids: run.with_corpus(corpus) adds them"
+        )
     return run.corpus
 
 
+def hashable_field(field):
+    """Return a parameter `field` as a part of a key: a list of columns becomes a tuple."""
+    if field is None or isinstance(field, str):
+        return field
+    return tuple(field)
+
+
 def document_texts(run, field=None):
-    """Texts of the distinct documents of a run, and which of them each entry is.
+    """Return the texts of the distinct documents of a run.
 
     Parameters
     ----------
     run : Run
+        Candidates.
     field : str or sequence of str, default=None
-        Columns of the corpus.
+        Columns of the corpus to read.
 
     Returns
     -------
     texts : list of str
+        Texts of the distinct documents.
     which : ndarray of int64, shape (n_entries,)
+        Position in `texts` of the document of each entry.
     """
     rows, which = np.unique(run.rows, return_inverse=True)
     return corpus_of(run).text(field)[rows].tolist(), which
