@@ -234,7 +234,7 @@ def test_an_output_may_be_named_and_has_to_be_where_several_may_be_the_score():
         CrossEncoder(with_outputs(MODEL, "pooled", "mean"), tokenizer=TOKENIZER)
     with pytest.raises(ValueError, match="no output 'grade'.*of_pooled"):
         CrossEncoder(model, tokenizer=TOKENIZER, output="grade")
-    with pytest.raises(ValueError, match="one number a pair"):
+    with pytest.raises(ValueError, match="one number per pair"):
         CrossEncoder(with_outputs(MODEL, "in_context", "logits"), tokenizer=TOKENIZER, output="of_in_context")
 
 
