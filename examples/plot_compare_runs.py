@@ -2,14 +2,14 @@
 Comparing runs
 ==============
 
-Two systems differ on every collection of queries; the question is whether they would on another one. `compare` answers
-with paired tests, confidence intervals and effect sizes, and says how small a difference these queries could show.
+Two systems differ on every collection of queries. Would they also differ on another one? `compare` answers this by
+paired tests, confidence intervals and effect sizes, and computes the smallest difference that these queries could show.
 
 The claim of this example: a mean hides that most queries do not change at all.
 """
 
 # %%
-# Four ways to rank the same corpus.
+# Rank the same corpus in four ways.
 from sklrank.datasets import load_scifact
 from sklrank.encoders import TermVectorizer
 from sklrank.metrics import ComparisonDisplay, PerQueryDisplay, compare
@@ -28,7 +28,7 @@ comparison = compare(data.qrels, runs, ["ndcg@10", "map"], baseline="BM25")
 print(comparison)
 
 # %%
-# The differences with their confidence intervals. Those that cross zero could be luck.
+# Plot the differences with their confidence intervals. If an interval includes zero, the difference could be chance.
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(layout="constrained")
@@ -36,7 +36,7 @@ ComparisonDisplay.from_comparison(comparison, metric="ndcg@10", ax=axes)
 plt.show()
 
 # %%
-# Query by query: where does a system win, where does it lose?
+# Plot the difference for each query: on which queries does a system win or lose?
 figure, axes = plt.subplots(layout="constrained")
 PerQueryDisplay.from_comparison(comparison, metric="ndcg@10", run="Dirichlet", baseline="BM25", ax=axes)
 plt.show()

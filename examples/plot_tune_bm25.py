@@ -2,15 +2,15 @@
 Tuning BM25
 ===========
 
-``GridSearchCV`` tunes a retriever as it tunes a classifier. The corpus is tokenized once, however many settings and
-folds there are, so that 30 settings in five folds take seconds.
+``GridSearchCV`` tunes a retriever as it tunes a classifier. The corpus is tokenized only once for all settings and
+folds, so that 30 settings in five folds take seconds.
 
 The claim of this example: the surface of ``k1`` × ``b`` is flat around its top, and the setting that is best on the
-training queries need not be better than the default on others.
+training queries is not always better than the default on other queries.
 """
 
 # %%
-# The training queries tune, the test queries judge.
+# Tune on the training queries, and evaluate on the test queries.
 from sklearn.model_selection import GridSearchCV
 
 from sklrank.datasets import load_scifact
@@ -25,7 +25,7 @@ search = GridSearchCV(bm25, grid, scoring=get_scorer("ndcg@10")).fit(train.queri
 search.best_params_, round(search.best_score_, 4)
 
 # %%
-# The whole surface, with the standard error of the best cell as a measure of what a difference means.
+# Plot the whole surface. The standard error of the best cell shows which differences matter.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -48,7 +48,7 @@ figure.colorbar(image, label="nDCG@10")
 plt.show()
 
 # %%
-# On queries that the search has not seen, with the difference to the default tested for significance:
+# Test the difference from the default on queries that the search has not seen:
 from sklrank.metrics import compare
 
 runs = {"default": bm25.fit(train.queries).predict(test.queries), "tuned": search.predict(test.queries)}
