@@ -396,12 +396,12 @@ def test_bad_parameters_are_named(parameters, text):
 
 
 def test_models_that_do_not_open_say_why(tmp_path):
-    for model, text in ((b"", "there are no bytes"), (b"no model", "cannot open")):
+    for model, text in ((b"", "give bytes that are not empty"), (b"no model", "cannot open")):
         with pytest.raises(ValueError, match=text):
             CrossEncoderReranker(model, tokenizer=TOKENIZER).fit(candidates())
     with pytest.raises(FileNotFoundError):
         CrossEncoderReranker(tmp_path / "no.onnx").fit(candidates())
-    with pytest.raises(ValueError, match="tokenizer= is needed"):
+    with pytest.raises(ValueError, match="expected tokenizer= to be"):
         CrossEncoderReranker(MODEL).fit(candidates())
 
 

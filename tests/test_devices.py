@@ -53,7 +53,7 @@ def fitted(estimator):
 def test_one_warning_for_all_estimators(without_driver):
     first, *others = estimators(seed=101)
     with pytest.warns(
-        RuntimeWarning, match=r"models run on the CPU, for CUDA does not start: there is no NVIDIA driver"
+        RuntimeWarning, match=r"models run on the CPU, because CUDA does not start: there is no NVIDIA driver"
     ):
         vectors = fitted(first).transform(["heat transfer"])
     with warnings.catch_warnings():

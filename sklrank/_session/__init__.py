@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions over texts: opening, devices, tokenizing, batches of like length."""
+"""ONNX Runtime sessions over texts: opening, devices, tokenizing, batches of similar length."""
 
 from sklrank._session._hub import HubFile, Repository
 from sklrank._session._maxsim import DeviceTokens

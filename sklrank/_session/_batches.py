@@ -1,4 +1,4 @@
-"""Texts of like length, run together."""
+"""Batches of texts of similar length."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -9,18 +9,18 @@ import numpy as np
 
 @dataclass
 class Batch:
-    """What a model made of some rows.
+    """Outputs of a model for the rows of a batch.
 
     Attributes
     ----------
     indices : list of int
-        Which texts they are.
+        Position of each text in the input.
     ids : list of ndarray
-        The tokens of each.
+        Token ids of each text.
     attended : list of int
-        How many of them were attended to.
+        Number of attended tokens of each text.
     outputs : list of ndarray
-        What was asked for, one row a text, padded to the longest.
+        The requested outputs, with one row per text, padded to the longest text.
     """
 
     indices: list
@@ -30,15 +30,16 @@ class Batch:
 
 
 def chunks(sizes, n_characters):
-    """Indices of texts of like size, the longest first, in lists of so many characters.
+    """Yield lists of indices of texts of similar size, the longest texts first.
 
-    The longest come first, so that what does not fit the memory fails at once, and no buffer grows twice.
+    Because the longest come first, texts that do not fit into memory fail at once, and no buffer grows twice.
 
     Parameters
     ----------
     sizes : sequence of int
-        Length of each text in characters, which goes with that in tokens.
+        Length of each text in characters, which is roughly proportional to its length in tokens.
     n_characters : int
+        Number of characters after which a list ends.
 
     Yields
     ------
@@ -48,7 +49,7 @@ def chunks(sizes, n_characters):
     chunk, total = [], 0
     for index in order:
         chunk.append(index)
-        total += sizes[index] + 32  # short texts take time, too
+        total += sizes[index] + 32  # each text takes some time, even if it is short
         if total >= n_characters:
             yield chunk
             chunk, total = [], 0
@@ -57,18 +58,18 @@ def chunks(sizes, n_characters):
 
 
 def plan(lengths, max_tokens, max_rows, multiple=1):
-    """Positions of rows in batches: longest first, so many tokens a batch, padding included.
+    """Yield the positions of the rows of each batch, the longest rows first.
 
     Parameters
     ----------
     lengths : sequence of int
-        Tokens of each row.
+        Number of tokens of each row.
     max_tokens : int
-        Of a batch; a row that is longer is a batch of its own.
+        Maximum number of tokens per batch, padding included. A row with more tokens is a batch by itself.
     max_rows : int
-        Of a batch.
+        Maximum number of rows per batch.
     multiple : int, default=1
-        Batches are padded to a multiple of this.
+        Number of tokens of which the padded length is a multiple.
 
     Yields
     ------
@@ -84,7 +85,7 @@ def plan(lengths, max_tokens, max_rows, multiple=1):
 
 
 def prefetched(make, items):
-    """``make(item)`` of each item, the next one made in a thread while the last one is used.
+    """Yield ``make(item)`` for each item. A thread makes the next one while the caller uses the last one.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def prefetched(make, items):
     if first is None:
         return
     second = next(items, None)
-    if second is None:  # one query, as in a service: no thread
+    if second is None:  # a single query, as in a service, needs no thread
         yield make(first)
         return
     with ThreadPoolExecutor(1) as pool:
@@ -107,20 +108,21 @@ def prefetched(make, items):
         made = make(first)
         while ahead is not None:
             yield made
-            made = ahead.result()
+            made, ahead = ahead.result(), None
             item = next(items, None)
-            ahead = None if item is None else pool.submit(make, item)
+            if item is not None:
+                ahead = pool.submit(make, item)
         yield made
 
 
 def in_threads(function, items, n_threads):
-    """Each item with ``function(item)``, in order, worked on in threads.
+    """Yield each item with ``function(item)``, in order, computed in threads.
 
     Parameters
     ----------
     function : callable
     items : iterable
-        Taken as they are needed.
+        An item is taken only when a thread is about to be free.
     n_threads : int
 
     Yields
@@ -135,7 +137,7 @@ def in_threads(function, items, n_threads):
         waiting = deque()
         for item in items:
             waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > n_threads:  # one is ready to start as soon as a thread is free
+            if len(waiting) > n_threads:  # one more, which can start as soon as a thread is free
                 item, future = waiting.popleft()
                 yield item, future.result()
         for item, future in waiting:

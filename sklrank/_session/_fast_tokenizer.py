@@ -1,4 +1,4 @@
-"""Tokenizers of the library tokenizers."""
+"""Tokenizers of the tokenizers library."""
 
 import hashlib
 import json
@@ -12,37 +12,39 @@ from sklrank._session._rows import Template, rows_of
 
 _PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 
-# Of a long text no more is tokenized than its first tokens need, up to a space between two words. The tokens before it
-# are those of the whole text where normalizers go character by character and words are parted at spaces first of all.
-_CHARACTERS = 6  # a token; most languages stay below
+# Of a long text, only the part that its first tokens need is tokenized, up to a space between two words. The tokens of
+# this part are those of the whole text if normalizers treat each character by itself and words are first split at
+# spaces.
+_CHARACTERS = 6  # characters per token; fewer in most languages
 _SPACE = re.compile("(?<=[0-9A-Za-z]) (?=[0-9A-Za-z])")
 _BY_CHARACTER = set("BertNormalizer Lowercase NFC NFD NFKC NFKD Precompiled Strip StripAccents".split())
 _AT_SPACES = set("BertPreTokenizer ByteLevel Metaspace Whitespace WhitespaceSplit".split())
 
-# Where words are parted at spaces and nothing else, as for WordPiece, each piece between two is tokenized once. The
-# pieces are kept up to so many characters.
+# If tokens depend on nothing beyond the spaces around them, as in WordPiece, each piece between two spaces is tokenized
+# once.
 _WITHOUT_SPACES = set("BertPreTokenizer Whitespace WhitespaceSplit".split())
-_KEPT = 1 << 20
+_KEPT = 1 << 20  # maximum number of characters of the pieces that are kept
 _MARK = "|"
 
 
 class FastTokenizer:
-    """A `tokenizers.Tokenizer`, whose padding and truncation are left to us.
+    """Tokenize texts by a `tokenizers.Tokenizer`, without its padding and truncation.
 
-    Texts are tokenized without special tokens, cut, and put into the tokenizer's own template of special tokens; so a
-    query is tokenized once however many documents it is paired with, and what is cut is our choice.
+    Texts are tokenized without special tokens, cut, and then filled into the tokenizer's template of special tokens. So
+    a query is tokenized once for all documents that it is paired with, and this class decides which text is cut.
 
     Attributes
     ----------
     n_tokens : int
         Size of the vocabulary.
     n_own : int
-        Without tokens that were added to it, of which a model may know nothing.
+        Size of the vocabulary without added tokens, which a model may lack.
     n_padded : int
-        Rows that a model may have for them at most: tables of embeddings are padded, for speed.
+        Maximum number of rows of a model's table of embeddings for this vocabulary. Such tables are padded, for speed.
     pad : int
         Id of the token that fills up short rows.
     single, pair : Template
+        Special tokens around a text, and around a pair of texts.
     """
 
     def __init__(self, tokenizer):
@@ -55,54 +57,57 @@ class FastTokenizer:
         self.n_own = max(tokenizer.get_vocab(with_added_tokens=False).values(), default=-1) + 1
         self.n_padded = max(-(-self.n_tokens // 64) * 64, int(1.03 * self.n_tokens))
         known = (token for token in _PADDING if tokenizer.token_to_id(token) is not None)
-        self.pad = padding["pad_id"] if padding else tokenizer.token_to_id(next(known, "")) or 0
+        self.pad = tokenizer.token_to_id(next(known, "")) or 0
+        if padding:
+            self.pad = padding["pad_id"]
         self.single, self.pair = self._template(1), self._template(2)
         self._parts_words, self._parts_pieces = _parts_words(tokenizer)
         self._pieces, self._n_characters = {}, 0
 
     def _template(self, n_texts):
-        """The special tokens around `n_texts` texts, read off an encoding."""
+        """Return the special tokens around `n_texts` texts, as an encoding shows them."""
         for probe in ("a", "the", "1", *(t for t in self._tokenizer.get_vocab() if t.isalnum())):
             encoding = self._tokenizer.encode(*[probe] * n_texts)
             sequences = encoding.sequence_ids
             if all(i in sequences for i in range(n_texts)):
                 break
         else:
-            raise ValueError("the tokenizer makes no token of any word of its vocabulary")
+            raise ValueError("the tokenizer returns no token for any word of its vocabulary")
         parts, types, position = [], [], 0
         for i in range(n_texts):
             start = sequences.index(i)
             stop = len(sequences) - sequences[::-1].index(i)
             parts.append(np.array(encoding.ids[position:start], dtype=np.int64))
-            types += [encoding.type_ids[position] if start > position else 0, encoding.type_ids[start]]
+            types += [*encoding.type_ids[position:start], 0][:1]  # 0 if the part is empty
+            types.append(encoding.type_ids[start])
             position = stop
         parts.append(np.array(encoding.ids[position:], dtype=np.int64))
-        types.append(encoding.type_ids[-1] if len(parts[-1]) else 0)
+        types += [0, *encoding.type_ids[position:]][-1:]
         return Template(tuple(parts), tuple(types))
 
     @property
     def normalizer(self):
-        """What is done to a text first, None where nothing is."""
+        """First step of the tokenizer, which normalizes a text; None if there is no such step."""
         return self._tokenizer.normalizer
 
     @property
     def fingerprint(self):
-        """Hash of all that it does."""
+        """Hash of the tokenizer's settings and vocabulary."""
         return hashlib.blake2b(self._tokenizer.to_str().encode(), digest_size=16).hexdigest()
 
     def token_id(self, token):
-        """Id of a token, None where there is none."""
+        """Return the id of a token, None if the vocabulary lacks it."""
         return self._tokenizer.token_to_id(token)
 
     def tokens(self):
-        """All tokens, in the order of their ids; those that are missing are empty."""
+        """Return all tokens in the order of their ids. The token of an unused id is empty."""
         names = [""] * self.n_tokens
         for token, i in self._tokenizer.get_vocab(with_added_tokens=True).items():
             names[i] = token
         return names
 
     def encode(self, texts, limit=None):
-        """Token ids of each text, without special tokens, the first `limit`."""
+        """Return the first `limit` token ids of each text, without special tokens."""
         if limit is None or not self._parts_words:
             return self._ids(texts, limit)
         heads = [_head(text, limit * _CHARACTERS) for text in texts]
@@ -117,64 +122,66 @@ class FastTokenizer:
             encodings = self._encode(texts, add_special_tokens=False)
             return [np.array(encoding.ids[:limit], dtype=np.int64) for encoding in encodings]
         if self._n_characters > _KEPT:
-            self._pieces, self._n_characters = {}, 0  # other threads go on with theirs
+            self._pieces, self._n_characters = {}, 0  # a new dict, because other threads still read the old one
         known = self._pieces
         pieces = [text.split(" ") for text in texts]
         missing = list(set(chain.from_iterable(pieces)).difference(known))
         if missing:
             known.update(zip(missing, self._ids_of_pieces(missing)))
             self._n_characters += sum(map(len, missing))
-        ids = (islice(chain.from_iterable(map(known.__getitem__, one)), limit) for one in pieces)
-        return [np.fromiter(one, dtype=np.int64) for one in ids]
+        ids = (islice(chain.from_iterable(map(known.__getitem__, of_text)), limit) for of_text in pieces)
+        return [np.fromiter(of_text, dtype=np.int64) for of_text in ids]
 
     def _ids_of_pieces(self, pieces):
-        """Token ids of pieces without spaces: of all at once, with a token between two that none of them has."""
+        """Return the token ids of pieces without spaces. They are tokenized together, with a mark between two."""
         mark = self._tokenizer.token_to_id(_MARK)
         (joined,) = self._encode([f" {_MARK} ".join(pieces)], add_special_tokens=False)
         ids = joined.ids
         ends = [i for i, token in enumerate(ids) if token == mark]
         if len(ends) == len(pieces) - 1 and mark is not None:
-            bounds = [-1, *ends, len(ids)]
-            return [ids[i + 1 : j] for i, j in zip(bounds, bounds[1:])]
+            marks = [-1, *ends, len(ids)]
+            return [ids[i + 1 : j] for i, j in zip(marks, marks[1:])]
         return [encoding.ids for encoding in self._encode(pieces, add_special_tokens=False)]
 
     def spans(self, texts):
-        """First and last character, and one, of each token of each text, without special tokens."""
+        """Return the first character of each token of each text, and the one after its last, without special tokens."""
         encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
         return [encoding.offsets for encoding in encodings]
 
     def rows(self, texts, max_length, template=None):
-        """Single texts as rows, cut to `max_length` tokens."""
+        """Return single texts as rows, cut to `max_length` tokens."""
         template = template or self.single
         filled = [template.fill(ids) for ids in self.encode(texts, max(max_length - template.n_special, 0))]
         return rows_of(filled)
 
     def pair_maker(self, first, second, max_length, max_first=None):
-        """Function from indices of pairs of texts to rows, in which the second text is cut where the row is too long.
+        """Return a function from indices of pairs of texts to rows. If a row is too long, its second text is cut.
 
-        Equal first texts, the queries, are tokenized once, and so are equal second ones.
+        Equal first texts, the queries, are tokenized once, and so are equal second texts.
 
         Parameters
         ----------
         first, second : list of str
         max_length : int
-            Most tokens of a row.
+            Maximum number of tokens of a row.
         max_first : int, default=None
-            Most tokens of a first text; ``None``: half of the row.
+            Maximum number of tokens of a first text. If None, it is half of the row.
 
         Returns
         -------
         callable
         """
         room = max(max_length - self.pair.n_special, 0)
-        max_first = room // 2 if max_first is None else min(max_first, room)
+        if max_first is None:
+            max_first = room // 2
+        max_first = min(max_first, room)
         queries = list(dict.fromkeys(first))
         tokens = dict(zip(queries, self.encode(queries)))
         long = [query for query, ids in tokens.items() if len(ids) > max_first]
         if long:
             warnings.warn(
                 f"{len(long)} of {len(queries)} queries are longer than {max_first} tokens, half of max_length, and "
-                f"were cut: {long[0][:40]!r}… A greater max_length keeps them whole, where the model has room",
+                f"were cut: {long[0][:40]!r}… A greater max_length keeps them whole, if the model has room",
                 UserWarning,
                 stacklevel=4,
             )
@@ -192,18 +199,20 @@ class FastTokenizer:
 
 
 def _parts_words(tokenizer):
-    """How far tokens depend on what stands around them.
+    """Return how far tokens depend on the text around them.
 
     Returns
     -------
     words : bool
-        Whether the tokens up to a space between two words depend on nothing behind it.
+        Whether the tokens before a space between two words depend on nothing after it.
     pieces : bool
         Whether the tokens between two spaces depend on nothing else.
     """
 
     def steps(component):
-        state = {} if component is None else json.loads(component.__getstate__())
+        if component is None:
+            return [{}]
+        state = json.loads(component.__getstate__())
         return state.get("normalizers") or state.get("pretokenizers") or [state]
 
     first, *others = steps(tokenizer.pre_tokenizer)
@@ -219,6 +228,8 @@ def _parts_words(tokenizer):
 
 
 def _head(text, n_characters):
-    """The text up to the first space between two words behind so many characters."""
+    """Return the text up to the first space between two words after the first `n_characters`."""
     space = _SPACE.search(text, n_characters)
-    return text[: space.start()] if space else text
+    if space is None:
+        return text
+    return text[: space.start()]

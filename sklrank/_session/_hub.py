@@ -1,4 +1,4 @@
-"""Models from a hub, or from a folder that is laid out like a repository of one."""
+"""Models from a hub, or from a folder with the files of a repository."""
 
 import json
 import re
@@ -8,23 +8,23 @@ from sklrank._optional import optional_import
 from sklrank._session._tokenizer import open_tokenizer
 
 _SETTINGS = ["*.json", "*/config.json", "artifact.metadata", "vocab.txt"]
-_UNLIMITED = 1_000_000  # what a file gives as a maximum length beyond is none
-_OFFSET = {"roberta": 2, "xlm-roberta": 2, "camembert": 2, "mpnet": 2}  # positions that these models never use
+_UNLIMITED = 1_000_000  # from here on, a maximum length in a file means that there is none
+_OFFSET = {"roberta": 2, "xlm-roberta": 2, "camembert": 2, "mpnet": 2}  # number of positions that these never use
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _MODES = {"cls_token": "cls", "mean_tokens": "mean", "lasttoken": "last"}
 
 
 class HubFile(str):
-    """Path of a file in the cache of the hub, which knows where it came from.
+    """Path of a file in the cache of the hub, with its origin.
 
-    Unpickled where the cache lacks it, it is fetched again, at the same revision.
+    If the cache lacks the file after unpickling, it is downloaded again, at the same revision.
 
     Attributes
     ----------
     repository : str
         "organization/name".
     file : str
-        Path within the repository.
+        Path in the repository.
     revision : str
         Hash of the commit.
     """
@@ -36,7 +36,7 @@ class HubFile(str):
         return self
 
     def fetch(self):
-        """The path of the file, which is downloaded where it is missing."""
+        """Return the path of the file. If it is missing, download it first."""
         if Path(self).is_file():
             return str(self)
         return str(Repository.fetch(self.repository, self.file, self.revision).folder / self.file)
@@ -49,48 +49,49 @@ class HubFile(str):
 
 
 class Repository:
-    """One revision of a repository, on this disk, and what its own files say of the model.
+    """Read the files of one revision of a repository, on this disk.
 
     Parameters
     ----------
     name : str
         "organization/name", or the path of a folder.
     folder : Path
+        Folder of the files.
     file : str
-        Path of the model within.
+        Path of the model in the folder.
     revision : str or None
-        Hash of the commit; None of a plain folder.
+        Hash of the commit. None for a folder that does not come from a hub.
     """
 
     def __init__(self, name, folder, file, revision):
         self.name, self.folder, self.file, self.revision = name, folder, file, revision
         if not (folder / file).is_file():
-            there = [path for path in self._files() if path.endswith(".onnx")]
-            raise FileNotFoundError(f"{name} has no file {file!r}; ONNX files there: {there or 'none'}. Say file=")
+            files = [path for path in self._files() if path.endswith(".onnx")]
+            raise FileNotFoundError(f"{name} has no file {file!r}. Its ONNX files: {files or 'none'}. Choose by file=")
 
     def _files(self):
-        """Paths of all files, of those in the cache where the hub does not answer."""
+        """Return the paths of all files. If the hub does not answer, these are the files in the cache."""
         if self.revision is not None:
             hub = optional_import("huggingface_hub", extra="hub")
             try:
                 found = hub.model_info(self.name, revision=self.revision, timeout=10)
                 return sorted(file.rfilename for file in found.siblings)
-            except Exception:  # offline, in any of many ways
+            except Exception:  # the machine is offline, which raises many kinds of errors
                 pass
         return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
 
     @classmethod
     def fetch(cls, name, file, revision=None):
-        """Download what is needed, or find it in the cache or in a folder.
+        """Download the model and its settings, or find them in the cache or in a folder.
 
         Parameters
         ----------
         name : str
             "organization/name" on the hub, or the path of a folder.
         file : str
-            Path of the model within.
+            Path of the model in the repository.
         revision : str, default=None
-            Branch, tag or hash of a commit. ``None``: what the main branch is now.
+            Branch, tag or hash of a commit. If None, the present state of the main branch is used.
 
         Returns
         -------
@@ -102,52 +103,56 @@ class Repository:
             return cls(str(name), Path(name), file, None)
         name = str(name)
         if not _NAME.fullmatch(name):
-            raise FileNotFoundError(f"{name!r} is neither a folder here nor a repository, 'organization/name'")
+            raise FileNotFoundError(f"{name!r} is not a folder on this machine, nor a repository 'organization/name'")
         hub = optional_import("huggingface_hub", extra="hub")
-        # Weights of more than two gigabytes lie beside the graph.
+        # Weights of more than two gigabytes are in a file beside the graph.
         patterns = [file, f"{file}_data", f"{file}.data", *_SETTINGS]
         folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
         return cls(name, folder, file, folder.name)
 
     def path(self, file):
-        """A file as a parameter of an estimator."""
+        """Return the path of a file, as a parameter of an estimator."""
         path = str(self.folder / file)
-        return path if self.revision is None else HubFile(path, self.name, file, self.revision)
+        if self.revision is None:
+            return path
+        return HubFile(path, self.name, file, self.revision)
 
     @property
     def tokenizer(self):
-        """The tokenizer.json."""
+        """Path of the tokenizer.json."""
         for file in ("tokenizer.json", f"{Path(self.file).parent.as_posix()}/tokenizer.json"):
             if (self.folder / file).is_file():
                 return self.path(file)
         raise FileNotFoundError(
-            f"{self.name} has no tokenizer.json; where it has a vocab.txt, of a WordPiece model, give "
+            f"{self.name} has no tokenizer.json. If it has the vocab.txt of a WordPiece model, give "
             "tokenizer=sklrank.encoders.wordpiece_tokenizer(path, lowercase=...)"
         )
 
     def lowercasing_tokenizer(self):
-        """The tokenizer.json, which must lower-case texts where the repository says that they are."""
+        """Return the path of the tokenizer.json. It must lower-case texts if the repository says that they are."""
         path = self.tokenizer
         if self.settings("sentence_bert_config.json").get("do_lower_case"):
             normalizer = open_tokenizer(path).normalizer
             if normalizer is None or normalizer.normalize_str("HEAT") != normalizer.normalize_str("heat"):
                 raise ValueError(
-                    f"{self.name} lower-cases texts (do_lower_case), and its tokenizer.json does not: give a "
-                    "tokenizer= that does, by tokenizers.normalizers.Lowercase(), or this one as it is"
+                    f"{self.name} lower-cases texts (do_lower_case), and its tokenizer.json does not. Give a "
+                    "tokenizer= that does so by tokenizers.normalizers.Lowercase(), or give this one without a change"
                 )
         return path
 
     def settings(self, file):
-        """Content of a JSON file; an empty dict where there is none."""
+        """Return the content of a JSON file, an empty dict if the file is missing."""
         path = self.folder / file
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def modules(self):
-        """Steps of a sentence-transformers pipeline, (class name, folder) of each; none where there is none."""
+        """Return (class name, folder) of each step of a sentence-transformers pipeline; empty if it is not one."""
         return [(module["type"].rpartition(".")[2], module["path"]) for module in self.settings("modules.json") or []]
 
     def max_length(self):
-        """Most tokens that the model was made for; None where nothing says."""
+        """Return the maximum number of tokens that the model was made for; None if no file states it."""
         stated = self.settings("sentence_bert_config.json").get("max_seq_length")
         if stated:
             return stated
@@ -159,32 +164,35 @@ class Repository:
         return min((int(limit) for limit in limits if limit and limit < _UNLIMITED), default=None)
 
     def pooling(self, prefix=""):
-        """How tokens are pooled, those of a prefix included: "mean", "cls" or "last"; None where nothing says."""
+        """Return how all tokens, prefix included, are pooled: "mean", "cls" or "last"; None if no file states it."""
         folders = [folder for kind, folder in self.modules() if kind == "Pooling"]
         if not folders:
             return None
         config = self.settings(f"{folders[0]}/config.json")
         modes = {name.removeprefix("pooling_mode_") for name, on in config.items() if on is True and "mode" in name}
-        modes |= {config["pooling_mode"]} if isinstance(config.get("pooling_mode"), str) else set()
+        if isinstance(config.get("pooling_mode"), str):
+            modes.add(config["pooling_mode"])
         names = {_MODES.get(mode, mode) for mode in modes}
         if len(names) != 1 or not names <= set(_MODES.values()):
             raise ValueError(
-                f"{self.name} pools by {sorted(names)}; known are {sorted(_MODES.values())}, one at a time"
+                f"expected one pooling among {sorted(_MODES.values())}, got {sorted(names)} in {self.name}: give "
+                "pooling="
             )
         if prefix and "mean" in names and config.get("include_prompt") is False:
             raise ValueError(
-                f"{self.name} leaves the prompt out of the mean of the tokens (include_prompt is false), which cannot "
-                'be done here. prefix="" gives no prompt, and pooling="mean" takes the mean of all tokens'
+                f"{self.name} leaves the prompt out of the mean of the tokens (include_prompt is false), which this "
+                'encoder cannot do. Give prefix="" to use no prompt, or pooling="mean" to use the mean of all tokens'
             )
         return names.pop()
 
     def prompt(self, name=None):
-        """The prompt of that name, or the one by default, which is put before texts."""
+        """Return the prompt of a name, or the default prompt. It is put before texts."""
         settings = self.settings("config_sentence_transformers.json")
         prompts = settings.get("prompts") or {}
-        name = settings.get("default_prompt_name") if name is None else name
+        if name is None:
+            name = settings.get("default_prompt_name")
         if name is None:
             return ""
         if name not in prompts:
-            raise ValueError(f"{self.name} has no prompt {name!r}, but {sorted(prompts) or 'none'}")
+            raise ValueError(f"{self.name} has no prompt {name!r}. Its prompts: {sorted(prompts) or 'none'}")
         return prompts[name]

@@ -9,20 +9,22 @@ from sklrank._ragged import owners
 from sklrank._session._open_session import OpenSession, run_bound
 from sklrank._session._source import Source
 
-_CELLS = 1 << 25  # numbers that a run of the graph makes at a time
+_CELLS = 1 << 25  # maximum number of values that one run of the graph computes
 
 
 class DeviceTokens(Counted):
-    """Token vectors of documents on a device, where candidates are scored.
+    """Score candidates by token vectors of documents that stay on a device.
 
     Parameters
     ----------
     values : ndarray of float32, float16 or int8, shape (n_tokens, n_features)
+        Token vectors of all documents.
     indptr : ndarray of int64, shape (n_documents + 1,)
+        Start of each document in `values`, and the end of the last one.
     device : str
-        "cuda:0", …
+        The device: "cuda:0", …
     scales : ndarray of float64, shape (n_tokens,), default=None
-        What the similarities with a token are multiplied with; ``None``: 1.
+        Factor of the similarities with each token. If None, it is 1.
     """
 
     def __init__(self, values, indptr, device, scales=None):
@@ -30,10 +32,12 @@ class DeviceTokens(Counted):
         self._kind, _, number = self._open.device.partition(":")
         self._number = int(number or 0)
         self._tokens = self._placed(values)
-        self._scales = self._placed((np.ones(len(values)) if scales is None else scales)[:, None].astype(np.float32))
+        if scales is None:
+            scales = np.ones(len(values))
+        self._scales = self._placed(scales[:, None].astype(np.float32))
         self._n_features = values.shape[1]
         self.indptr = indptr
-        self.n_bytes = values.nbytes + 4 * len(values) + indptr.nbytes  # of the device, which count as others do
+        self.n_bytes = values.nbytes + 4 * len(values) + indptr.nbytes  # on the device, but counted as any other
 
     def _placed(self, array):
         from onnxruntime import OrtValue
@@ -48,7 +52,7 @@ class DeviceTokens(Counted):
         queries, q_indptr, indptr, rows, weights
             As in `TokenIndex.score_pairs`.
         n_jobs : Ignored
-            There because `TokenIndex` has it.
+            Present because `TokenIndex` has it.
 
         Returns
         -------
@@ -59,7 +63,7 @@ class DeviceTokens(Counted):
         real = np.arange(longest) < lengths[:, None]
         side_by_side = np.zeros((*real.shape, self._n_features), dtype=np.float32)
         side_by_side[real] = queries
-        counts = np.zeros(real.shape, dtype=np.float32)  # of what fills a query up: nothing
+        counts = np.zeros(real.shape, dtype=np.float32)  # 0 for the tokens that fill up a query
         counts[real] = weights
         constant = {
             "tokens": self._tokens,
@@ -71,31 +75,31 @@ class DeviceTokens(Counted):
         starts, lasts = self.indptr[rows], self.indptr[rows + 1] - 1
         scores = np.empty(len(rows), dtype=np.float32)
         n_tokens = _CELLS // (self._n_features + longest)
-        # Of each pair the query is there, too, so that a short document takes as much as one of the query's length.
-        for own, width in of_like_length(np.maximum(lasts - starts + 1, longest), n_tokens):
+        # The query of each pair takes memory, too, so that a short document counts as one of the query's length.
+        for pairs, width in of_like_length(np.maximum(lasts - starts + 1, longest), n_tokens):
             feeds = {
                 **constant,
-                "starts": starts[own, None],
-                "lasts": lasts[own, None],
+                "starts": starts[pairs, None],
+                "lasts": lasts[pairs, None],
                 "offsets": np.arange(width),
-                "owners": query[own],
+                "owners": query[pairs],
             }
             (found,) = run_bound(self._open.session, feeds, ["scores"], self._kind, self._number)
-            scores[own] = found[:, 0, 0]
+            scores[pairs] = found[:, 0, 0]
         return scores
 
 
 @memoized(8)
 def maxsim_graph(dtype):
-    """The model that scores pairs of queries and documents, made here of operators that each device has.
+    """Make the model that scores pairs of queries and documents, from operators that each device has.
 
-    Documents stand side by side, filled up with their last tokens, which raise no maximum; queries are filled up with
-    tokens that have weight 0.
+    The documents of a batch are filled up with their last tokens, which do not change the maximum, and queries with
+    tokens of weight 0.
 
     Parameters
     ----------
     dtype : {"float32", "float16", "int8"}
-        Of the token vectors that it reads; what it computes is in single precision.
+        Type of the token vectors that the model reads. It computes in single precision.
 
     Returns
     -------
@@ -117,20 +121,20 @@ def maxsim_graph(dtype):
     ]
     nodes = [
         node("Add", ["starts", "offsets"], ["beyond"]),
-        node("Min", ["beyond", "lasts"], ["places"]),
-        node("Gather", ["tokens", "places"], ["gathered"]),
+        node("Min", ["beyond", "lasts"], ["positions"]),
+        node("Gather", ["tokens", "positions"], ["gathered"]),
         node("Cast", ["gathered"], ["documents"], to=real),
         node("Transpose", ["documents"], ["features"], perm=[0, 2, 1]),
         node("Gather", ["queries", "owners"], ["asked"]),
         node("MatMul", ["asked", "features"], ["products"]),
-        node("Gather", ["scales", "places"], ["scale"]),
+        node("Gather", ["scales", "positions"], ["scale"]),
         node("Transpose", ["scale"], ["factors"], perm=[0, 2, 1]),
         node("Mul", ["products", "factors"], ["similarities"]),
         node("ReduceMax", ["similarities"], ["maxima"], axes=[2], keepdims=1),
         node("Gather", ["weights", "owners"], ["counts"]),
         node("MatMul", ["counts", "maxima"], ["scores"]),
     ]
-    values = [onnx.helper.make_tensor_value_info(*one) for one in inputs]
+    values = [onnx.helper.make_tensor_value_info(*arguments) for arguments in inputs]
     scores = onnx.helper.make_tensor_value_info("scores", real, ["n_pairs", 1, 1])
     graph = onnx.helper.make_graph(nodes, "maxsim", values, [scores])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)

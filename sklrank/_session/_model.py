@@ -1,4 +1,4 @@
-"""Open models over texts: inputs and outputs checked, batches run."""
+"""Open models over texts, which check inputs and outputs and run batches."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from sklrank._session._open_session import OpenSession, run_bound
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
 
-# Names under which exporters know the same input.
+# Names that exporters give to the same input.
 _ROLES = {
     "input_ids": "ids",
     "attention_mask": "mask",
@@ -20,34 +20,36 @@ _ROLES = {
     "position_ids": "positions",
 }
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-_CPU_TOKENS = 256  # of a batch: enough to use each weight many times, and what is made of them stays in the cache
+_CPU_TOKENS = 256  # per batch: each weight is used many times, and activations stay in the cache of the processor
 _CUDA_TOKENS = 1 << 15
-_CHARACTERS = 1 << 16  # that are tokenized at a time, one chunk ahead of the model
-_OUTPUT_BYTES = 1 << 26  # of a batch, on the CPU
+_CHARACTERS = 1 << 16  # characters that are tokenized together, one chunk ahead of the model
+_OUTPUT_BYTES = 1 << 26  # maximum size of the output of a batch, on the CPU
 
 
 class TextModel:
-    """A model that reads texts, or pairs of texts: an open session, and its tokenizer.
+    """Run a model over texts or pairs of texts, by an open session and a tokenizer.
 
     Parameters
     ----------
     model : path, bytes or InferenceSession
-        The ONNX model.
+        ONNX model.
     tokenizer : tokenizers.Tokenizer, path, bytes, callable or None
-        Its tokenizer.
+        Tokenizer of the model.
     device : str, default="auto"
-        Where it runs.
+        Device that runs the model.
     providers : list, default=None
-        ONNX Runtime's providers, in the place of `device`.
+        Execution providers of ONNX Runtime, with their options, instead of `device`.
     n_jobs : int, default=None
-        Threads on the CPU, each with batches of its own; as in joblib.
+        Number of threads. They run on the CPU, each with batches of its own; as in joblib.
     max_length : int, default=512
-        Most tokens of a row, special ones included.
+        Maximum number of tokens per input, special tokens included.
 
     Attributes
     ----------
     device : str
+        Device that runs the model.
     tokenizer : FastTokenizer or CallableTokenizer
+        Tokenizer of the model.
     inputs : dict
         Role ("ids", "mask", "types", "positions") → (name, dtype).
     """
@@ -61,32 +63,34 @@ class TextModel:
         self.inputs = self._checked_inputs()
         self.n_rows, self.n_columns = self._fixed_shape()
         self.max_length = max_length if self.n_columns is None else min(max_length, self.n_columns)
-        n_special = 0 if self.tokenizer.single is None else self.tokenizer.single.n_special
+        n_special = 0
+        if self.tokenizer.single is not None:
+            n_special = self.tokenizer.single.n_special
         if self.max_length <= n_special:
-            raise ValueError(f"max_length={self.max_length} leaves no room for text beside {n_special} special tokens")
+            raise ValueError(f"max_length={self.max_length} leaves no room for text besides {n_special} special tokens")
 
     def _checked_inputs(self):
-        """Role → (name, dtype) of the inputs, which must be those of a model over texts."""
+        """Return role → (name, dtype) of the inputs, which must be those of a model over texts."""
         roles = {}
         for name, (kind, shape) in self.open.inputs.items():
             role = _ROLES.get(name)
             if role is None or kind not in _INTEGERS or len(shape) != 2:
                 raise ValueError(
-                    f"a model over texts takes integers of shape (batch, tokens) named {', '.join(_ROLES)}; "
-                    f"{self.open.signature()}: {name} is none of these"
+                    f"expected a model over texts, whose inputs are integers of shape (batch, tokens) named "
+                    f"{', '.join(_ROLES)}, got the input {name}: {kind} {shape}. {self.open.signature()}"
                 )
             roles[role] = (name, _INTEGERS[kind])
         if "ids" not in roles:
-            raise ValueError(f"a model over texts takes input_ids; {self.open.signature()}")
+            raise ValueError(f"expected a model over texts, with an input input_ids. {self.open.signature()}")
         return roles
 
     def _fixed_shape(self):
-        """Rows and columns that an export without free dimensions asks for, else None."""
+        """Return the numbers of rows and columns of the input; None for each dimension that is free."""
         shape = self.open.inputs[self.inputs["ids"][0]][1]
-        return tuple(n if isinstance(n, int) and n > 0 else None for n in shape)
+        return tuple(map(_fixed_size, shape))
 
     def probe(self, outputs):
-        """What the model makes of a short row: it shows whether it runs, and the true shapes of its outputs.
+        """Run the model on two short texts, which shows whether it runs, and the true shapes of its outputs.
 
         Parameters
         ----------
@@ -102,8 +106,8 @@ class TextModel:
         return self.run(rows, [0, 1][: self.n_rows or 2], outputs)
 
     def check_vocabulary(self):
-        """Raise ValueError where the tokenizer has tokens that the model does not know; warn where it lacks many."""
-        if self.tokenizer.n_tokens is None or self.device != "cpu":  # elsewhere such tokens read whatever is there
+        """Raise ValueError if the tokenizer has tokens that the model lacks; warn if the model has many more tokens."""
+        if self.tokenizer.n_tokens is None or self.device != "cpu":  # other devices do not check the token ids
             return
         from onnxruntime import RunOptions
 
@@ -123,10 +127,10 @@ class TextModel:
         try:
             feeds = self._feeds([np.array([self.tokenizer.n_padded])], None, [1])
             self.open.session.run(list(self.open.outputs)[:1], feeds, quiet)
-        except Exception:  # as it should
+        except Exception:  # the expected outcome: the model has no such token
             return
         warnings.warn(
-            f"the tokenizer has {self.tokenizer.n_tokens} tokens, and {self.open.description} knows a token "
+            f"the tokenizer has {self.tokenizer.n_tokens} tokens, and {self.open.description} has a token "
             f"{self.tokenizer.n_padded}: it may be the tokenizer of another model",
             UserWarning,
             stacklevel=2,
@@ -140,13 +144,13 @@ class TextModel:
         sizes : sequence of int
             Length of each text, or pair, in characters.
         make_rows : callable
-            Takes indices of texts; returns their `Rows`. It is called one chunk ahead, in a thread.
+            Function from indices of texts to their `Rows`. It is called one chunk ahead, in a thread.
         outputs : list of str
             Names of the outputs.
         max_tokens : int, default=None
-            Tokens of a batch, padding included.
+            Maximum number of tokens per batch, padding included.
         report : callable, default=None
-            Called with the number of texts that are done.
+            Function that is called with the number of texts that are done.
 
         Yields
         ------
@@ -154,8 +158,13 @@ class TextModel:
         """
         max_tokens, max_rows = self.budget(outputs, max_tokens)
         on_cuda = self.device.startswith("cuda")
-        multiple = 16 if on_cuda and "mask" in self.inputs else 1  # each new shape is planned anew
-        n_characters = max(_CHARACTERS, 32 * max_tokens)  # some batches a chunk, or they are of unlike length
+        n_threads = min(self.n_threads, len(sizes))
+        multiple = 1
+        if on_cuda:
+            n_threads = 1
+            if "mask" in self.inputs:
+                multiple = 16  # fewer shapes, because each new one is planned
+        n_characters = max(_CHARACTERS, 32 * max_tokens)  # several batches per chunk, each of similar lengths
 
         def jobs():
             for chunk, rows in prefetched(lambda chunk: (chunk, make_rows(chunk)), chunks(sizes, n_characters)):
@@ -168,9 +177,7 @@ class TextModel:
             return self.run(rows, positions, outputs, multiple)
 
         done = 0
-        for (chunk, rows, positions), values in in_threads(
-            run, jobs(), 1 if on_cuda else min(self.n_threads, len(sizes))
-        ):
+        for (chunk, rows, positions), values in in_threads(run, jobs(), n_threads):
             yield Batch(
                 [chunk[i] for i in positions],
                 [rows.ids[i] for i in positions],
@@ -182,7 +189,7 @@ class TextModel:
                 report(done)
 
     def _fill_empty(self, rows):
-        """Give rows without any token, neither special ones nor text, one of padding to read."""
+        """Put one token of padding into rows that have no token at all."""
         for i, ids in enumerate(rows.ids):
             if not len(ids):
                 rows.ids[i], rows.attended[i] = np.array([self.tokenizer.pad]), 1
@@ -195,16 +202,16 @@ class TextModel:
         Parameters
         ----------
         first, second : list of str
-            Queries and documents. Documents are cut where a pair is too long. Queries longer than `max_first` are cut
+            Queries and documents. If a pair is too long, its document is cut. Queries longer than `max_first` are cut
             with a warning.
         outputs : list of str
             Names of the outputs.
         max_first : int, default=None
-            Most tokens of a query; ``None``: half of `max_length`.
+            Maximum number of tokens of a query. If None, it is half of `max_length`.
         max_tokens : int, default=None
-            Tokens of a batch, padding included.
+            Maximum number of tokens per batch, padding included.
         report : callable, default=None
-            Called with the number of pairs that are done.
+            Function that is called with the number of pairs that are done.
 
         Returns
         -------
@@ -215,10 +222,10 @@ class TextModel:
         return self.batches(sizes, make_rows, outputs, max_tokens=max_tokens, report=report)
 
     def budget(self, outputs, max_tokens=None):
-        """Most tokens and most rows of a batch.
+        """Return the maximum number of tokens and of rows of a batch.
 
-        A model that quantizes its activations by the batch at hand reads one text at a time, unless told otherwise:
-        then no text changes what becomes of another; on the CPU it is also the fastest.
+        A model that quantizes its activations by the batch reads one text at a time, unless `max_tokens` is given.
+        The result of a text then does not depend on the others. On the CPU this is also the fastest.
 
         Parameters
         ----------
@@ -245,64 +252,75 @@ class TextModel:
         return min(_CPU_TOKENS, max(_OUTPUT_BYTES // (4 * widest), 1)), _CPU_TOKENS
 
     def _feeds(self, ids, types, attended, multiple=1):
-        """Arrays for the inputs that the model has."""
-        longest = -(-max(map(len, ids)) // multiple) * multiple
-        shape = (self.n_rows or len(ids), self.n_columns or min(longest, max(self.max_length, max(map(len, ids)))))
+        """Return an array for each input that the model has."""
+        longest = max(map(len, ids))
+        padded = -(-longest // multiple) * multiple
+        shape = (self.n_rows or len(ids), self.n_columns or min(padded, max(self.max_length, longest)))
         feeds = {}
         for role, (name, dtype) in self.inputs.items():
             if role == "positions":
                 feeds[name] = np.broadcast_to(np.arange(shape[1], dtype=dtype), shape).copy()
                 continue
-            array = feeds[name] = np.full(shape, self.tokenizer.pad if role == "ids" else 0, dtype=dtype)
+            array = feeds[name] = np.zeros(shape, dtype=dtype)
             if role == "ids":
+                array[:] = self.tokenizer.pad
                 for i, row in enumerate(ids):
                     array[i, : len(row)] = row
             elif role == "mask":
                 for i, n in enumerate(attended):
                     array[i, :n] = 1
-                array[len(ids) :, 0] = 1  # rows that fill up a fixed batch: attention to nothing is NaN
+                array[len(ids) :, 0] = 1  # rows that fill up a fixed batch, because attention to no token gives NaN
             elif types is not None:
                 for i, row in enumerate(types):
                     array[i, : len(row)] = row
         return feeds
 
     def run(self, rows, positions, outputs, multiple=1):
-        """Run the model over some rows at once.
+        """Run the model over one batch of rows.
 
         Parameters
         ----------
         rows : Rows
         positions : list of int
-            The rows to read.
+            Rows of the batch.
         outputs : list of str
             Names of the outputs.
         multiple : int, default=1
-            Pad to a multiple of so many tokens.
+            Number of tokens of which the padded length is a multiple.
 
         Returns
         -------
         list of ndarray
-            An array for each output, a row for each position; floats in single precision.
+            An array for each output, with a row for each position. Floats have single precision.
         """
         ids = [rows.ids[i] for i in positions]
-        types = None if rows.types is None else [rows.types[i] for i in positions]
+        types = rows.types and [rows.types[i] for i in positions]
         feeds = self._feeds(ids, types, [rows.attended[i] for i in positions], multiple)
         try:
             if self.device.startswith("cuda"):
                 values = run_bound(self.open.session, feeds, outputs, *self.device.split(":"))
             else:
                 values = self.open.session.run(outputs, feeds)
-        except Exception as error:  # ONNX Runtime's errors have no base of their own
+        except Exception as error:  # the errors of ONNX Runtime have no base class
             raise self._failure(error, len(ids), max(map(len, ids))) from error
         return [_single_precision(value[: len(ids)]) for value in values]
 
     def _failure(self, error, n_rows, n_tokens):
         return ValueError(
-            f"the model failed on {n_rows} texts of up to {n_tokens} tokens: {error}. A model with fewer positions "
-            f"needs a smaller max_length, which is {self.max_length}; a tokenizer of another model gives tokens that "
-            f"this one lacks. {self.open.signature()}"
+            f"the model failed on {n_rows} texts of up to {n_tokens} tokens: {error}. If it has fewer positions than "
+            f"max_length={self.max_length}, give a smaller max_length. If the tokenizer belongs to another model, its "
+            f"tokens may not exist in this one. {self.open.signature()}"
         )
 
 
+def _fixed_size(dimension):
+    """Return the size of a dimension, None if it is free."""
+    if isinstance(dimension, int) and dimension > 0:
+        return dimension
+    return None
+
+
 def _single_precision(array):
-    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+    if array.dtype.kind != "f":
+        return array
+    return array.astype(np.float32, copy=False)

@@ -1,28 +1,29 @@
-"""Open sessions, shared by all that open the same model in the same way."""
+"""Open sessions, shared by the estimators that open the same model in the same way."""
 
 import os
 
 from sklrank._caching import Recent
 from sklrank._session._device import check_device, device_of, open_session, warn_if_int8_saturates
 
-_N_HELD = 2  # sessions kept open though nobody holds them, between two tasks of a search
+_N_HELD = 2  # sessions that stay open without a user, such as between two tasks of a search
 
 _OPEN = Recent(_N_HELD)
 
 
 class OpenSession:
-    """A session of this process, shared by all that open the same model in the same way.
+    """Hold a session of this process. Estimators that open the same model in the same way share it.
 
     Attributes
     ----------
     session : InferenceSession
     device : str
+        Device that runs the model.
     description : str
         The model in words.
     depends_on_batch : bool
-        Whether the outcome for a text depends on what stands beside it.
+        Whether the result of a text depends on the other texts of its batch.
     inputs, outputs : dict
-        Name → (type, shape), where a dimension is an int or the name of a free one.
+        Name → (type, shape). A dimension is an int, or the name of a free dimension.
     """
 
     def __init__(self, source, device, providers):
@@ -31,8 +32,10 @@ class OpenSession:
             self.session, self.device = source.session, device_of(source.session)
             check_device(device, providers)
             if providers is not None or device not in ("auto", self.device, self.device.partition(":")[0]):
-                asked = f"device={device!r}" if providers is None else f"providers={providers!r}"
-                raise ValueError(f"the session is open already, on {self.device}, and {asked} does not move it")
+                parameter = f"device={device!r}"
+                if providers is not None:
+                    parameter = f"providers={providers!r}"
+                raise ValueError(f"the session is already open on {self.device}, and {parameter} does not move it")
         else:
             self.session, self.device = _opened(source, device, providers)
         self.depends_on_batch = source.depends_on_batch()
@@ -43,7 +46,7 @@ class OpenSession:
 
     @classmethod
     def of(cls, source, device="auto", providers=None):
-        """The session of a source, opened where it is not open yet.
+        """Return the session of a source. If none is open yet, open it.
 
         Parameters
         ----------
@@ -59,12 +62,12 @@ class OpenSession:
         return _OPEN.get(key, lambda: cls(source, device, providers), hold=source.session is None)
 
     def signature(self):
-        """Inputs and outputs in words."""
+        """Return inputs and outputs in words."""
 
         def words(nodes):
             return ", ".join(f"{name}: {kind} {shape}" for name, (kind, shape) in nodes.items())
 
-        return f"{self.description} takes {words(self.inputs)} and gives {words(self.outputs)}"
+        return f"{self.description} has the inputs {words(self.inputs)} and the outputs {words(self.outputs)}"
 
 
 def _opened(source, device, providers):
@@ -74,7 +77,7 @@ def _opened(source, device, providers):
         if type(error).__module__.startswith("onnxruntime") or "ONNXRuntimeError" in str(error):
             raise _unreadable(source, error) from error
         raise
-    except Exception as error:  # ONNX Runtime's errors have no base of their own
+    except Exception as error:  # the errors of ONNX Runtime have no base class
         raise _unreadable(source, error) from error
 
 
@@ -82,29 +85,30 @@ def _unreadable(source, error):
     text = str(error)
     if "external" in text.lower() or "model_path must not be empty" in text:
         remedy = (
-            "its weights lie in files beside it (often *.onnx_data), which must stand in the same folder under the "
-            "same name; such a model opens from its path, not from bytes"
+            "put the files of its weights (often *.onnx_data) into the same folder, under the names that they had, and "
+            "open the model from its path, not from bytes"
         )
     elif isinstance(source.value, bytes) and not source.value:
-        remedy = "there are no bytes"
+        remedy = "give bytes that are not empty"
     else:
-        remedy = "is the file whole, and does it need a newer onnxruntime?"
+        remedy = "check whether the file is complete, and whether it needs a newer onnxruntime"
     return ValueError(f"ONNX Runtime cannot open {source.describe()}: {text}. Remedy: {remedy}")
 
 
 def run_bound(session, feeds, outputs, kind, number):
-    """Run with inputs and outputs bound to a device, so that each is copied once.
+    """Run a session with inputs and outputs bound to a device, so that each is copied only once.
 
     Parameters
     ----------
     session : InferenceSession
     feeds : dict of str to ndarray or OrtValue
-        An OrtValue is on the device already.
+        Inputs by name. An OrtValue is on the device already.
     outputs : list of str
+        Names of the outputs.
     kind : str
-        "cuda" or "cpu".
+        Kind of device: "cuda" or "cpu".
     number : str or int
-        Which one.
+        Number of the device.
 
     Returns
     -------

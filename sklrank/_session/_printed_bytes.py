@@ -1,10 +1,10 @@
-"""Models and tokenizers in bytes, which estimators print as their size."""
+"""Models and tokenizers as bytes, which estimators print as their size."""
 
 
 class PrintedBytes:
-    """Bytes that print as their size.
+    """Wrap bytes, which then print as their size.
 
-    Scikit-learn prints an estimator by what `get_params` returns, and takes half a minute for some megabytes of bytes.
+    scikit-learn prints an estimator by its parameters from `get_params`, which takes half a minute for some megabytes.
 
     Parameters
     ----------
@@ -38,14 +38,15 @@ class PrintedBytesMixin:
         Returns
         -------
         dict
-            Values by name. Bytes are wrapped in an object that prints as their size, which `set_params` takes, too.
+            Values by name. Bytes are wrapped in an object that prints as their size. `set_params` accepts it, too.
         """
         params = super().get_params(deep)
-        return {name: PrintedBytes(value) if _is_bytes(value) else value for name, value in params.items()}
+        params.update({name: PrintedBytes(value) for name, value in params.items() if _is_bytes(value)})
+        return params
 
 
 def unwrapped(value):
-    """The bytes of `PrintedBytes`, and other values as they are; bytearrays and memoryviews as bytes.
+    """Return the bytes of `PrintedBytes`, bytearrays and memoryviews, and other values without a change.
 
     Parameters
     ----------
@@ -55,8 +56,11 @@ def unwrapped(value):
     -------
     object
     """
-    value = value.content if isinstance(value, PrintedBytes) else value
-    return bytes(value) if isinstance(value, (bytearray, memoryview)) else value
+    if isinstance(value, PrintedBytes):
+        value = value.content
+    if isinstance(value, (bytearray, memoryview)):
+        value = bytes(value)
+    return value
 
 
 def _is_bytes(value):

@@ -1,4 +1,4 @@
-"""Models in fewer bits."""
+"""Conversion of models to fewer bits."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sklrank._optional import optional_import
 from sklrank._session._model import TextModel
 from sklrank._session._source import Source
 
-MOST_LABELS = 16  # beyond, an output is no score of a cross-encoder but a vector
+MOST_LABELS = 16  # maximum number of outputs of a cross-encoder; longer outputs are vectors
 _SAMPLE = (
     "Heat transfer in laminar flow over a flat plate.",
     "What is the capital of France?",
@@ -25,22 +25,23 @@ _SAMPLE = (
 
 @dataclass(frozen=True)
 class Quantization:
-    """What `quantize` wrote, and how far it is from the model it was made of.
+    """Report of `quantize`: the new model, and its differences from the original.
 
     Attributes
     ----------
     path : str
-        The new model.
+        Path of the new model.
     kind : str
-        "int8" or "fp16".
+        Kind of the new model, "int8" or "fp16".
     n_bytes_before, n_bytes : int
-        Size of the files, weights beside the model included.
+        Size of the files before and after, weights beside the model included.
     max_difference : float
-        Greatest difference between two numbers that the models give for the sample.
+        Maximum difference between the outputs of the two models for the sample.
     mean_difference : float
-        Mean difference.
+        Mean difference between the outputs.
     cosine : float
-        Least cosine between two vectors (rows of the output) for the sample; nan where the output is one number.
+        Minimum cosine between the vectors (rows of the output) of the two models for the sample; nan if the output is
+        one number.
 
     Examples
     --------
@@ -59,7 +60,9 @@ class Quantization:
     cosine: float
 
     def __str__(self):
-        cosine = "" if np.isnan(self.cosine) else f", cosine at least {self.cosine:.4f}"
+        cosine = ""
+        if not np.isnan(self.cosine):
+            cosine = f", cosine at least {self.cosine:.4f}"
         return (
             f"{self.path}: {self.kind}, {self.n_bytes_before / 1e6:.1f} -> {self.n_bytes / 1e6:.1f} MB; on the sample "
             f"outputs differ by {self.mean_difference:.2g} on average, {self.max_difference:.2g} at most{cosine}"
@@ -67,33 +70,33 @@ class Quantization:
 
 
 def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None):
-    """Write a model in fewer bits, and measure what that changes.
+    """Convert a model to fewer bits, and measure the differences.
 
-    What "int8" writes is for CPUs: weights of matrix products are stored in 8 bits, one scale a column, and activations
-    are scaled as they come. Weights use half of the range, so that the model gives the same values on CPUs with and
-    without VNNI. "fp16" is for GPUs: weights and activations in half precision; inputs and outputs stay as
-    they were.
+    "int8" is for CPUs. Weights of matrix products are stored in 8 bits, with one scale per column, and activations are
+    scaled at run time. Weights use half of the range, so that the model gives the same values on CPUs with and without
+    VNNI. "fp16" is for GPUs. Weights and activations have half precision, and inputs and outputs keep their types.
 
     Parameters
     ----------
     model : path, bytes or InferenceSession
-        The ONNX model, in single precision.
+        ONNX model. It must be in single precision.
     to : path
-        The file to write.
+        File to write.
     kind : {"int8", "fp16"}, default="int8"
-        How many bits, of what.
+        Kind of numbers in the new model.
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        The model's tokenizer. None takes the ``tokenizer.json`` beside the model, or in the folder above.
+        Tokenizer of the model. If None, the ``tokenizer.json`` beside the model is used, or the one in the folder
+        above.
     sample : list of str or of pairs of str, default=None
-        Texts on which the two models are compared: those that it will read. None: eight English sentences, or pairs of
-        them for a model that gives a few numbers a text, a cross-encoder.
+        Texts on which the two models are compared. Give texts such as the model will read. If None, eight English
+        sentences are used, or pairs of them if the model returns a few numbers per text, as a cross-encoder does.
     output : str, default=None
-        Name of the output that is compared. None: the first.
+        Name of the model output to use. It is the output that is compared. If None, the first one is compared.
 
     Returns
     -------
-    Quantization
-        What was written, and the drift.
+    report : Quantization
+        The new model, and its differences from the original.
 
     Examples
     --------
@@ -103,28 +106,28 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
     (True, True)
     """
     if kind not in ("int8", "fp16"):
-        raise ValueError(f"kind is 'int8' or 'fp16', got {kind!r}")
+        raise ValueError(f"expected kind to be 'int8' or 'fp16', got {kind!r}")
     onnx = optional_import("onnx", extra="onnx")
     source = Source(model)
     if source.value is None:
-        raise ValueError("of this open session neither path nor bytes are known: give the model's path instead")
+        raise ValueError("this open session does not know its path or bytes: give the model's path instead")
     model = TextModel(source.value, tokenizer, device="cpu")
     name = output or next(iter(model.open.outputs))
     if name not in model.open.outputs:
-        raise ValueError(f"output={name!r} is none of the model's: {model.open.signature()}")
+        raise ValueError(f"output={name!r} is not an output of the model. {model.open.signature()}")
     rows = _rows(model, name, sample)
     before = _values(model, rows, name)
     proto, n_bytes_before = _loaded(onnx, source)
     to = Path(to)
     if kind == "int8":
         quantization = optional_import("onnxruntime.quantization", extra="onnx")
-        proto.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it asks for that
+        proto.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # avoids a warning
         quantization.quantize_dynamic(
             proto,
             to,
             op_types_to_quantize=["MatMul", "Gather"],
             per_channel=True,
-            reduce_range=True,  # 7 bits of a weight, whose products do not overflow on CPUs without VNNI
+            reduce_range=True,  # 7 bits per weight, so that products do not overflow on CPUs without VNNI
             weight_type=quantization.QuantType.QInt8,
         )
     else:
@@ -135,7 +138,7 @@ def quantize(model, to, kind="int8", *, tokenizer=None, sample=None, output=None
 
 
 def _loaded(onnx, source):
-    """A model in single precision, and the size of its files."""
+    """Return a model in single precision, and the size of its files."""
     if isinstance(source.value, bytes):
         proto, n_bytes = onnx.load_model_from_string(source.value), len(source.value)
     else:
@@ -148,42 +151,52 @@ def _loaded(onnx, source):
     types = {tensor.data_type for tensor in proto.graph.initializer}
     fewer = types & {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
     if fewer or any("quantize" in node.op_type.lower() for node in proto.graph.node):
-        raise ValueError(f"{source.describe()} is in fewer bits already: give the model in single precision")
+        raise ValueError(f"{source.describe()} has fewer bits already: give the model in single precision")
     return proto, n_bytes
 
 
 def _rows(model, output, sample):
-    """What the models read: each text of the sample, or pair of texts, by itself."""
+    """Return the rows of the sample. Each text, or pair of texts, is read by itself."""
     if sample is None:
-        shape = model.probe([output])[0].shape
-        of_pairs = len(shape) == 1 or len(shape) == 2 and shape[1] <= MOST_LABELS
-        sample = zip(_SAMPLE, _SAMPLE[1:]) if of_pairs else _SAMPLE
-    texts = [sample] if isinstance(sample, str) else [[one] if isinstance(one, str) else one for one in sample]
-    if not texts:
-        raise ValueError("sample= is empty: there is nothing to compare the models on")
-    for i, one in enumerate(texts):
-        listed = isinstance(one, (list, tuple)) and all(isinstance(text, str) for text in one)
-        if not listed or not 1 <= len(one) <= 2 or len(one) != len(texts[0]):
-            raise ValueError(f"sample is a list of texts, or of pairs of texts, got {sample!r:.60}")
-        if any("\ud800" <= character <= "\udfff" for text in one for character in text):
-            raise ValueError(f"sample {i} holds a lone surrogate, which is no text")
-    if len(texts[0]) == 1:
-        return [model.tokenizer.rows(one, model.max_length) for one in texts]
-    return [model.tokenizer.pair_maker(one[:1], one[1:], model.max_length)([0]) for one in texts]
+        sample, shape = _SAMPLE, model.probe([output])[0].shape
+        if len(shape) == 1 or len(shape) == 2 and shape[1] <= MOST_LABELS:
+            sample = zip(_SAMPLE, _SAMPLE[1:])
+    inputs = list(map(_parts_of, sample))
+    if not inputs:
+        raise ValueError("expected texts in sample=, on which to compare the models, got none")
+    for i, parts in enumerate(inputs):
+        listed = isinstance(parts, (list, tuple)) and all(isinstance(text, str) for text in parts)
+        if isinstance(sample, str) or not listed or not 1 <= len(parts) <= 2 or len(parts) != len(inputs[0]):
+            raise ValueError(f"expected sample to be a list of texts, or of pairs of texts, got {sample!r:.60}")
+        if any("\ud800" <= character <= "\udfff" for text in parts for character in text):
+            raise ValueError(f"sample {i} has a lone surrogate, which is not a character")
+    if len(inputs[0]) == 1:
+        return [model.tokenizer.rows(parts, model.max_length) for parts in inputs]
+    return [model.tokenizer.pair_maker(parts[:1], parts[1:], model.max_length)([0]) for parts in inputs]
+
+
+def _parts_of(text):
+    """Return the texts of an input: of one text a list with it, of a pair both."""
+    if isinstance(text, str):
+        return [text]
+    return text
 
 
 def _values(model, rows, output):
-    return [model.run(one, [0], [output])[0].astype(np.float64) for one in rows]
+    return [model.run(of_text, [0], [output])[0].astype(np.float64) for of_text in rows]
 
 
 def _drift(before, after):
-    """Greatest and mean difference, and least cosine, of what two models make of texts."""
+    """Return the maximum and mean difference, and the minimum cosine, of the outputs of two models."""
     differences, cosines = [], []
     for first, second in zip(before, after):
         differences.append(np.abs(first - second).ravel())
         first, second = (value.reshape(-1, value.shape[-1]) for value in (first, second))
         lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
         lengths[lengths == 0] = 1
-        cosines.append(((first * second).sum(axis=1) / lengths).min() if first.shape[1] > 1 else np.nan)
+        cosine = np.nan
+        if first.shape[1] > 1:
+            cosine = ((first * second).sum(axis=1) / lengths).min()
+        cosines.append(cosine)
     differences = np.concatenate(differences)
     return float(differences.max()), float(differences.mean()), float(min(cosines))

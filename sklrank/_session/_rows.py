@@ -1,4 +1,4 @@
-"""Token ids as a model reads them: rows, and the special tokens around texts."""
+"""Rows of token ids that a model reads, and the special tokens around texts."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 
 @dataclass
 class Rows:
-    """Token ids of texts, or of pairs of texts: what a model reads.
+    """Token ids of texts, or of pairs of texts, which a model reads.
 
     Attributes
     ----------
     ids : list of ndarray of int64
-        Tokens of each, special ones included.
+        Token ids of each row, special tokens included.
     types : list of ndarray of int64, or None
-        The token type of each token; None where all are 0.
+        Type of each token; None if all are 0.
     attended : list of int
-        How many of the tokens are attended to: the first so many.
+        Number of attended tokens of each row. These are its first tokens.
     """
 
     ids: list
@@ -31,7 +31,7 @@ class Template:
     Attributes
     ----------
     parts : tuple of ndarray
-        Special tokens before, between and behind the texts.
+        Special tokens before, between and after the texts.
     types : tuple of int
         Token types of the parts and the texts, in their order: part, text, part[, text, part].
     """
@@ -41,11 +41,11 @@ class Template:
 
     @property
     def n_special(self):
-        """How many special tokens there are."""
+        """Number of special tokens."""
         return sum(map(len, self.parts))
 
     def fill(self, *texts):
-        """Tokens of `texts`, one or two arrays, with special tokens, and token types or None."""
+        """Return the ids of one or two texts with special tokens, and their token types, None if all are 0."""
         pieces = [self.parts[0]]
         for text, part in zip(texts, self.parts[1:]):
             pieces += [text, part]
@@ -56,17 +56,18 @@ class Template:
 
 
 def rows_of(filled):
-    """Rows of what `Template.fill` gave for each text.
+    """Return rows from the results of `Template.fill` for each text.
 
     Parameters
     ----------
     filled : list of tuple
-        Token ids and token types, or None for these.
+        Token ids, and token types or None.
 
     Returns
     -------
     Rows
     """
-    ids = [row for row, _ in filled]
-    types = [row for _, row in filled] if filled and filled[0][1] is not None else None
+    ids, types = [row for row, _ in filled], None
+    if filled and filled[0][1] is not None:
+        types = [row for _, row in filled]
     return Rows(ids, types, [len(row) for row in ids])

@@ -1,4 +1,4 @@
-"""Where a model comes from: a path, bytes, a file of a hub, or an open session."""
+"""Sources of models: a path, bytes, a file of a hub, or an open session."""
 
 import mmap
 import os
@@ -8,11 +8,11 @@ from pickle import PicklingError
 from sklrank._caching.keys import bytes_key, content_of_file, path_key
 from sklrank._session._printed_bytes import unwrapped
 
-_DYNAMIC = b"DynamicQuantize"  # begins the names of all operators whose scales come from the batch at hand
+_DYNAMIC = b"DynamicQuantize"  # start of the names of all operators whose scales depend on the batch
 
 
 class Source:
-    """A model's file or bytes.
+    """Find the file or the bytes of a model.
 
     Parameters
     ----------
@@ -21,11 +21,11 @@ class Source:
     Attributes
     ----------
     value : str or bytes
-        What ONNX Runtime opens.
+        Path or bytes, from which ONNX Runtime opens the model.
     session : InferenceSession or None
-        The one that was given.
+        The session, if `model` is one.
     key : tuple
-        What tells it from other models within a process: the bytes, or the path with size and time of the file.
+        Key of the model in a process: a hash of the bytes, or the path with size and time of the file.
     """
 
     def __init__(self, model):
@@ -42,39 +42,46 @@ class Source:
             if not path.is_file():
                 if path.is_dir():
                     raise IsADirectoryError(
-                        f"{str(path)!r} is a folder; one that is laid out like a repository opens by from_hub"
+                        f"expected a model file, got the folder {str(path)!r}. If it has the files of a repository, "
+                        "use from_hub"
                     )
                 raise FileNotFoundError(
-                    f"there is no model file {str(path)!r}. A repository of the hub opens by from_hub; of an estimator "
-                    "that came from another machine, set_params(model=...) says where the file is on this one"
+                    f"there is no model file {str(path)!r}. For a repository of the hub, use from_hub. If the "
+                    "estimator comes from another machine, give the path on this one by set_params(model=...)"
                 )
             self.value = str(path.absolute())
             self.key = ("path", *path_key(path))
         else:
             raise TypeError(
-                "model is the path or the bytes of an ONNX file, or an open InferenceSession; got "
+                "expected model to be the path or the bytes of an ONNX file, or an open InferenceSession, got "
                 f"{type(model).__name__}"
             )
 
     @property
     def path(self):
-        """Path of the file, None where there is none."""
-        return self.value if isinstance(self.value, str) else None
+        """Path of the file, None if the model is not a file."""
+        if isinstance(self.value, str):
+            return self.value
+        return None
 
     def describe(self):
-        """The model in words, for error messages."""
+        """Return the model in words, for error messages."""
         if self.value is None:
             return "the open session"
-        return f"{self.value!r}" if isinstance(self.value, str) else f"the model of {len(self.value)} bytes"
+        if isinstance(self.value, bytes):
+            return f"the model of {len(self.value)} bytes"
+        return repr(self.value)
 
     def fingerprint(self):
-        """Hash of the content, in every process the same; of files with external data also of their sizes and times."""
+        """Return a hash of the content, equal in all processes. It includes sizes and times of external data files."""
         if self.value is None:
-            raise ValueError("of this open session neither path nor bytes are known: give the model's path instead")
-        return bytes_key(self.value) if isinstance(self.value, bytes) else content_of_file(self.value)
+            raise ValueError("this open session does not know its path or bytes: give the model's path instead")
+        if isinstance(self.value, bytes):
+            return bytes_key(self.value)
+        return content_of_file(self.value)
 
     def depends_on_batch(self):
-        """Whether the outcome for a text depends on what stands beside it: activations quantized on the fly."""
+        """Return whether the result of a text depends on its batch, because activations are quantized at run time."""
         if isinstance(self.value, bytes):
             return _DYNAMIC in self.value
         if self.value is None or not os.path.getsize(self.value):
@@ -84,30 +91,33 @@ class Source:
 
 
 def fetched(path):
-    """The path of a file, which is downloaded where it is one of a hub that the cache lacks."""
-    return path.fetch() if hasattr(path, "fetch") else path
+    """Return the path of a file. If it is a file of a hub that the cache lacks, download it first."""
+    if hasattr(path, "fetch"):
+        return path.fetch()
+    return path
 
 
 def is_session(model):
-    """Whether `model` is an open InferenceSession."""
+    """Return whether `model` is an open InferenceSession."""
     return hasattr(model, "get_inputs") and hasattr(model, "run")
 
 
 def model_of(session):
-    """Path or bytes of an open session; None where it does not say."""
-    path = getattr(session, "_model_path", None)
-    return path if path else getattr(session, "_model_bytes", None)
+    """Return the path or bytes of an open session; None if it does not know them."""
+    return getattr(session, "_model_path", None) or getattr(session, "_model_bytes", None)
 
 
 def picklable(value):
-    """What stands for a model or tokenizer in a pickle: of an open session its path or bytes, of a path the whole."""
+    """Return the value of a model or tokenizer in a pickle: the path or bytes of a session, and absolute paths."""
     if is_session(value):
         value = model_of(value)
         if value is None:
             raise PicklingError("an open session of unknown origin does not pickle: give the model's path or bytes")
     value = unwrapped(value)
-    if isinstance(value, bytes) or hasattr(value, "fetch"):  # a file of a hub
+    if hasattr(value, "fetch"):  # a file of a hub
         return value
     if isinstance(value, str):
         return str(Path(value).absolute())
-    return Path(value).absolute() if isinstance(value, os.PathLike) else value
+    if isinstance(value, os.PathLike):
+        return Path(value).absolute()
+    return value

@@ -11,14 +11,14 @@ from sklrank._session._source import fetched
 
 
 def open_tokenizer(tokenizer, model=None):
-    """The tokenizer of a model.
+    """Open the tokenizer of a model.
 
     Parameters
     ----------
     tokenizer : tokenizers.Tokenizer, path, bytes, callable or None
-        See `TextModel`; ``None``: the tokenizer.json beside `model`, or in the folder above.
+        Tokenizer of the model. If None, the tokenizer.json beside `model` is used, or the one in the folder above.
     model : str, default=None
-        Path of the model, where it has one.
+        Path of the model, if it is a file.
 
     Returns
     -------
@@ -27,39 +27,42 @@ def open_tokenizer(tokenizer, model=None):
     tokenizer = unwrapped(tokenizer)
     if isinstance(tokenizer, (FastTokenizer, CallableTokenizer)):
         return tokenizer
-    tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)  # the one inside those of transformers
+    tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)  # tokenizers of transformers wrap one of these
     if tokenizer is None:
         tokenizer = tokenizer_beside(model)
         if tokenizer is None and model is None:
             raise ValueError(
-                "tokenizer= is needed: a tokenizers.Tokenizer, a tokenizer.json or its bytes, or a callable"
+                "expected tokenizer= to be a tokenizers.Tokenizer, a tokenizer.json or its bytes, or a callable, got "
+                "None"
             )
         if tokenizer is None:
-            raise ValueError(f"tokenizer= is needed: there is no tokenizer.json beside {str(model)!r}")
+            raise ValueError(
+                f"expected a tokenizer.json beside the model {str(model)!r}, which has none: give tokenizer="
+            )
     if isinstance(tokenizer, (str, Path)):
         path = Path(fetched(tokenizer))
         if not path.is_file():
             raise FileNotFoundError(f"there is no tokenizer file {str(path)!r}")
         if path.suffix == ".txt":
             raise ValueError(
-                f"{str(path)!r} is a vocabulary, which does not say how text is normalized and split. If it is that of "
-                "a WordPiece model, say so: tokenizer=sklrank.encoders.wordpiece_tokenizer(path, lowercase=...)"
+                f"{str(path)!r} is a vocabulary, which does not tell how text is normalized and split. If it belongs "
+                "to a WordPiece model, give tokenizer=sklrank.encoders.wordpiece_tokenizer(path, lowercase=...)"
             )
         return FastTokenizer(_parse(path.read_bytes(), f"{str(path)!r}"))
     if isinstance(tokenizer, bytes):
         return FastTokenizer(_parse(tokenizer, f"these {len(tokenizer)} bytes"))
     if hasattr(tokenizer, "to_str") and hasattr(tokenizer, "encode_batch"):
-        return FastTokenizer(_parse(tokenizer.to_str().encode(), "this tokenizer"))  # a copy, whose settings are ours
+        return FastTokenizer(_parse(tokenizer.to_str().encode(), "this tokenizer"))  # a copy, whose settings change
     if callable(tokenizer):
         return CallableTokenizer(tokenizer)
     raise TypeError(
-        "tokenizer is a tokenizers.Tokenizer, the path or the bytes of a tokenizer.json, or a callable; got "
-        f"{type(tokenizer).__name__}"
+        "expected tokenizer to be a tokenizers.Tokenizer, the path or the bytes of a tokenizer.json, or a callable, "
+        f"got {type(tokenizer).__name__}"
     )
 
 
 def tokenizer_beside(model):
-    """Path of the tokenizer.json beside a model, or in the folder above; None where there is none."""
+    """Return the path of the tokenizer.json beside a model, or in the folder above; None if there is none."""
     if not isinstance(model, (str, PathLike)):
         return None
     folder = Path(model).parent
@@ -71,30 +74,31 @@ def _parse(data, what):
     tokenizers = optional_import("tokenizers", extra="onnx")
     try:
         return tokenizers.Tokenizer.from_buffer(data)
-    except Exception as error:  # of the library's own, undocumented type
-        raise ValueError(f"{what} is no tokenizer.json: {error}") from None
+    except Exception as error:  # the library does not document its type
+        raise ValueError(f"expected a tokenizer.json, got {what}: {error}") from None
 
 
 def wordpiece_tokenizer(vocab, *, lowercase=True, strip_accents=None, unknown="[UNK]"):
     """Make the WordPiece tokenizer of a BERT model from its vocabulary.
 
-    For models that come with a ``vocab.txt`` but without a ``tokenizer.json``. Whether the model was trained on
-    lower-cased text stands nowhere in that file, so that it has to be said.
+    This is for models that have a ``vocab.txt`` and no ``tokenizer.json``. That file does not tell whether the model
+    was trained on lower-cased text, so the caller must choose `lowercase`.
 
     Parameters
     ----------
     vocab : path or sequence of str
-        The file, one token a line, or the tokens; the position is the token's id.
+        Vocabulary: a file with one token per line, or the tokens. The position of a token is its id.
     lowercase : bool, default=True
-        Whether text is lower-cased.
+        Whether to convert text to lower case.
     strip_accents : bool, default=None
-        Whether accents are removed; ``None``: where text is lower-cased, as in BERT.
+        Whether to remove accents. If None, they are removed if `lowercase` is true, as in BERT.
     unknown : str, default="[UNK]"
-        Token of words that the vocabulary cannot spell.
+        Token for words that the vocabulary cannot represent.
 
     Returns
     -------
-    tokenizers.Tokenizer
+    tokenizer : tokenizers.Tokenizer
+        The tokenizer.
 
     Examples
     --------
@@ -105,12 +109,14 @@ def wordpiece_tokenizer(vocab, *, lowercase=True, strip_accents=None, unknown="[
     """
     tokenizers = optional_import("tokenizers", extra="onnx")
     if isinstance(vocab, (str, Path)):
-        # Not splitlines, which splits tokens such as "\x85".
+        # str.splitlines would also split tokens such as "\x85".
         vocab = [line.rstrip("\r") for line in Path(vocab).read_text(encoding="utf-8").rstrip("\n").split("\n")]
     table = {token: i for i, token in enumerate(vocab)}
     missing = [token for token in (unknown, "[CLS]", "[SEP]") if token not in table]
     if missing:
-        raise ValueError(f"the vocabulary of {len(table)} tokens lacks {', '.join(missing)}: is it that of a BERT?")
+        raise ValueError(
+            f"expected the vocabulary of a BERT model, got {len(table)} tokens without {', '.join(missing)}"
+        )
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(table, unk_token=unknown))
     tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lowercase, strip_accents=strip_accents)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()

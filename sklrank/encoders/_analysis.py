@@ -1,4 +1,4 @@
-"""From texts to terms: what the parameters of a TermVectorizer mean."""
+"""Analysis of texts into terms, by the parameters of a TermVectorizer."""
 
 import copy
 import re
@@ -13,12 +13,12 @@ from sklrank.encoders._stop_words import STOP_WORDS
 from sklrank.encoders._tokenization import analyze_forms, scan_forms
 
 DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
-# Patterns that stand for the runs of at least so many word characters, which the kernel finds.
+# Patterns that match runs of at least n word characters, which the kernel finds as well.
 _RUNS = {flag + run: n for n, run in ((1, r"\b\w+\b"), (2, r"\b\w\w+\b")) for flag in ("", "(?u)")}
 _OF_WORDS = "language", "stemmer", "stop_words", "tokenizer"  # parameters that need analyzer="word"
-_BATCH = 1024  # texts that a tokenizers.Tokenizer takes at a time
+_BATCH = 1024  # texts per call of a tokenizers.Tokenizer
 _MEMO_SIZE = 1 << 20  # stems kept for n-grams
-_FEW_BYTES = 1 << 15  # of text, which `re` splits in a few milliseconds: not worth the start of a kernel
+_FEW_BYTES = 1 << 15  # bytes of text that `re` splits in a few milliseconds, faster than a kernel starts
 
 
 def _same(value):
@@ -26,10 +26,10 @@ def _same(value):
 
 
 class Analysis:
-    """The way from a text to its terms, shared by threads.
+    """Analyze texts into terms. Threads may share an instance.
 
-    A text is split into surface *forms*; each distinct form has one *term*, its stem, or none if it is a stop
-    word. scikit-learn's own analyzer gives the forms wherever the kernel cannot.
+    A text is split into surface *forms*. Each distinct form has one *term*, which is its stem, or no term if it is a
+    stop word. If the kernel cannot find the forms, scikit-learn's analyzer does.
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ class Analysis:
             self.analyze = rules.build_analyzer()
             return
 
-        stemmer = params["language"] if params["stemmer"] is None else params["stemmer"]
-        self.stem = SnowballStemmer(stemmer) if isinstance(stemmer, str) else stemmer
+        self.stem = stemmer_of(params)
         self.stop_words = stop_list(params)
         tokenizer = params["tokenizer"]
         if hasattr(tokenizer, "encode_batch"):
@@ -81,7 +80,7 @@ class Analysis:
         self.analyze = rules.build_analyzer()
 
     def __call__(self, text):
-        """The terms of one text, stop words left out.
+        """Return the terms of one text, without stop words.
 
         Parameters
         ----------
@@ -94,23 +93,27 @@ class Analysis:
         return [term for term in self.terms(self.split(decode(text))) if term is not None]
 
     def __reduce__(self):
-        return Analysis, (self._params,)  # stemmers and closures are made anew
+        return Analysis, (self._params,)  # stemmers and closures do not pickle, and are made again
 
     def split(self, text):
-        """The forms of one text. For a kernel analysis they still hold the stop words."""
+        """Return the forms of one text. If the kernel can find them, they include the stop words."""
         if self.n_characters is not None:
-            return self.pattern.findall(text.lower() if self.lowercase else text)
+            if self.lowercase:
+                text = text.lower()
+            return self.pattern.findall(text)
         if self.subwords is not None:
             text = self._kept(self.subwords(self.prepare(text)))
         return self.analyze(text)
 
     def forms(self, texts):
-        """Distinct forms, flat form ids and indptr of many texts, a StringArray or, for callables, any list."""
+        """Return distinct forms, form ids and indptr of many texts: a StringArray or, for callables, any list."""
         if self.n_characters is not None:
             if len(texts.buffer) <= _FEW_BYTES:
                 return analyze_forms(texts, self.split)
             return scan_forms(texts, self.lowercase, self.n_characters)
-        return analyze_forms(texts if self.subwords is None else self._encoded(texts), self.analyze)
+        if self.subwords is not None:
+            texts = self._encoded(texts)
+        return analyze_forms(texts, self.analyze)
 
     def _encoded(self, texts):
         prepared = map(self.prepare, texts)
@@ -118,10 +121,12 @@ class Analysis:
             yield from map(self._kept, self.subwords.of_all(batch))
 
     def _kept(self, words):
-        return words if self.stop_words is None else [word for word in words if word not in self.stop_words]
+        if self.stop_words is None:
+            return words
+        return [word for word in words if word not in self.stop_words]
 
     def terms(self, forms):
-        """The term of each of many distinct forms, None for stop words."""
+        """Return the term of each distinct form, None for stop words."""
         if self.ngram_range != (1, 1) or (self.stop_words is None and self.stem is None):
             return forms
         terms = [None] * len(forms)
@@ -138,9 +143,9 @@ class Analysis:
         return terms
 
     def spans(self, text):
-        """Where the terms of a text stand in it: a list of (start, end, term), in characters of the text.
+        """Return the positions of the terms in a text: a list of (start, end, term), in characters of the text.
 
-        Whatever a callable made up that does not stand in the text is left out.
+        Terms that a callable returns and that do not occur in the text are left out.
         """
         prepared = self.prepare(text)
         if self.of_words:
@@ -165,10 +170,11 @@ class Analysis:
         return _located(self.tokenizer(prepared), prepared)
 
     def _joined(self, words):
-        """Stop words out, stems for words, n-grams of neighbours."""
+        """Remove stop words, replace words by stems, and join neighbours to n-grams."""
         if self.stop_words is not None:
             words = [word for word in words if word[2] not in self.stop_words]
-        terms = [word if self.stem is None else self.stem(word) for _, _, word in words]
+        stem = self.stem or _same
+        terms = [stem(word) for _, _, word in words]
         least, most = self.ngram_range
         return [
             (words[i][0], words[i + n - 1][1], " ".join(terms[i : i + n]))
@@ -177,18 +183,20 @@ class Analysis:
         ]
 
     def _origins(self, text, prepared):
-        """For each character of the prepared text the one of the text that it comes from; None if that is unknown."""
+        """Return the position in the text of each character of the prepared text; None if they are unknown."""
         if self.is_plain and len(prepared) == len(text):  # lower-casing drops no character
             return range(len(text))
         pieces = [self.prepare(character) for character in text]
         if self.takes_any_object and "".join(pieces) != prepared:
             return None
         origins = _character_origins(text, pieces)
-        return origins if len(origins) == len(prepared) else None
+        if len(origins) != len(prepared):
+            return None
+        return origins
 
 
 class Subwords:
-    """The token strings of a :class:`tokenizers.Tokenizer`, without special tokens, padding and truncation.
+    """Split texts by a :class:`tokenizers.Tokenizer`, without special tokens, padding and truncation.
 
     Parameters
     ----------
@@ -201,26 +209,26 @@ class Subwords:
         self._tokenizer.no_truncation()
 
     def __call__(self, text):
-        """The tokens of one text."""
+        """Return the tokens of one text."""
         return self._tokenizer.encode(text, add_special_tokens=False).tokens
 
     def of_all(self, texts):
-        """The tokens of each text."""
+        """Return the tokens of each text."""
         return [encoding.tokens for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     def spans(self, text):
-        """The tokens of one text with their bounds: a list of (start, end, token)."""
+        """Return the tokens of one text with their positions: a list of (start, end, token)."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return [(*span, token) for span, token in zip(encoding.offsets, encoding.tokens)]
 
 
 def decode(doc):
-    """A document as str; bytes are UTF-8, and NaN is an error.
+    """Return a document as str. Bytes are decoded as UTF-8, and NaN raises an error.
 
     Parameters
     ----------
     doc : str, bytes or object
-        Other objects than bytes are returned as they are.
+        The document. Objects other than bytes are returned without a change.
 
     Returns
     -------
@@ -229,8 +237,28 @@ def decode(doc):
     return CountVectorizer().decode(doc)
 
 
+def stemmer_of(params):
+    """Return the stemmer: `stemmer`, or that of `language` if `stemmer` is None.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters of a TermVectorizer.
+
+    Returns
+    -------
+    callable or None
+    """
+    stemmer = params["stemmer"]
+    if stemmer is None:
+        stemmer = params["language"]
+    if isinstance(stemmer, str):
+        stemmer = SnowballStemmer(stemmer)
+    return stemmer
+
+
 def stop_list(params):
-    """The words that are removed.
+    """Return the words that are removed: `stop_words`, or the list of `language` if `stop_words` is None.
 
     Parameters
     ----------
@@ -241,9 +269,13 @@ def stop_list(params):
     -------
     frozenset of str or None
     """
-    words = params["language"] if params["stop_words"] is None else params["stop_words"]
+    words = params["stop_words"]
+    if words is None:
+        words = params["language"]
+    if words is None:
+        return None
     if not isinstance(words, str):
-        return None if words is None else frozenset(words)
+        return frozenset(words)
     words = STOP_WORDS[words]
     if params["strip_accents"] is None and params["preprocessor"] is None:
         return words
@@ -252,7 +284,7 @@ def stop_list(params):
 
 
 def unused_parameters(params):
-    """Yield the parameters without effect, each with the reason.
+    """Yield each parameter without effect, with the reason.
 
     Parameters
     ----------
@@ -284,14 +316,18 @@ def _character_origins(text, pieces):
 
 
 def _located(forms, text, overlapping=False):
-    """Find forms in a text, each behind the one before where it stands there."""
+    """Find the position of each form in a text, after that of the form before if it occurs there."""
     found = []
     cursor = 0
     for form in forms:
         start = text.find(form, cursor)
         if start < 0:
             start = text.find(form)
-        if start >= 0:
-            found.append((start, start + len(form), form))
-            cursor = start + (1 if overlapping else len(form))
+        if start < 0:
+            continue
+        end = start + len(form)
+        found.append((start, end, form))
+        cursor = end
+        if overlapping:
+            cursor = start + 1
     return found

@@ -1,4 +1,4 @@
-"""What the running interpreter's ``str.lower`` and ``re`` say of each character, as tables for kernels."""
+"""Tables for kernels of each character's lower case and whether it is a word character, as in this interpreter."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ _N_ASCII = 128
 
 
 def _table(n_characters, lowercase):
-    """The UTF-8 bytes, as one number, of the first so many characters lower-cased; 0 if it is no word character."""
+    """Return the UTF-8 bytes of each of the first characters, lower-cased, as one number; 0 if not a word character."""
     codes = np.arange(n_characters, dtype="<u4")
     text = codes.tobytes().decode("utf-32-le", "surrogatepass")
     hard = []
@@ -23,7 +23,7 @@ def _table(n_characters, lowercase):
                 continue
             for code, character in enumerate(block, start):
                 lowered = character.lower()
-                # Between letters a capital sigma becomes another sigma than alone.
+                # The lower case of a capital sigma depends on the letters around it.
                 if len(lowered) != 1 or ("a" + character).lower() != "a" + lowered:
                     hard.append(code)
                 else:
@@ -38,7 +38,7 @@ def _table(n_characters, lowercase):
 
 
 def _utf8(codes):
-    """The UTF-8 bytes of code points, the first one highest."""
+    """Return the UTF-8 bytes of code points as numbers whose highest byte is the first one."""
     last, third, second = (0x80 | codes >> shift & 0x3F for shift in (0, 6, 12))
     return np.select(
         [codes < 0x80, codes < 0x800, codes < 0x10000],
@@ -49,7 +49,7 @@ def _utf8(codes):
 
 @memoized(2)
 def ascii_table(lowercase):
-    """Lower-cased byte of each ASCII word character, 0 for the other ones, 255 for bytes of longer characters."""
+    """Return the lower-cased byte of each ASCII word character, 0 for other ones, 255 for bytes of longer ones."""
     table = np.full(256, 255, dtype=np.uint8)
     table[:_N_ASCII] = _table(_N_ASCII, lowercase)
     return table
@@ -57,5 +57,5 @@ def ascii_table(lowercase):
 
 @memoized(2)
 def character_table(lowercase):
-    """The table of all of Unicode, made of what the running interpreter says of each character."""
+    """Return the table of all Unicode characters, made by ``str.lower`` and ``re`` of this interpreter."""
     return _table(sys.maxunicode + 1, lowercase)

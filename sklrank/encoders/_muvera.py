@@ -1,4 +1,4 @@
-"""Token vectors to one vector a text (MUVERA)."""
+"""One vector per text from token vectors (MUVERA)."""
 
 from numbers import Integral
 
@@ -15,32 +15,34 @@ from sklrank.data import TokenVectors
 
 
 class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
-    r"""Encode matrices of token vectors as one vector each, whose inner products approximate late interaction.
+    r"""Encode the token vectors of each text as one vector, whose inner products approximate late interaction.
 
-    Random hyperplanes cut the space into :math:`2^b` cells. In each cell the tokens of a query are summed, and those of
-    a document averaged, after a random projection to few dimensions; a cell without a token of the document takes the
-    token whose cell is nearest. All cells of several independent repetitions stand one after the other. The inner
-    product of a query's vector and a document's then approximates
+    Random hyperplanes divide the space into :math:`2^b` cells. Token vectors are projected at random to few dimensions.
+    In each cell, the tokens of a query are summed, and the tokens of a document are averaged. A cell without a token of
+    the document gets the token with the nearest cell. The vector of a text joins all cells of several independent
+    repetitions. The inner product of the vectors of a query and a document then approximates
 
     .. math:: \sum_{q} \max_{d} \langle q, d \rangle
 
-    so that any search over dense vectors, `DenseRetriever` or `AnnRetriever`, finds candidates that
+    so that any search over dense vectors, such as `DenseRetriever` or `AnnRetriever`, finds candidates that
     `LateInteractionRetriever` scores exactly.
 
     Parameters
     ----------
     n_bits : int, default=4
-        Hyperplanes of a repetition; there are ``2 ** n_bits`` cells.
+        Number of hyperplanes per repetition. They make ``2 ** n_bits`` cells.
     n_repetitions : int, default=20
-        How often the space is cut anew.
+        Number of independent divisions of the space.
     n_components : int, default=8
-        Dimensions to which tokens are projected, by a matrix of random signs; ``None`` keeps theirs.
+        Number of dimensions to which tokens are projected, by a matrix of random signs. If None, tokens are not
+        projected.
     role : {"document", "query"}, default="document"
-        Whose vectors `transform` makes.
+        Role of the texts that `transform` encodes.
     random_state : int or RandomState, default=0
-        Draws hyperplanes and projections. Encoders of documents and of queries have to agree in it, hence a number.
+        Seed of the random numbers. They give the hyperplanes and projections. The default is a number because encoders
+        of documents and of queries must have the same ones.
     n_jobs : int, default=None
-        Threads; the vectors do not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
@@ -53,13 +55,14 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    sklrank.retrievers.LateInteractionRetriever : Takes it as its first stage.
+    sklrank.retrievers.LateInteractionRetriever : Use it as a first stage.
 
     Notes
     -----
-    The vectors have ``n_repetitions * 2 ** n_bits * n_components`` features: 2 560 by default, 10 kB. More of anything
-    is more exact. The paper divides the sum by the number of query tokens, which changes no ranking; here it is the
-    sum. Of tokens that are equally near to an empty cell the paper takes any, this the first.
+    The vectors have ``n_repetitions * 2 ** n_bits * n_components`` features: 2 560 by default, which take 10 kB. A
+    greater value of any of the three makes the approximation more exact. The paper divides the sum by the number of
+    query tokens, and this class does not; this changes no ranking. If several tokens are equally near to an empty cell,
+    the paper takes any of them, and this class takes the first.
 
     Parameters that need a new `fit`: `n_bits`, `n_repetitions`, `n_components` and `random_state`. All others take
     effect at once.
@@ -105,9 +108,9 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : TokenVectors or list of matrices of shape (n_tokens, n_features)
-            Only their number of features matters.
-        y : object, default=None
-            Not used.
+            Token vectors of texts. Only their number of features matters.
+        y : Ignored
+            Not used, present by convention.
 
         Returns
         -------
@@ -130,11 +133,12 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : TokenVectors or list of matrices of shape (n_tokens, n_features)
+            Token vectors of the texts.
 
         Returns
         -------
-        ndarray of float32, shape (n_texts, n_repetitions * 2 ** n_bits * n_components)
-            0 for a text without tokens.
+        vectors : ndarray of float32, shape (n_texts, n_repetitions * 2 ** n_bits * n_components)
+            Vectors of the texts; 0 for a text without tokens.
         """
         return self.encode(X, self.role)
 
@@ -163,16 +167,16 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         values = check_tokens(tokens.values, tokens.indptr, unit=False, name="text {}".format)
         n_sides = self.planes_.shape[1]
         both = np.concatenate([self.planes_, self.projections_], axis=1)
-        edges = tokens.indptr.tolist()
+        indptr = tokens.indptr.tolist()
         n_cells, n_components = 1 << self.n_bits, self.projections_.shape[1] // self.n_repetitions
         out = np.zeros((len(tokens), self.n_repetitions, n_cells, n_components), dtype=np.float32)
 
         def work(start, stop):
             for i in range(start, stop):
-                if edges[i] < edges[i + 1]:
-                    # A product for each text: of many at once, the rounding would depend on the others.
-                    made = values[edges[i] : edges[i + 1]] @ both
-                    fill_cells(made[:, :n_sides], made[:, n_sides:], self.n_bits, role == "query", out[i])
+                if indptr[i] < indptr[i + 1]:
+                    # One product per text: in a product of several, the rounding would depend on the other texts.
+                    products = values[indptr[i] : indptr[i + 1]] @ both
+                    fill_cells(products[:, :n_sides], products[:, n_sides:], self.n_bits, role == "query", out[i])
 
         over_ranges(work, len(tokens), self.n_jobs)
         return out.reshape(len(tokens), -1)
@@ -188,7 +192,7 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
 
 
 def as_token_vectors(X):
-    """`X` as TokenVectors: as they are, or made of one matrix a text.
+    """Return `X` as TokenVectors, made from one matrix per text if it is not TokenVectors already.
 
     Parameters
     ----------
@@ -200,10 +204,11 @@ def as_token_vectors(X):
     """
     if isinstance(X, TokenVectors):
         return X
-    matrices = list(X) if isinstance(X, (list, tuple, np.ndarray)) else []
+    matrices, found = [], type(X).__name__
+    if isinstance(X, (list, tuple, np.ndarray)) and len(X):
+        matrices, found = list(X), f"{found} of {type(X[0]).__name__}"
     if not matrices or any(getattr(matrix, "ndim", 0) != 2 for matrix in matrices):
         raise TypeError(
-            f"needed are TokenVectors, or a list with one matrix of shape (n_tokens, n_features) a text; got "
-            f"{type(X).__name__}" + (f" of {type(matrices[0]).__name__}" if matrices else "")
+            f"expected TokenVectors, or a list with one matrix of shape (n_tokens, n_features) per text, got {found}"
         )
     return TokenVectors.from_list(matrices)

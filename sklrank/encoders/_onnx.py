@@ -1,4 +1,4 @@
-"""What encoders over ONNX models have in common."""
+"""Base class of encoders that run an ONNX model."""
 
 import threading
 from collections.abc import Mapping
@@ -28,19 +28,19 @@ from sklrank.data import Corpus, Queries, StringArray
 from sklrank.encoders._onnx_store import Store
 
 _OPENING = threading.Lock()
-_BLOCK = 1024  # texts that an interrupted run with a cache_folder loses at most
+_BLOCK = 1024  # maximum number of texts that an interrupted run with a cache_folder loses
 _RUNTIME = {"device": "auto", "providers": None, "cache_folder": None, "n_jobs": None, "verbose": False}
 _NOT_HASHED = {"model", "tokenizer", *_RUNTIME}  # the content of the first two is hashed instead
 
 
 class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
-    """Base of encoders: estimators that open an ONNX model and turn texts into what it makes of them.
+    """Base class of encoders, which open an ONNX model and encode texts by it.
 
-    A subclass has the parameters below, and
+    A subclass has the parameters below and defines
 
     * ``_set_outputs(model)``, which chooses among the outputs of the model;
-    * ``_encode(texts, report)``, which runs it;
-    * ``_packed(encoded)`` and ``_unpacked(values)``, one bytes a text, for the cache.
+    * ``_encode(texts, report)``, which runs the model;
+    * ``_packed(encoded)`` and ``_unpacked(values)``, which convert results for the cache: one bytes object per text.
     """
 
     _parameter_constraints: dict = {
@@ -67,24 +67,26 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
     @classmethod
     def from_hub(cls, repository, *, file="onnx/model.onnx", revision=None, prompt=None, **parameters):
-        """Make an encoder of a model on the Hugging Face hub, as the repository says it is to be used.
+        """Make an encoder from a model of the Hugging Face hub, with the settings of its repository.
 
-        Tokenizer, pooling, normalization, marker tokens and maximum length come from the repository's own files. What
-        was downloaded stays in the hub's cache and is found there without a network; the estimator keeps the commit.
+        Tokenizer, pooling, normalization, marker tokens and maximum length come from the files of the repository.
+        Downloaded files stay in the cache of the hub, where they are found without a network. The estimator keeps the
+        commit.
 
         Parameters
         ----------
         repository : str
-            "organization/name", or a folder that is laid out like a repository.
+            Name of the repository, "organization/name", or a folder with the files of one.
         file : str, default="onnx/model.onnx"
-            Path of the ONNX model within.
+            Path of the ONNX model in the repository.
         revision : str, default=None
-            Branch, tag or commit. None is what the main branch is now; the commit makes a program repeatable.
+            Branch, tag or commit. If None, the present state of the main branch is used. A commit makes a program
+            repeatable.
         prompt : str, default=None
-            Name of the prompt, among those of the repository, that becomes `prefix`: often "query" or "document". None
-            is the one that the repository takes by default, if any.
+            Name of the prompt of the repository that becomes `prefix`, often "query" or "document". If None, the
+            default prompt of the repository is used, if it has one.
         **parameters : dict
-            Parameters of the encoder, in the place of what the repository says.
+            Parameters of the encoder. They take precedence over the settings of the repository.
 
         Returns
         -------
@@ -92,7 +94,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
             The encoder.
         """
         if prompt is not None and "prefix" in parameters:
-            raise ValueError(f"prompt={prompt!r} and prefix={parameters['prefix']!r} were both given; give one of them")
+            raise ValueError(f"expected prompt= or prefix=, got both: {prompt!r} and {parameters['prefix']!r}")
         source = Repository.fetch(repository, file, revision)
         if "prefix" not in parameters:
             parameters = {"prefix": source.prompt(prompt), **parameters}
@@ -107,26 +109,26 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
     @classmethod
     def _settings_of(cls, source, parameters):
-        """Parameters that a repository states for this kind of encoder."""
+        """Return the parameters that a repository states for this kind of encoder."""
         return {}
 
     def _check_width(self, source):
-        """Raise ValueError where the ONNX file lacks the last layer that the repository states."""
+        """Raise ValueError if the ONNX file lacks the last layer that the repository states."""
 
     def fit(self, X=None, y=None):
-        """Open the model; the texts teach it nothing.
+        """Open the model. Nothing is learned.
 
         Parameters
         ----------
         X : Ignored
-            There by convention.
+            Not used, present by convention.
         y : Ignored
-            There by convention.
+            Not used, present by convention.
 
         Returns
         -------
         self : estimator
-            The encoder, its model open.
+            The encoder with an open model.
         """
         self._validate_params()
         opened_with = ParameterRecord(self, tuple(self.get_params(deep=False)))
@@ -142,7 +144,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         self._set_outputs(model)
         self.device_ = model.device
         self._model = model
-        self._opened_with = opened_with  # last: a thread that finds it finds the rest
+        self._opened_with = opened_with  # last, because threads that find it use the rest
         return self
 
     @with_callbacks
@@ -152,12 +154,12 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         Parameters
         ----------
         X : iterable of str, dict, Corpus or Queries
-            The texts; of a dict its values.
+            The texts. The texts of a dict are its values.
 
         Returns
         -------
         encoded : ndarray, csr_array or TokenVectors
-            One row, or one matrix, a text.
+            One row, or one matrix, per text.
         """
         texts = as_texts(X)
         self._opened()
@@ -167,19 +169,19 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
                 return self._encode(texts, report)
         values = store.get(texts)
         missing = list(dict.fromkeys(text for text, value in zip(texts, values) if value is None))
-        made = {}
+        known = dict(zip(texts, values))
         with progress(self, "encoded", len(missing), verbose=self.verbose) as report:
             for start in range(0, len(missing), _BLOCK):
                 block = missing[start : start + _BLOCK]
                 packed = self._packed(self._encode(block, None))
                 store.put(block, packed)
-                made.update(zip(block, packed))
+                known.update(zip(block, packed))
                 if report is not None:
                     report(start + len(block))
-        return self._unpacked([made[text] if value is None else value for text, value in zip(texts, values)])
+        return self._unpacked([known[text] for text in texts])
 
     def _opened(self):
-        """The open model; opened where `fit` was not called, after unpickling, and when parameters were changed."""
+        """Return the open model. Open it before if `fit` was not called, after unpickling, or if parameters changed."""
         if not self._is_open():
             with _OPENING:
                 if not self._is_open():
@@ -211,7 +213,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
             return False
         try:
             return Source(old).fingerprint() == Source(new).fingerprint()
-        except (OSError, TypeError, ValueError):  # not there, or not a file
+        except (OSError, TypeError, ValueError):  # a file that is missing, or a value that is not a file
             return False
 
     def without_runtime_parameters(self):
@@ -232,19 +234,21 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         return clone(self).set_params(**_RUNTIME, model=model)
 
     def _store(self):
-        """Where vectors are kept by content, None without a `cache_folder`."""
+        """Return the file that keeps results by content, None without a `cache_folder`."""
         if self.cache_folder is None:
             return None
         if not hasattr(self._model, "name"):
             tokenizer = self._model.tokenizer.fingerprint
             if tokenizer is None:
-                raise ValueError("cache_folder= needs a tokenizer whose content is known, and a function's is not")
+                raise ValueError(
+                    "cache_folder= needs a tokenizer whose content is known, got a function. Give a tokenizer.json"
+                )
             settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_HASHED}
             self._model.name = joblib.hash((type(self).__name__, self._model.source.fingerprint(), tokenizer, settings))
         return Store(self.cache_folder, self._model.name)
 
     def _make_rows(self, texts):
-        """Function from indices of texts to `Rows`."""
+        """Return a function from indices of texts to `Rows`."""
         model = self._model
         return lambda indices: model.tokenizer.rows([self.prefix + texts[i] for i in indices], model.max_length)
 
@@ -258,24 +262,26 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         )
 
     def _chosen_output(self, model, ranks):
-        """Name of the output to take: `output`, or the first of the best rank.
+        """Return the output to use: `output`, or the first one with the best number of dimensions.
 
         Parameters
         ----------
         model : TextModel
         ranks : tuple of int
-            Ranks that fit, the best first.
+            Possible numbers of dimensions, the best first.
 
         Returns
         -------
         name : str
+            Name of the output.
         value : ndarray
-            What the model makes of short texts there.
+            Its value for two short texts.
         """
         names = list(model.open.outputs)
-        if self.output is not None and self.output not in names:
-            raise ValueError(f"output={self.output!r} is none of the model's: {model.open.signature()}")
-        names = names if self.output is None else [self.output]
+        if self.output is not None:
+            if self.output not in names:
+                raise ValueError(f"output={self.output!r} is not an output of the model. {model.open.signature()}")
+            names = [self.output]
         values = dict(zip(names, model.probe(names)))
         for rank in ranks:
             for name, value in values.items():
@@ -283,34 +289,36 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
                     return name, value
         found = ", ".join(f"{name} of shape {value.shape} and {value.dtype}" for name, value in values.items())
         raise ValueError(
-            f"{type(self).__name__} needs an output of numbers in {' or '.join(map(str, ranks))} dimensions; of two "
-            f"short texts the model makes {found}. {model.open.signature()}"
+            f"{type(self).__name__} needs an output of numbers in {' or '.join(map(str, ranks))} dimensions. For two "
+            f"short texts the model returns {found}. {model.open.signature()}"
         )
 
     def _check_vectors(self, model, value):
-        """Raise ValueError where the chosen output is that of a model of another task."""
+        """Raise ValueError if the chosen output belongs to a model for another task."""
         width, tokens = value.shape[-1], model.tokenizer
         if width == 1:
             raise ValueError(
-                f"{self._output} is one number a text, as cross-encoders give, which a CrossEncoderReranker takes. "
+                f"{self._output} is one number per text, as in a cross-encoder: use it in a CrossEncoderReranker. "
                 f"{model.open.signature()}"
             )
         if self.output is None and tokens.n_tokens is not None and tokens.n_own <= width <= tokens.n_padded:
             raise ValueError(
-                f"{self._output} has {width} columns, one for each of the tokenizer's {tokens.n_tokens} tokens: these "
-                "are logits or weights of terms, which OnnxSparseEncoder takes. If they are vectors all the same, name "
-                "them by output="
+                f"{self._output} has {width} columns, one for each of the tokenizer's {tokens.n_tokens} tokens. They "
+                "are probably logits or weights of terms: use an OnnxSparseEncoder. If they are vectors, name the "
+                "output by output="
             )
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        for name in ("_model", "_opened_with"):  # opened anew on the other side
+        for name in ("_model", "_opened_with"):  # opened again after unpickling
             state.pop(name, None)
         model, tokenizer = map(picklable, (self.model, self.tokenizer))
-        # A file that was replaced makes another encoder, whose hash is another one, too.
-        stamps = path_stamp(model), path_stamp(tokenizer_beside(model) if tokenizer is None else tokenizer)
-        travelling = {"model": model, "tokenizer": tokenizer, "cache_folder": picklable(self.cache_folder)}
-        return {**state, **travelling, "_stamps": stamps}
+        state.update(model=model, tokenizer=tokenizer, cache_folder=picklable(self.cache_folder))
+        if tokenizer is None:
+            tokenizer = tokenizer_beside(model)
+        # If a file was replaced, the encoder is another one and must have another hash.
+        state["_stamps"] = path_stamp(model), path_stamp(tokenizer)
+        return state
 
     def __setstate__(self, state):
         super().__setstate__({name: value for name, value in state.items() if name != "_stamps"})
@@ -320,7 +328,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
         parameters = {name: getattr(self, name) for name in self.get_params(deep=False)}
         shared = {name: parameters.pop(name) for name in ("model", "tokenizer")}
         other = type(self)(**shared, **{name: clone(value, safe=False) for name, value in parameters.items()})
-        # What scikit-learn's own clone carries over beside the parameters.
+        # scikit-learn's own clone copies these besides the parameters.
         for name in ("_metadata_request", "_sklearn_output_config", "_skl_callbacks"):
             if name in vars(self):
                 setattr(other, name, copy(vars(self)[name]))
@@ -336,7 +344,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
 
 def as_texts(X):
-    """The texts of any input as a list of str.
+    """Return the texts of any input as a list of str.
 
     Parameters
     ----------
@@ -347,7 +355,7 @@ def as_texts(X):
     list of str
     """
     if isinstance(X, str):
-        raise ValueError(f"an iterable of texts is needed, got one str: [{X[:20]!r}] is a list of one")
+        raise ValueError(f"expected an iterable of texts, got one str. A list of one text is [{X[:20]!r}]")
     if isinstance(X, Corpus):
         X = X.text()
     if isinstance(X, StringArray):
@@ -355,19 +363,21 @@ def as_texts(X):
     if isinstance(X, Queries):
         return X.texts
     if len(getattr(X, "shape", ())) > 1:
-        raise ValueError(f"an iterable of texts is needed; got {type(X).__name__} of shape {X.shape}. Pass one column")
-    texts = list(X.values() if isinstance(X, Mapping) else X)
-    StringArray.from_strings(texts, what="text")  # raises for what is no text
+        raise ValueError(f"expected an iterable of texts, got {type(X).__name__} of shape {X.shape}. Pass one column")
+    if isinstance(X, Mapping):
+        X = X.values()
+    texts = list(X)
+    StringArray.from_strings(texts, what="text")  # raises an error for objects that are not texts
     return texts
 
 
 def check_finite(values, batch, texts):
-    """Raise ValueError for the first text of a batch of which a model makes something else than numbers.
+    """Raise ValueError for the first text of a batch for which a model returns NaN or infinity.
 
     Parameters
     ----------
     values : ndarray or list of ndarray
-        What was made of each text of the batch.
+        Result of each text of the batch.
     batch : Batch
     texts : list of str
         All texts.
@@ -375,6 +385,6 @@ def check_finite(values, batch, texts):
     for index, value in zip(batch.indices, values):
         if not np.isfinite(value).all():
             raise ValueError(
-                f"the model makes NaN or infinity of text {index}, {texts[index][:40]!r}: in half precision numbers "
-                "may grow beyond what it holds. Take the model in single precision (fp32), or in int8"
+                f"the model returns NaN or infinity for text {index}, {texts[index][:40]!r}. Numbers may become too "
+                "great for half precision: use the model in single precision (fp32) or in int8"
             )

@@ -1,4 +1,4 @@
-"""Texts to sparse weights of terms."""
+"""Sparse term weights of texts by an ONNX model."""
 
 import numpy as np
 from scipy import sparse
@@ -10,64 +10,68 @@ from sklrank.encoders._onnx import OnnxEncoder, check_finite
 class OnnxSparseEncoder(OnnxEncoder, auto_wrap_output_keys=None):
     """Encode texts as sparse weights of terms, by an ONNX model such as SPLADE.
 
-    The model says for each token which terms of its vocabulary it stands for. A term's weight is the maximum over the
-    tokens of :math:`\\log(1 + \\max(0, x))`. Like counts of words, the weights are searched by an inverted index;
-    unlike them, they hold words that the text does not.
+    The model returns a logit :math:`x` for each token and each term of its vocabulary. The weight of a term is the
+    maximum over the tokens of :math:`\\log(1 + \\max(0, x))`. An inverted index searches the weights, as it searches
+    counts of words. Unlike these, weights may include terms that do not occur in the text.
 
     Parameters
     ----------
     model : path, bytes or InferenceSession
-        The ONNX model: a file, its content, or one that is open. It takes ``input_ids`` and, where it has them,
-        ``attention_mask``, ``token_type_ids`` and ``position_ids``.
-        Its output are logits of shape (batch, tokens, terms), or weights of shape (batch, terms), which are taken as
-        they are.
+        ONNX model. It is a file, the content of a file, or an open session. Its inputs are ``input_ids`` and, if it has
+        them, ``attention_mask``, ``token_type_ids`` and ``position_ids``.
+        Its output has logits of shape (batch, tokens, terms), or weights of shape (batch, terms), which are used
+        without a change.
 
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of texts
-        to one sequence of token ids each, special tokens included. None takes the ``tokenizer.json`` beside the model,
-        or in the folder above. Padding and truncation that are switched on inside are ignored.
+        Tokenizer of the model. It is an object, a ``tokenizer.json`` or its content, or a function from a list of texts
+        to one sequence of token ids per text, special tokens included. If None, the ``tokenizer.json`` beside the model
+        is used, or the one in the folder above. Padding and truncation that the tokenizer enables are ignored.
 
     prefix : str, default=""
-        What is put before each text, where the model was trained so: "query: ", "passage: ".
+        Text put before each input. Some models are trained with one, such as "query: " or "passage: ".
 
     max_length : int, default=512
-        Most tokens that are read of a text, special ones included; the rest is cut off.
+        Maximum number of tokens per input, special tokens included. The rest of a longer text is cut off.
 
     output : str, default=None
-        Name of the model's output to take. None: the first with the dimensions that are needed.
+        Name of the model output to use. If None, the first output with the required dimensions is used.
 
     device : str, default="auto"
-        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+        Device that runs the model. It is "cpu", "cuda", "cuda:1", or "auto", which is CUDA if CUDA starts, and else the
+        CPU.
 
     providers : list, default=None
-        ONNX Runtime's execution providers, with their options, in the place of `device`.
+        Execution providers of ONNX Runtime, with their options, instead of `device`.
 
     max_tokens_per_batch : int, default=None
-        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
-        activations are scaled by the batch reads one text at a time, so that no text changes what becomes of another.
+        Maximum number of tokens per batch, padding included. If None, the number depends on the device. A model whose
+        int8 activations are scaled by the batch then reads one text at a time, so that the result of a text does not
+        depend on the others.
 
     cache_folder : path, default=None
-        Folder that keeps what was made of each text, by the content of text, model and tokenizer, for the next time.
+        Folder that keeps results between processes. The result of a text is found by the content of text, model and
+        tokenizer.
 
     n_jobs : int, default=None
-        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+        Number of threads. They run the model on the CPU. ``None`` means 1 unless in a `joblib.parallel_config` context,
+        and -1 means all processors. The result does not depend on it.
 
     verbose : bool, default=False
-        Whether to print how far it is.
+        Whether to print progress.
 
     Attributes
     ----------
     device_ : str
-        Where the model runs: "cpu", "cuda:0", …
+        Device that runs the model: "cpu", "cuda:0", …
 
     See Also
     --------
-    OnnxTextEncoder : A dense vector.
-    sklrank.encoders.TermVectorizer : Counts of the words that a text holds.
+    OnnxTextEncoder : Encode texts as dense vectors.
+    sklrank.encoders.TermVectorizer : Count the words of texts.
 
     Notes
     -----
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------
@@ -119,10 +123,11 @@ class OnnxSparseEncoder(OnnxEncoder, auto_wrap_output_keys=None):
         Returns
         -------
         terms : ndarray of str objects, shape (n_terms,)
-            The tokens of the tokenizer; columns beyond them are "term123" and so on.
+            The tokens of the tokenizer. Columns without a token have names such as "term123".
         """
-        tokenizer = self._opened().tokenizer
-        tokens = [] if tokenizer.n_tokens is None else tokenizer.tokens()[: self._n_features_out]
+        tokens, tokenizer = [], self._opened().tokenizer
+        if tokenizer.n_tokens is not None:
+            tokens = tokenizer.tokens()[: self._n_features_out]
         tokens += [f"term{i}" for i in range(len(tokens), self._n_features_out)]
         return np.array(tokens, dtype=object)
 
@@ -132,8 +137,8 @@ class OnnxSparseEncoder(OnnxEncoder, auto_wrap_output_keys=None):
         n_terms = getattr(model.tokenizer, "n_own", 0)
         if n_terms > self._n_features_out:
             raise ValueError(
-                f"weights of terms have a column for each of the tokenizer's {n_terms} tokens; {self._output} has "
-                f"{self._n_features_out}. {model.open.signature()}"
+                f"expected weights of terms with a column for each of the tokenizer's {n_terms} tokens, got "
+                f"{self._output} with {self._n_features_out}. {model.open.signature()}"
             )
 
     def _encode(self, texts, report):
@@ -147,8 +152,10 @@ class OnnxSparseEncoder(OnnxEncoder, auto_wrap_output_keys=None):
         return self._joined(rows)
 
     def _weights(self, output, length):
-        """Weights of all terms, of one text."""
-        return output if output.ndim == 1 else np.log1p(np.maximum(output[:length].max(axis=0), 0))
+        """Return the weights of all terms for one text."""
+        if output.ndim == 1:
+            return output
+        return np.log1p(np.maximum(output[:length].max(axis=0), 0))
 
     def _joined(self, rows):
         indptr = lengths_to_indptr([len(terms) for terms, _ in rows])

@@ -1,4 +1,4 @@
-"""Texts to dense vectors."""
+"""Dense vectors of texts by an ONNX model."""
 
 from numbers import Integral
 
@@ -13,75 +13,80 @@ from sklrank.encoders._onnx import OnnxEncoder, check_finite
 class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
     """Encode texts as dense vectors, by an ONNX model.
 
-    A sentence encoder without torch: texts are tokenized and read in batches of like length by ONNX Runtime, and the
-    vectors of a text's tokens are pooled into one.
+    It runs sentence encoders without torch. Texts are tokenized, ONNX Runtime reads them in batches of similar length,
+    and the vectors of the tokens of a text are pooled into one vector.
 
     Parameters
     ----------
     model : path, bytes or InferenceSession
-        The ONNX model: a file, its content, or one that is open. It takes ``input_ids`` and, where it has them,
-        ``attention_mask``, ``token_type_ids`` and ``position_ids``.
+        ONNX model. It is a file, the content of a file, or an open session. Its inputs are ``input_ids`` and, if it has
+        them, ``attention_mask``, ``token_type_ids`` and ``position_ids``.
 
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of texts
-        to one sequence of token ids each, special tokens included. None takes the ``tokenizer.json`` beside the model,
-        or in the folder above. Padding and truncation that are switched on inside are ignored.
+        Tokenizer of the model. It is an object, a ``tokenizer.json`` or its content, or a function from a list of texts
+        to one sequence of token ids per text, special tokens included. If None, the ``tokenizer.json`` beside the model
+        is used, or the one in the folder above. Padding and truncation that the tokenizer enables are ignored.
 
     pooling : {"auto", "mean", "cls", "last"}, default="auto"
-        How the vectors of the tokens become one: their mean, the first, or the last. "auto" is the mean; of a model
-        that gives no vectors of tokens, it is the vector that the model pools itself.
+        Method that combines the vectors of the tokens: their mean, the first, or the last. "auto" is the mean. If the
+        model returns pooled vectors instead of token vectors, "auto" uses these.
 
     normalize : bool, default=True
-        Whether vectors are divided by their length, so that dot products are cosines.
+        Whether to scale vectors to unit length. Dot products are then cosines.
 
     prefix : str, default=""
-        What is put before each text, where the model was trained so: "query: ", "passage: ".
+        Text put before each input. Some models are trained with one, such as "query: " or "passage: ".
 
     truncate_dim : int, default=None
-        Keep the first so many dimensions, of a model that was trained for it ("matryoshka"), before normalizing.
+        Number of leading dimensions to keep. The others are cut off before normalizing. This suits models that were
+        trained for it ("matryoshka").
 
     max_length : int, default=512
-        Most tokens that are read of a text, special ones included; the rest is cut off.
+        Maximum number of tokens per input, special tokens included. The rest of a longer text is cut off.
 
     output : str, default=None
-        Name of the model's output to take. None: the first with the dimensions that are needed.
+        Name of the model output to use. If None, the first output with the required dimensions is used.
 
     device : str, default="auto"
-        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+        Device that runs the model. It is "cpu", "cuda", "cuda:1", or "auto", which is CUDA if CUDA starts, and else the
+        CPU.
 
     providers : list, default=None
-        ONNX Runtime's execution providers, with their options, in the place of `device`.
+        Execution providers of ONNX Runtime, with their options, instead of `device`.
 
     max_tokens_per_batch : int, default=None
-        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
-        activations are scaled by the batch reads one text at a time, so that no text changes what becomes of another.
+        Maximum number of tokens per batch, padding included. If None, the number depends on the device. A model whose
+        int8 activations are scaled by the batch then reads one text at a time, so that the result of a text does not
+        depend on the others.
 
     cache_folder : path, default=None
-        Folder that keeps what was made of each text, by the content of text, model and tokenizer, for the next time.
+        Folder that keeps results between processes. The result of a text is found by the content of text, model and
+        tokenizer.
 
     n_jobs : int, default=None
-        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+        Number of threads. They run the model on the CPU. ``None`` means 1 unless in a `joblib.parallel_config` context,
+        and -1 means all processors. The result does not depend on it.
 
     verbose : bool, default=False
-        Whether to print how far it is.
+        Whether to print progress.
 
     Attributes
     ----------
     device_ : str
-        Where the model runs: "cpu", "cuda:0", …
+        Device that runs the model: "cpu", "cuda:0", …
 
     See Also
     --------
-    OnnxSparseEncoder : Weights of terms in place of a vector.
-    OnnxTokenEncoder : One vector a token.
+    OnnxSparseEncoder : Encode texts as sparse weights of terms.
+    OnnxTokenEncoder : Encode texts as one vector per token.
 
     Notes
     -----
-    `fit` opens the model and learns nothing, and `transform` of an encoder that is not fitted, or whose parameters were
-    changed, does so, too. A pickle holds the path or the bytes of the model, which is opened anew on the other side.
-    Within a process, encoders of the same model on the same device share one session; the last two stay open.
+    `fit` opens the model and learns nothing. `transform` also opens the model if the encoder is not fitted or its
+    parameters were changed. A pickle has the path or the bytes of the model, which is opened again after unpickling.
+    In a process, encoders of the same model on the same device share one session; the last two sessions stay open.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------
@@ -142,21 +147,33 @@ class OnnxTextEncoder(ClassNamePrefixFeaturesOutMixin, OnnxEncoder):
         unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
         if unknown and not parameters.get("output"):
             raise ValueError(
-                f"the pipeline of {source.name} is {' -> '.join(kinds)}, and {', '.join(sorted(unknown))} may not be "
-                "in its ONNX file. If the file has an output that is complete, name it by output="
+                f"the pipeline of {source.name} is {' -> '.join(kinds)}, and its ONNX file may lack "
+                f"{', '.join(sorted(unknown))}. If an output of the file includes all steps, name it by output="
             )
-        settings = {"normalize": "Normalize" in kinds} if kinds else {}
-        given = {"output", "pooling"} & set(parameters)
-        pooling = None if given else source.pooling(parameters["prefix"])
-        return {**settings, "pooling": pooling} if pooling else settings
+        settings = {}
+        if kinds:
+            settings["normalize"] = "Normalize" in kinds
+        if "output" not in parameters and "pooling" not in parameters:
+            pooling = source.pooling(parameters["prefix"])
+            if pooling is not None:
+                settings["pooling"] = pooling
+        return settings
 
     def _set_outputs(self, model):
-        self._output, value = self._chosen_output(model, (3, 2) if self.pooling == "auto" else (3,))
-        self._pooled = _POOLINGS["mean" if self.pooling == "auto" else self.pooling] if value.ndim == 3 else _as_it_is
+        ranks, pooling = (3,), self.pooling
+        if pooling == "auto":
+            ranks, pooling = (3, 2), "mean"
+        self._output, value = self._chosen_output(model, ranks)
+        self._pooled = _POOLINGS[pooling]
+        if value.ndim == 2:
+            self._pooled = _unchanged
         self._check_vectors(model, value)
         width = value.shape[-1]
         if self.truncate_dim is not None and self.truncate_dim > width:
-            raise ValueError(f"truncate_dim={self.truncate_dim}, and the model's vectors have {width} dimensions")
+            raise ValueError(
+                f"expected truncate_dim= of at most {width}, the dimensions of the model's vectors, got "
+                f"{self.truncate_dim}"
+            )
         self._n_features_out = self.truncate_dim or width
 
     def _encode(self, texts, report):
@@ -189,7 +206,7 @@ def _last(hidden, lengths):
     return hidden[np.arange(len(hidden)), np.array(lengths) - 1]
 
 
-def _as_it_is(vectors, lengths):
+def _unchanged(vectors, lengths):
     return vectors
 
 

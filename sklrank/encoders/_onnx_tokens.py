@@ -1,4 +1,4 @@
-"""Texts to one vector a token."""
+"""Token vectors of texts by an ONNX model."""
 
 import string
 import warnings
@@ -17,88 +17,94 @@ _MASKS = ("[MASK]", "<mask>")
 
 
 class OnnxTokenEncoder(OnnxEncoder):
-    """Encode texts as one vector a token, by an ONNX model, for late interaction.
+    """Encode texts as one vector per token, by an ONNX model, for late interaction.
 
-    What ColBERT and its kin compare by MaxSim: a query and a document are each a matrix. Queries are *expanded*: filled
-    up to `query_length` with mask tokens, for which the model makes up terms that the query might have had. Of
-    documents, punctuation is left out. So there is one encoder for each `role`, with the same model.
+    ColBERT and similar models compare queries and documents by MaxSim: each text is a matrix of token vectors. Queries
+    are *expanded*: mask tokens fill them up to `query_length`, and the vectors of these stand for terms that the query
+    might have had. Punctuation of documents is left out. Queries and documents therefore need two encoders, one for
+    each `role`, with the same model.
 
     Parameters
     ----------
     model : path, bytes or InferenceSession
-        The ONNX model: a file, its content, or one that is open. It takes ``input_ids`` and, where it has them,
-        ``attention_mask``, ``token_type_ids`` and ``position_ids``.
+        ONNX model. It is a file, the content of a file, or an open session. Its inputs are ``input_ids`` and, if it has
+        them, ``attention_mask``, ``token_type_ids`` and ``position_ids``.
 
     role : {"document", "query"}, default="document"
-        What the texts are.
+        Role of the texts.
 
     tokenizer : tokenizers.Tokenizer, path, bytes or callable, default=None
-        The tokenizer of the model: an object, a ``tokenizer.json`` or its content, or a function from a list of texts
-        to one sequence of token ids each, special tokens included. None takes the ``tokenizer.json`` beside the model,
-        or in the folder above. Padding and truncation that are switched on inside are ignored.
+        Tokenizer of the model. It is an object, a ``tokenizer.json`` or its content, or a function from a list of texts
+        to one sequence of token ids per text, special tokens included. If None, the ``tokenizer.json`` beside the model
+        is used, or the one in the folder above. Padding and truncation that the tokenizer enables are ignored.
 
     prefix : str, default=""
-        What is put before each text, where the model was trained so: "query: ", "passage: ".
+        Text put before each input. Some models are trained with one, such as "query: " or "passage: ".
 
     marker : str, default=None
-        Token that tells the model the role, behind the first special token, such as "[unused0]" for queries and
-        "[unused1]" for documents of ColBERT.
+        Token that tells the model the role. It follows the first special token. ColBERT uses "[unused0]" for queries
+        and "[unused1]" for documents.
 
     query_length : int, default=32
-        Queries with fewer tokens, special ones included, are filled up to so many with mask tokens. Longer ones are
-        kept whole, up to `max_length`, beyond which they are cut with a warning. None expands nothing.
+        Number of tokens, special tokens included, up to which mask tokens fill a query. Longer queries are not
+        shortened, except that those of more than `max_length` tokens are cut with a warning. If None, queries are not
+        expanded.
 
     attend_to_expansion : bool, default=False
-        Whether the tokens of the query attend to the masks.
+        Whether the tokens of the query attend to the mask tokens.
 
     skip_punctuation : bool, default=True
-        Whether punctuation of documents is left out, after the model has read it.
+        Whether to leave out the vectors of punctuation in documents. The model still reads it.
 
     special_tokens : bool, default=True
-        Whether the vectors of special tokens are kept. ColBERT keeps them; of models that were not trained for MaxSim
-        they are better left out.
+        Whether to keep the vectors of special tokens. ColBERT keeps them. If a model was not trained for MaxSim, it is
+        better to leave them out.
 
     normalize : bool, default=True
-        Whether vectors are divided by their length.
+        Whether to scale vectors to unit length.
 
     max_length : int, default=512
-        Most tokens that are read of a text, special ones included; the rest is cut off.
+        Maximum number of tokens per input, special tokens included. The rest of a longer text is cut off.
 
     output : str, default=None
-        Name of the model's output to take. None: the first with the dimensions that are needed.
+        Name of the model output to use. If None, the first output with the required dimensions is used.
 
     device : str, default="auto"
-        Where the model runs: "cpu", "cuda", "cuda:1", or "auto", which takes CUDA where it starts.
+        Device that runs the model. It is "cpu", "cuda", "cuda:1", or "auto", which is CUDA if CUDA starts, and else the
+        CPU.
 
     providers : list, default=None
-        ONNX Runtime's execution providers, with their options, in the place of `device`.
+        Execution providers of ONNX Runtime, with their options, instead of `device`.
 
     max_tokens_per_batch : int, default=None
-        Most tokens that the model reads at a time, padding included. None: what suits the device; a model whose int8
-        activations are scaled by the batch reads one text at a time, so that no text changes what becomes of another.
+        Maximum number of tokens per batch, padding included. If None, the number depends on the device. A model whose
+        int8 activations are scaled by the batch then reads one text at a time, so that the result of a text does not
+        depend on the others.
 
     cache_folder : path, default=None
-        Folder that keeps what was made of each text, by the content of text, model and tokenizer, for the next time.
+        Folder that keeps results between processes. The result of a text is found by the content of text, model and
+        tokenizer.
 
     n_jobs : int, default=None
-        Threads of the model on the CPU. ``None`` is 1 unless in a `joblib.parallel_config` context, -1 all of them.
+        Number of threads. They run the model on the CPU. ``None`` means 1 unless in a `joblib.parallel_config` context,
+        and -1 means all processors. The result does not depend on it.
 
     verbose : bool, default=False
-        Whether to print how far it is.
+        Whether to print progress.
 
     Attributes
     ----------
     device_ : str
-        Where the model runs: "cpu", "cuda:0", …
+        Device that runs the model: "cpu", "cuda:0", …
 
     See Also
     --------
-    OnnxTextEncoder : One vector a text.
-    sklrank.data.TokenVectors : What `transform` returns.
+    OnnxTextEncoder : Encode texts as one vector per text.
+    sklrank.data.TokenVectors : Token vectors of texts, the result of `transform`.
 
     Notes
     -----
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------
@@ -164,36 +170,43 @@ class OnnxTokenEncoder(OnnxEncoder):
 
     @classmethod
     def _settings_of(cls, source, parameters):
-        role = parameters.get("role", "document")
-        late = source.settings("config_sentence_transformers.json")  # PyLate's
-        if "query_length" in late:
-            return {
-                "marker": late.get(f"{role}_prefix") or None,
-                "query_length": late["query_length"] if late.get("do_query_expansion", True) else None,
-                "attend_to_expansion": bool(late.get("attend_to_expansion_tokens")),
-                "skip_punctuation": _skips_punctuation(source, late, parameters),
-                "max_length": late["query_length" if role == "query" else "document_length"],
+        role = "document"
+        if parameters.get("role") == "query":
+            role = "query"
+        pylate = source.settings("config_sentence_transformers.json")
+        if "query_length" in pylate:
+            settings = {
+                "marker": pylate.get(f"{role}_prefix") or None,
+                "query_length": pylate["query_length"],
+                "attend_to_expansion": bool(pylate.get("attend_to_expansion_tokens")),
+                "skip_punctuation": _skips_punctuation(source, pylate, parameters),
+                "max_length": pylate[f"{role}_length"],
             }
-        colbert = source.settings("artifact.metadata")  # ColBERT's own
+            if not pylate.get("do_query_expansion", True):
+                settings["query_length"] = None
+            return settings
+        colbert = source.settings("artifact.metadata")
         if "query_maxlen" in colbert:
+            prefix = {"query": "query", "document": "doc"}[role]
             return {
-                "marker": colbert.get("query_token_id" if role == "query" else "doc_token_id"),
+                "marker": colbert.get(f"{prefix}_token_id"),
                 "query_length": colbert["query_maxlen"],
                 "attend_to_expansion": bool(colbert.get("attend_to_mask_tokens")),
                 "skip_punctuation": bool(colbert.get("mask_punctuation", True)),
-                "max_length": colbert["query_maxlen" if role == "query" else "doc_maxlen"],
+                "max_length": colbert[f"{prefix}_maxlen"],
             }
         return {}
 
     def _check_width(self, source):
+        width = source.settings("artifact.metadata").get("dim")
         dense = [folder for kind, folder in source.modules() if kind == "Dense"]
-        config = source.settings(f"{dense[-1]}/config.json") if dense else source.settings("artifact.metadata")
-        width = config.get("out_features" if dense else "dim", "unknown" if dense else None)
+        if dense:
+            width = source.settings(f"{dense[-1]}/config.json").get("out_features", "unknown")
         if self.output is None and width is not None and self.fit()._n_features_out != width:
             raise ValueError(
-                f"{source.name} makes vectors by a dense layer, of {width} dimensions, and {source.file} gives "
-                f"{self._n_features_out}: the layer may not be in this ONNX file. Name another file=, or, to take the "
-                "vectors as they are, the output="
+                f"{source.name} makes vectors of {width} dimensions by a dense layer, and {source.file} returns "
+                f"{self._n_features_out}: this ONNX file may lack the layer. Name another file=, or, to use its "
+                "vectors, the output="
             )
 
     def _set_outputs(self, model):
@@ -209,7 +222,9 @@ class OnnxTokenEncoder(OnnxEncoder):
                 "skip_punctuation=True": self.role == "document" and self.skip_punctuation,
             }
             for parameter in (name for name, needed in needs.items() if needed):
-                raise ValueError(f"{parameter} needs a tokenizers.Tokenizer; the tokens of a function are not known")
+                raise ValueError(
+                    f"{parameter} needs a tokenizers.Tokenizer, got a function, whose tokens are not known"
+                )
         self._template, self._mask, self._skipped = tokens.single, None, np.empty(0, dtype=np.int64)
         if self.marker is not None:
             first, last = self._template.parts
@@ -223,21 +238,24 @@ class OnnxTokenEncoder(OnnxEncoder):
 
     def _make_rows(self, texts):
         model, template = self._model, self._template
-        by_us = self.role == "query" and model.tokenizer.n_tokens is not None  # a function cuts queries itself
-        longest = model.max_length + by_us  # one more tells that there was more
+        longest = model.max_length
+        if self.role == "query" and model.tokenizer.n_tokens is not None:  # a function cuts queries itself
+            longest += 1  # a row of this length was longer than max_length
 
         def make(indices):
-            given = [self.prefix + texts[i] for i in indices]
-            rows = model.tokenizer.rows(given, longest, template)
-            long = [text for text, ids in zip(given, rows.ids) if len(ids) > model.max_length]
+            prefixed = [self.prefix + texts[i] for i in indices]
+            rows = model.tokenizer.rows(prefixed, longest, template)
+            long = [text for text, ids in zip(prefixed, rows.ids) if len(ids) > model.max_length]
             if long:
                 warnings.warn(
                     f"queries of more than max_length={model.max_length} tokens were cut, such as {long[0][:40]!r}…",
                     UserWarning,
                     stacklevel=2,
                 )
-                rows = model.tokenizer.rows(given, model.max_length, template)
-            return rows if self._mask is None else self._expanded(rows, min(self.query_length, model.max_length))
+                rows = model.tokenizer.rows(prefixed, model.max_length, template)
+            if self._mask is not None:
+                rows = self._expanded(rows, min(self.query_length, model.max_length))
+            return rows
 
         return make
 
@@ -245,7 +263,10 @@ class OnnxTokenEncoder(OnnxEncoder):
         missing = [max(length - len(ids), 0) for ids in rows.ids]
         ids = [np.append(row, np.full(n, self._mask)) for row, n in zip(rows.ids, missing)]
         types = rows.types and [np.append(row, np.zeros(n, dtype=np.int64)) for row, n in zip(rows.types, missing)]
-        return Rows(ids, types, list(map(len, ids)) if self.attend_to_expansion else rows.attended)
+        attended = rows.attended
+        if self.attend_to_expansion:
+            attended = list(map(len, ids))
+        return Rows(ids, types, attended)
 
     def _encode(self, texts, report):
         matrices = [None] * len(texts)
@@ -257,7 +278,7 @@ class OnnxTokenEncoder(OnnxEncoder):
         return self._joined(matrices)
 
     def _kept(self, ids, attended):
-        """Which tokens of a text have a vector in the end."""
+        """Return whether each token of a text has a vector in the result."""
         kept = ~np.isin(ids, self._skipped)
         if not self.special_tokens:
             first, last = map(len, self._template.parts)
@@ -266,22 +287,22 @@ class OnnxTokenEncoder(OnnxEncoder):
         return kept
 
     def tokens(self, X):
-        """The tokens that the vectors of `transform` stand for.
+        """Return the tokens of the vectors that `transform` returns.
 
         Parameters
         ----------
         X : iterable of str, dict, Corpus or Queries
-            The texts; of a dict its values.
+            The texts. The texts of a dict are its values.
 
         Returns
         -------
-        list of list of str
-            One list a text, one token a vector.
+        tokens : list of list of str
+            One list per text, with one token per vector.
         """
         texts = as_texts(X)
         tokenizer = self._opened().tokenizer
         if tokenizer.n_tokens is None:
-            raise ValueError("the tokenizer is a function, whose tokens have no names")
+            raise ValueError("expected a tokenizers.Tokenizer, got a function, whose tokens have no names")
         names = tokenizer.tokens()
         rows = self._make_rows(texts)(range(len(texts)))
         return [[names[i] for i in ids[self._kept(ids, n)].tolist()] for ids, n in zip(rows.ids, rows.attended)]
@@ -299,14 +320,16 @@ class OnnxTokenEncoder(OnnxEncoder):
 
 
 def _skips_punctuation(source, settings, parameters):
-    """Whether the words that a repository of PyLate leaves out of documents are punctuation, or none."""
-    words = settings.get("skiplist_words")
-    words = set(string.punctuation if words is None else words)
+    """Return whether a repository of PyLate leaves punctuation out of documents."""
+    punctuation, words = set(string.punctuation), settings.get("skiplist_words")
+    if words is None:
+        return True
+    words = set(words)
     decides = parameters.get("role", "document") == "document" and "skip_punctuation" not in parameters
-    if decides and words not in (set(), set(string.punctuation)):
+    if decides and words not in (set(), punctuation):
         raise ValueError(
-            f"{source.name} leaves {sorted(words)[:40]} out of documents (skiplist_words); here it is all punctuation "
-            "or nothing: say skip_punctuation=True or False"
+            f"{source.name} leaves {sorted(words)[:40]} out of documents (skiplist_words). OnnxTokenEncoder can leave "
+            "out all punctuation or nothing: choose skip_punctuation=True or False"
         )
     return bool(words)
 
@@ -315,4 +338,4 @@ def _token_id(tokenizer, tokens, what):
     for token in tokens:
         if (found := tokenizer.token_id(token)) is not None:
             return found
-    raise ValueError(f"{what} the tokenizer needs a token {' or '.join(tokens)}, and has none")
+    raise ValueError(f"{what} the tokenizer needs a token {' or '.join(tokens)}, which it lacks")

@@ -6,7 +6,7 @@ try:
     import Stemmer as _snowball
 
     def _create(language):
-        return _snowball.Stemmer(language, 0)  # its cache would never see a word twice
+        return _snowball.Stemmer(language, 0)  # without its cache: each word is stemmed once
 
 except ImportError:
     import snowballstemmer as _snowball
@@ -17,7 +17,7 @@ SNOWBALL_LANGUAGES = frozenset(_snowball.algorithms())
 
 
 class SnowballStemmer:
-    """A snowball stemmer that threads can share: its handle is no Python object to lock, so each opens its own."""
+    """Stem words by Snowball. Threads may share an instance: each opens a handle of its own, which has no lock."""
 
     def __init__(self, language):
         self.language = language

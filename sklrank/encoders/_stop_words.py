@@ -1,4 +1,4 @@
-"""Built-in stop lists: function words, cut at apostrophes as the default token pattern does."""
+"""Built-in stop lists: function words, split at apostrophes as by the default token pattern."""
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 

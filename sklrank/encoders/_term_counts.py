@@ -1,4 +1,4 @@
-"""Terms as numbers: vocabularies, ids of terms in a row, and their counts by document."""
+"""Vocabularies, term ids of texts, and counts of terms per document."""
 
 from numbers import Integral
 
@@ -22,7 +22,7 @@ def number_terms(terms):
 
 
 def ids_of(terms, vocabulary):
-    """Ids of terms in a vocabulary, `DROPPED` for others.
+    """Return the ids of terms in a vocabulary, `DROPPED` for terms that it lacks.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def ids_of(terms, vocabulary):
 
 
 def remap(ids, indptr, mapping):
-    """Map ids in place, drop those that map to `DROPPED`, and release the memory behind them.
+    """Map ids in place, drop those that map to `DROPPED`, and release the memory that becomes free.
 
     Parameters
     ----------
     ids : ndarray of uint32
     indptr : ndarray of int64
-        Bounds of the documents, changed in place.
+        Start of each document in `ids`, changed in place.
     mapping : sequence of int
         The new id of each id.
 
@@ -67,9 +67,11 @@ def count(ids, indptr):
     Returns
     -------
     indices, counts, indptr : ndarray
-        Sorted distinct ids of each document, their counts, and bounds.
+        Sorted distinct ids of each document, their counts, and the start of each document in both.
     """
-    index_dtype = np.int32 if len(ids) <= np.iinfo(np.int32).max else np.int64
+    index_dtype = np.int32
+    if len(ids) > np.iinfo(np.int32).max:
+        index_dtype = np.int64
     indices, counts = np.empty(len(ids), dtype=index_dtype), np.empty(len(ids), dtype=np.int64)
     distinct_indptr = np.zeros(len(indptr), dtype=np.int64)
     n_distinct = count_tokens(ids, indptr, indices, counts, distinct_indptr)
@@ -95,7 +97,7 @@ def distinct(ids, indptr):
 
 
 def select_terms(ids, indptr, n_terms, *, min_df, max_df, max_features):
-    """Select terms by the number of documents that hold them.
+    """Select terms by the number of documents that contain them.
 
     Parameters
     ----------
@@ -103,29 +105,35 @@ def select_terms(ids, indptr, n_terms, *, min_df, max_df, max_features):
     indptr : ndarray of int64
     n_terms : int
     min_df, max_df, max_features : int, float or None
-        As of a `TermVectorizer`.
+        As in `TermVectorizer`.
 
     Returns
     -------
     ndarray of bool, shape (n_terms,), or None
-        Which terms are kept; ``None``: all.
+        Whether each term is kept. ``None`` means that all are kept.
     """
     n_documents = len(indptr) - 1
-    least = min_df if isinstance(min_df, Integral) else min_df * n_documents
-    most = max_df if isinstance(max_df, Integral) else max_df * n_documents
+    least, most = _n_of(min_df, n_documents), _n_of(max_df, n_documents)
     if most < least:
         raise ValueError("max_df corresponds to < documents than min_df")
-    limit = n_terms if max_features is None else max_features
+    limit = max_features or n_terms
     if least <= 1 and most >= n_documents and limit >= n_terms:
         return None
     frequency, total = np.zeros((2, n_terms), dtype=np.int64)
     term_frequencies(ids, indptr, np.full(n_terms, -1), frequency, total)
     kept = (frequency >= least) & (frequency <= most)
     if kept.sum() > limit:
-        # The same sort as scikit-learn's, so that the same of equally frequent terms stay.
+        # The same sort as in scikit-learn, so that the same ones of equally frequent terms are kept.
         candidates = np.flatnonzero(kept)
         kept = np.zeros(n_terms, dtype=bool)
         kept[candidates[(-total[candidates]).argsort()[:limit]]] = True
     if not kept.any():
         raise ValueError("After pruning, no terms remain. Try a lower min_df or a higher max_df.")
     return kept
+
+
+def _n_of(limit, n_documents):
+    """Return a limit, a count or a proportion of documents, as a number of documents."""
+    if isinstance(limit, Integral):
+        return limit
+    return limit * n_documents

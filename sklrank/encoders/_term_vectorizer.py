@@ -1,4 +1,4 @@
-"""Text to sparse term counts."""
+"""Sparse term counts of texts."""
 
 import warnings
 from collections.abc import Mapping
@@ -21,76 +21,76 @@ from sklrank.encoders._stemming import SNOWBALL_LANGUAGES
 from sklrank.encoders._stop_words import STOP_WORDS
 from sklrank.encoders._term_counts import count, distinct, ids_of, number_terms, remap, select_terms
 
-_SMALL = 1 << 15  # characters up to which Python splits faster than the kernel starts
-_MEMO_SIZE = 1 << 17  # forms whose term a fitted vectorizer remembers
+_SMALL = 1 << 15  # number of characters up to which Python splits faster than the kernel starts
+_MEMO_SIZE = 1 << 17  # number of forms whose term a fitted vectorizer remembers
 
 
 class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Convert texts to a sparse matrix of term counts, with stemming.
 
-    A drop-in for :class:`~sklearn.feature_extraction.text.CountVectorizer`: without a stemmer, and for every
-    parameter that both have, it returns the same matrix and the same vocabulary. It adds stemmers and stop
-    lists, and it is faster: with the default tokens it reads all texts as one UTF-8 buffer in a compiled scan,
-    which agrees with :meth:`str.lower` and ``re``'s ``\w`` on all of Unicode, and makes a Python object of each
-    distinct word only.
+    It is a drop-in replacement for :class:`~sklearn.feature_extraction.text.CountVectorizer`. Without a stemmer, and
+    for each parameter that both have, it returns the same matrix and the same vocabulary. It adds stemmers and stop
+    lists, and it is faster. With the default tokens it reads all texts as one UTF-8 buffer in a compiled scan, which
+    agrees with :meth:`str.lower` and with ``\w`` of ``re`` on all Unicode characters. A Python object is made only for
+    each distinct word.
 
     Parameters
     ----------
     language : str, default=None
-        Take the stemmer and the stop list of this language, wherever `stemmer` and `stop_words` are None.
-        ``stop_words=[]`` keeps all words. It is one of the languages with a built-in stop list.
+        Language of the texts. Its stemmer is used if `stemmer` is None, and its stop list if `stop_words` is None.
+        ``stop_words=[]`` keeps all words. The languages are those with a built-in stop list.
 
     stemmer : str or callable, default=None
-        What maps a word to its term: the name of a Snowball stemmer ("english", "german", "porter", …) or a
-        callable from str to str. It is called once for each distinct word, after stop words are removed and
-        before n-grams are formed. None keeps the words.
+        Function that maps a word to its term. It is the name of a Snowball stemmer ("english", "german", "porter", …)
+        or a callable from str to str, which is called once for each distinct word, after stop words are removed and
+        before n-grams are formed. If None, words are not stemmed, unless `language` is given.
 
     stop_words : str or collection of str, default=None
-        Words that are removed before stemming: a list, or the name of a language with a built-in list.
-        There are lists for "arabic", "danish", "dutch", "english" (scikit-learn's own), "finnish", "french",
-        "german", "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish" and
-        "turkish". None removes nothing, unless `language` is given.
+        Words that are removed before stemming. They are a list, or the name of a language with a built-in list:
+        "arabic", "danish", "dutch", "english" (the list of scikit-learn), "finnish", "french", "german", "hungarian",
+        "italian", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish" or "turkish". If None, no
+        words are removed, unless `language` is given.
 
     lowercase : bool, default=True
-        Convert all characters to lowercase before tokenizing.
+        Whether to convert all characters to lower case before tokenizing.
 
     strip_accents : {"ascii", "unicode"} or callable, default=None
-        Remove accents and perform other character normalization, after lower-casing. A built-in stop list of a
-        language then applies to words with and without accents.
+        Method that removes accents and normalizes other characters, after lower-casing. A built-in stop list then
+        applies to words with and without accents.
 
     preprocessor : callable, default=None
-        What takes the place of lower-casing and `strip_accents`.
+        Function that replaces lower-casing and `strip_accents`.
 
     tokenizer : callable or tokenizers.Tokenizer, default=None
-        What splits a preprocessed text into tokens, in place of `token_pattern`. Of a
-        :class:`tokenizers.Tokenizer` the token strings are taken, without special tokens, padding and truncation.
+        Function that splits a preprocessed text into tokens, instead of `token_pattern`. A
+        :class:`tokenizers.Tokenizer` returns its token strings, without special tokens, padding and truncation.
 
     token_pattern : str, default=r"(?u)\b\w\w+\b"
-        Regular expression of a token. If it has a capturing group, the group is the token. The default selects
-        tokens of two or more word characters. Other patterns than this one and ``r"(?u)\b\w+\b"`` run at the
-        speed of ``re``, as do n-grams, accent stripping, callables and characters.
+        Regular expression of a token. If it has a capturing group, the group is the token. The default selects tokens
+        of two or more word characters. The compiled scan reads this pattern and ``r"(?u)\b\w+\b"``. All other patterns
+        have the speed of ``re``, and so have n-grams, accent stripping, callables and character analyzers.
 
     ngram_range : tuple (min_n, max_n), default=(1, 1)
-        The least and the greatest number of neighbouring words, or characters, that make a term.
+        Minimum and maximum number of neighbouring words, or characters, of a term.
 
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
-        What a term is made of. "char_wb" makes character n-grams within words only, padded with space. A
-        callable maps a document to its terms. Stop words and stemmers apply to words only.
+        Unit of which terms are made. "char_wb" makes character n-grams only within words, padded with spaces. A
+        callable maps a document to its terms. Stop words and stemmers apply only to words.
 
     max_df : float in range [0.0, 1.0] or int, default=1.0
-        Ignore terms that more documents than this have: a proportion of documents, or a count.
+        Maximum document frequency of a term. A float is a proportion of documents, an int a number.
 
     min_df : float in range [0.0, 1.0] or int, default=1
-        Ignore terms that fewer documents than this have: a proportion of documents, or a count.
+        Minimum document frequency of a term. A float is a proportion of documents, an int a number.
 
     max_features : int, default=None
-        Keep only the so many terms that are most frequent across the corpus.
+        Maximum number of terms. The terms that are most frequent in the corpus are kept. If None, all are kept.
 
     vocabulary : Mapping or iterable, default=None
-        The terms, or a mapping from terms to columns, in place of a vocabulary learned in `fit`.
+        The terms, or a mapping from terms to columns. If None, `fit` learns them.
 
     binary : bool, default=False
-        Set all counts to 1.
+        Whether to set all counts to 1.
 
     dtype : dtype, default=np.int64
         Type of the matrix that `fit_transform` and `transform` return.
@@ -98,20 +98,20 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
     Attributes
     ----------
     vocabulary_ : dict
-        A mapping of terms to columns. Columns are in alphabetical order of the terms.
+        Mapping from terms to columns. Columns are in alphabetical order of the terms.
 
     fixed_vocabulary_ : bool
-        True if the vocabulary was given by the user.
+        Whether the user gave the vocabulary.
 
     See Also
     --------
     sklearn.feature_extraction.text.CountVectorizer : The same counts without stemming.
-    sklearn.feature_extraction.text.TfidfTransformer : Weights the counts.
+    sklearn.feature_extraction.text.TfidfTransformer : Weight the counts.
 
     Notes
     -----
-    A word that no document has in this form counts as the term that its stem is: of "flows" in a document and
-    "flowing" in a query the stem is "flow".
+    A word of a query that no document contains in this form still counts if a document contains its stem. For example,
+    "flows" in a document and "flowing" in a query both have the stem "flow".
 
     The texts must be str without lone surrogates; a corpus or queries stand for their texts. Unlike CountVectorizer,
     it has no parameters `input`, `encoding` and `decode_error`: `fit` and `transform` raise an error for documents in
@@ -220,7 +220,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         X : iterable of str, Corpus or Queries
             The texts.
         y : Ignored
-            There by convention.
+            Not used, present by convention.
 
         Returns
         -------
@@ -238,7 +238,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         X : iterable of str, Corpus or Queries
             The texts.
         y : Ignored
-            There by convention.
+            Not used, present by convention.
 
         Returns
         -------
@@ -276,7 +276,9 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             The terms of each document.
         """
         names = self.get_feature_names_out().astype(str)
-        X = sp.csr_array(check_sparse(X) if sp.issparse(X) else X, copy=True)
+        if sp.issparse(X):
+            check_sparse(X)
+        X = sp.csr_array(X, copy=True)
         X.eliminate_zeros()
         X.sort_indices()
         return [names[X.indices[start:end]] for start, end in intervals(X.indptr)]
@@ -303,7 +305,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         Returns
         -------
         analyzer : callable
-            It maps a text to the list of its terms, in or out of the vocabulary.
+            It maps a text to the list of its terms, including terms that are not in the vocabulary.
         """
         return self._make_analysis()
 
@@ -323,7 +325,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         Returns
         -------
         tokenizer : callable
-            It maps a text to the list of its tokens, before stop words are removed and stems are taken.
+            It maps a text to the list of its tokens, before stop words are removed and words are stemmed.
         """
         self._validate_params()
         if hasattr(self.tokenizer, "encode_batch"):
@@ -336,7 +338,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         Returns
         -------
         stop_words : frozenset of str or None
-            ``None``: no words are removed.
+            The words. ``None`` means that no words are removed.
         """
         self._validate_params()
         return stop_list(self.get_params(deep=False))
@@ -347,11 +349,12 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         Parameters
         ----------
         doc : str or bytes
-            The document; bytes are UTF-8.
+            The document. Bytes are decoded as UTF-8.
 
         Returns
         -------
         doc : str
+            The text of the document.
         """
         return decode(doc)
 
@@ -422,7 +425,9 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         else:
             forms, ids, indptr = analysis.forms(_texts(X, analysis))
             ids = remap(ids, indptr, ids_of(analysis.terms(forms), self.vocabulary_))
-        return distinct(ids, indptr) if self.binary else (ids, indptr)
+        if self.binary:
+            ids, indptr = distinct(ids, indptr)
+        return ids, indptr
 
     def _few_tokens(self, texts, analysis):
         memo = self._memo
@@ -466,12 +471,13 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
     def _counts(self, ids, indptr):
         indices, counts, indptr = count(ids, indptr)
-        small = indptr[-1] <= np.iinfo(np.int32).max
-        matrix = sp.csr_array if get_config().get("sparse_interface") == "sparray" else sp.csr_matrix
-        X = matrix(
-            (counts.astype(self.dtype, copy=False), indices, indptr.astype(np.int32) if small else indptr),
-            shape=(len(indptr) - 1, len(self.vocabulary_)),
-        )
+        if indptr[-1] <= np.iinfo(np.int32).max:
+            indptr = indptr.astype(np.int32)
+        matrix = sp.csr_matrix
+        if get_config().get("sparse_interface") == "sparray":
+            matrix = sp.csr_array
+        shape = len(indptr) - 1, len(self.vocabulary_)
+        X = matrix((counts.astype(self.dtype, copy=False), indices, indptr), shape=shape)
         if self.binary:
             X.data.fill(1)
         X.has_canonical_format = True
@@ -489,10 +495,10 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
     def _set_fitted(self, analysis, vocabulary):
         self.vocabulary_ = vocabulary
         self._memo = {}
-        self._analysis = analysis  # last: a thread that finds it finds the rest
+        self._analysis = analysis  # last, because threads that find it use the rest
 
     def _fitted_analysis(self):
-        """The analysis of `fit`; after unpickling or with a given vocabulary, what the parameters say."""
+        """Return the analysis of `fit`, or make it anew after unpickling or if the vocabulary is a parameter."""
         check_unchanged(self)
         analysis = getattr(self, "_analysis", None)
         if analysis is None:
@@ -518,7 +524,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state.pop("_analysis", None)  # holds handles of stemmers
+        state.pop("_analysis", None)  # it has handles of stemmers
         state.pop("_memo", None)
         return state
 
@@ -530,7 +536,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
 
 def _texts(X, analysis):
-    """The texts of any input as a StringArray, or as a list where a callable takes other objects than str."""
+    """Return the texts of any input as a StringArray, or as a list if a callable reads objects other than str."""
     if isinstance(X, StringArray):
         return X
     if isinstance(X, str):
@@ -540,7 +546,7 @@ def _texts(X, analysis):
     if isinstance(X, Queries):
         X = X.texts
     if len(getattr(X, "shape", ())) > 1:
-        raise ValueError(f"An iterable of texts is needed; got {type(X).__name__} of shape {X.shape}. Pass one column.")
+        raise ValueError(f"expected an iterable of texts, got {type(X).__name__} of shape {X.shape}. Pass one column")
     texts = list(X)
     if analysis.takes_any_object and not all(isinstance(text, str) for text in texts):
         return texts

@@ -1,4 +1,4 @@
-"""Documents to distinct surface forms and flat form ids, by the kernel or by any Python analyzer."""
+"""Splitting of documents into distinct surface forms and form ids, by the kernel or by a Python function."""
 
 from array import array
 from collections import defaultdict
@@ -10,11 +10,11 @@ from sklrank._kernels._text import NEEDS_LOWER, NEEDS_ROOM, NEEDS_TABLE, rehash,
 from sklrank._vectors import read_only
 from sklrank.encoders._characters import ascii_table, character_table
 
-_BATCH = 1 << 14  # documents per kernel call, so that an interrupt is heard
+_BATCH = 1 << 14  # documents per kernel call, so that the user can interrupt
 
 
 class _Scanner:
-    """The kernel's tables, grown when it asks for room."""
+    """Tables of the kernel, enlarged when it reports that they are full."""
 
     def __init__(self, lowercase, min_length, n_ids):
         self.lowercase = lowercase
@@ -30,8 +30,9 @@ class _Scanner:
 
     def scan(self, buffer, offsets, indptr, start, stop, lowercase):
         """Tokenize documents `start` to `stop` of a buffer."""
-        small = ascii_table(lowercase)
-        table = self.table if lowercase == self.lowercase else character_table(lowercase)
+        small, table = ascii_table(lowercase), self.table
+        if lowercase != self.lowercase:
+            table = character_table(lowercase)
         doc, position = start, offsets[start]
         while True:
             status, doc, position, self.n_ids, self.n_forms = scan_tokens(
@@ -43,7 +44,7 @@ class _Scanner:
             elif status == NEEDS_TABLE:
                 self.table = table = character_table(lowercase)
             elif status == NEEDS_LOWER:
-                # Python lower-cases this document, and the kernel reads the outcome as it is.
+                # Python lower-cases this document, and the kernel reads the result without lower-casing.
                 self.n_ids = indptr[doc]
                 text = buffer[offsets[doc] : offsets[doc + 1]].tobytes().decode().lower().encode()
                 lowered = np.frombuffer(text, dtype=np.uint8)
@@ -72,37 +73,37 @@ class _Scanner:
             self.starts = starts
 
     def strings(self):
-        """All forms as str: decoded at once, then cut."""
+        """Return all forms as str, decoded together and then split."""
         starts = self.starts[: self.n_forms + 1]
         used = self.arena[: starts[-1]]
-        character = np.zeros(len(used) + 1, dtype=np.int64)  # at or before each byte
+        character = np.zeros(len(used) + 1, dtype=np.int64)  # number of characters that start before each byte
         np.cumsum((used & 0xC0) != 0x80, out=character[1:])
         text = used.tobytes().decode()
         return [text[start:end] for start, end in pairwise(character[starts].tolist())]
 
 
 def scan_forms(texts, lowercase, min_length):
-    """Tokenize by the kernel.
+    """Split documents by the kernel.
 
     Parameters
     ----------
     texts : StringArray
         The documents.
     lowercase : bool
-        Whether to lower-case them first.
+        Whether to convert them to lower case first.
     min_length : int
-        The number of word characters that make a token.
+        Minimum number of word characters of a token.
 
     Returns
     -------
     forms : list of str
         The distinct tokens, in order of first appearance.
     ids : ndarray of uint32, shape (n_tokens,)
-        For each token its position in `forms`.
+        Position in `forms` of each token.
     indptr : ndarray of int64, shape (n_documents + 1,)
-        Where the tokens of each document begin and end.
+        Start of each document in `ids`, and the end of the last one.
     """
-    # Read-only views: the kernel is compiled once, whether the text is in memory or mapped from a file.
+    # With read-only views, one compiled kernel serves texts in memory and texts mapped from a file.
     buffer, offsets = _read_only(texts.buffer, np.uint8), _read_only(texts.offsets, np.int64)
     n_documents = len(texts)
     scanner = _Scanner(lowercase, min_length, int(offsets[-1] - offsets[0] + n_documents) // (min_length + 1) + 1)
@@ -118,7 +119,7 @@ def _read_only(values, dtype):
 
 
 def analyze_forms(texts, analyze):
-    """As `scan_forms`, by a function from a text to its tokens."""
+    """Split documents by a function from a text to its tokens; the results are those of `scan_forms`."""
     forms = defaultdict()
     forms.default_factory = forms.__len__
     ids = array("I")
