@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-__all__ = ["FittedMixin", "ParameterRecord", "check_unchanged", "record_fit"]
+__all__ = ["FittedMixin", "ParameterRecord", "check_parameters", "check_unchanged", "record_fit"]
 
 _FEW = 64  # lists and dicts, which can change in place, are compared in each call up to this number of items
 
@@ -73,6 +73,20 @@ def check_unchanged(estimator):
     record.accept(estimator)
 
 
+def check_parameters(estimator):
+    """Validate the parameters of a fitted estimator if one of them was set since they were validated last.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It passes without a record, as in `check_unchanged`.
+    """
+    record = vars(estimator).get("_fit_record")
+    if record is not None and not record.is_valid(vars(estimator)):
+        estimator._validate_params()
+        record.note_valid(estimator)
+
+
 class ParameterRecord:
     """The present values of parameters, including those of nested estimators, for a later comparison.
 
@@ -89,9 +103,10 @@ class ParameterRecord:
         self._names = names
         self._before = {name: _copy(value) for name, (_, _, value) in _parameters(estimator, names).items()}
         self._before.update(changed)
-        self._accepted = None
+        self._accepted = self._valid = None
         if not changed:
             self.accept(estimator)
+            self.note_valid(estimator)
 
     def accept(self, estimator):
         """Accept the present objects as equal to the recorded values, so that `holds` only compares identities.
@@ -134,6 +149,34 @@ class ParameterRecord:
                     return False
         except (KeyError, ValueError):  # a parameter is missing, or a list holds another array
             return False
+        return True
+
+    def note_valid(self, estimator):
+        """Note that all present parameters are valid.
+
+        Parameters
+        ----------
+        estimator : estimator
+        """
+        self._valid = list(estimator.get_params(deep=False).items())
+
+    def is_valid(self, attributes):
+        """Whether all parameters are the objects that `note_valid` saw: a comparison that costs a microsecond.
+
+        Parameters
+        ----------
+        attributes : dict
+            Those of the estimator.
+
+        Returns
+        -------
+        bool
+        """
+        if self._valid is None:
+            return False
+        for name, value in self._valid:
+            if attributes.get(name) is not value:
+                return False
         return True
 
     def changes(self, estimator):

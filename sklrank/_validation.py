@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from numbers import Integral
 from types import FunctionType, ModuleType
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Hidden, Interval, RealNo
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklrank._fitted import check_unchanged, record_fit
+from sklrank._fitted import check_parameters, check_unchanged, record_fit
 
 __all__ = [
     "BaseComposition",
@@ -25,6 +26,7 @@ __all__ = [
     "_fit_context",
     "array_namespace",
     "check_fitted",
+    "check_k",
     "check_sparse",
     "check_term_weights",
     "is_matrix_like",
@@ -72,9 +74,10 @@ def _fit_context(*, prefer_skip_nested_validation):
 
 
 def check_fitted(estimator, attribute):
-    """Raise NotFittedError without `attribute`, and ValueError if a parameter was changed that needs a new `fit`.
+    """Raise NotFittedError without `attribute`, and ValueError if a parameter was changed and is wrong now.
 
-    If neither holds, it costs a few microseconds.
+    It is wrong if it needs a new `fit`, or if its value is not valid. The check costs a few microseconds as long as no
+    parameter changes.
 
     Parameters
     ----------
@@ -85,6 +88,19 @@ def check_fitted(estimator, attribute):
     if not hasattr(estimator, attribute):
         check_is_fitted(estimator, attribute)
     check_unchanged(estimator)
+    check_parameters(estimator)
+
+
+def check_k(k):
+    """Raise ValueError if `k` is not a number of documents to return.
+
+    Parameters
+    ----------
+    k : object
+        Argument of a method.
+    """
+    if not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k is the number of documents to return: expected an int of at least 1, got {k!r}")
 
 
 def is_matrix_like(X):

@@ -7,13 +7,13 @@ learned. `sklrank.testing` checks that it keeps the contract.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import TransformerTags, get_tags
 
 from sklrank._fitted import FittedMixin
+from sklrank._validation import check_k
 from sklrank.data import Qrels, Run
 from sklrank.data._corpus import TRAVELLERS
 from sklrank.data._frames import is_series
@@ -210,8 +210,7 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
         """
         if not isinstance(text, str):
             raise TypeError(f"search takes one query, a str, got {type(text).__name__}: predict takes many")
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k is the number of documents to return: expected an int of at least 1, got {k!r}")
+        check_k(k)
         retriever = copy(self)
         if hasattr(self, "k"):
             retriever.k = int(k)

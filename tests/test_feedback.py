@@ -312,7 +312,7 @@ def test_documents_weigh_by_score_likelihood_or_alike():
     model = RM3Retriever(LanguageModelRetriever(Corpus([*texts, "aa bb cc dd dd"])), original_weight=0.0).fit([])
     assert model.retriever_.predict(["aa"]).scores.min() < 0
     assert model.expand("aa") == model.set_params(document_weights="likelihood").expand("aa")
-    with pytest.raises(ValueError, match="some are negative"):
+    with pytest.raises(ValueError, match="some scores are negative"):
         model.set_params(document_weights="score").predict(["aa"])
 
 

@@ -35,7 +35,9 @@ class Index:
         ones = np.ones(len(parts)), np.ones(end - begin)
         every = np.arange(len(parts), dtype=np.uint32)
         how = _impacts.LINEAR, 0.0, 0.0
-        assert _impacts.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, reaches)
+        assert np.isfinite(
+            _impacts.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, reaches)
+        )
         _search.fill_codes(every, term_indptr, docs, filled, largest, code_of, codes)
         assert filled.tolist() == impacts.tolist()
         assert largest.tolist() == maxima.tolist()
@@ -216,7 +218,7 @@ def test_impacts_are_filled_for_the_terms_asked_only(form):
     scales, norms = np.array([1.5, 0.5, 3.0]), np.array([0.7, 3.5, 1.3])
     impacts, maxima, reaches = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
     arrays = term_indptr, docs, counts, scales, norms, form, 0.5, 1.2, impacts, maxima, reaches
-    assert _impacts.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays)
+    assert np.isfinite(_impacts.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays))
     assert np.isnan(impacts[term_indptr[1] : term_indptr[2]]).all() and maxima[1] == 0
     for t in (0, 2):
         part = slice(term_indptr[t], term_indptr[t + 1])
@@ -293,7 +295,7 @@ def test_negative_weights_and_impacts_are_added_up(lists, data):
 def test_impacts_that_are_not_finite_are_told(value):
     arrays = np.array([0]), np.array([0, 1]), np.array([0], np.uint32), np.array([value]), np.ones(1), np.ones(1)
     out = np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
-    assert not _impacts.fill_impacts(*arrays, _impacts.LINEAR, 0.0, 0.0, *out)
+    assert not np.isfinite(_impacts.fill_impacts(*arrays, _impacts.LINEAR, 0.0, 0.0, *out))
 
 
 SHARES = [0.0005, 0.002, 0.01, 0.03, 0.1, 0.3, 0.6, 0.95, 1.0]

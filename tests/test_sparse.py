@@ -329,3 +329,21 @@ def test_recall_against_exact():
         kept = [len(np.intersect1d(a.rows, b.rows)) / 10 for a, b in zip(retriever.predict(queries[:30]), run)]
         assert retriever.recall_against_exact(queries) == pytest.approx(np.mean(kept))
         assert 0 < retriever.recall_against_exact(queries, 3, filter=mask) <= 1
+
+
+def test_weights_of_queries_that_make_scores_infinite_are_an_error():
+    documents = sp.csr_array(np.array([[2.0, 0.0, 1e30], [0.0, 3.0, 0.0]]))
+    retriever = SparseRetriever().fit(documents)
+    for weights in ([1e38, 0, 1e38], [3e38, 0, 0], [0, 0, 1e9]):
+        with pytest.raises(ValueError, match="a query has the weight .* scale the weights of queries down"):
+            retriever.predict(sp.csr_array(np.array([[0.0, 1.0, 0.0], weights])))
+    run = retriever.predict(sp.csr_array(np.array([[1e38, 1e38, 0.0], [0.0, 0.0, 1e8]])))
+    assert_allclose(run.scores, [3e38, 2e38, 1e38], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_weights_whose_sum_or_unit_makes_scores_infinite_are_an_error(dtype):
+    retriever = SparseRetriever(dtype=dtype).fit(sp.csr_array(np.array([[300.0, 300.0]])))
+    assert np.isfinite(retriever.predict(sp.csr_array(np.array([[5e35, 5e35]]))).scores).all()
+    with pytest.raises(ValueError, match="a query has the weight"):
+        retriever.predict(sp.csr_array(np.array([[8e35, 8e35]])))

@@ -450,3 +450,19 @@ def content_of_file(path):
             stat = other.stat()
             content.update(f"{other.name} {stat.st_size} {stat.st_mtime_ns}".encode())
     return content.hexdigest()
+
+
+def field_key(field):
+    """Return the parameter `field` of an estimator as a part of keys: a list of columns as a tuple.
+
+    Parameters
+    ----------
+    field : str, list of str, or None
+
+    Returns
+    -------
+    str, tuple of str, or None
+    """
+    if field is None or isinstance(field, str):
+        return field
+    return tuple(field)

@@ -1,30 +1,31 @@
-"""Formulas: how often a term occurs in a document becomes what it adds to the score, its impact."""
+"""Formulas that turn the count of a term in a document into its impact, the contribution to the score."""
 
 import numpy as np
 
 from sklrank._kernels._jit import kernel
 
-# How a count c becomes an impact, given the term's scale s, the document's norm n and two parameters.
+# The impact of a count c, given the scale s of the term, the norm n of the document and two parameters.
 SATURATED = 0  # s * (c / (c + n) + first)
 SHIFTED = 1  # s * (c / n + first) / (c / n + first + second)
 LOGARITHMIC = 2  # log(1 + s * c / n)
 LINEAR = 3  # s * c / n
 SUBLINEAR = 4  # s * (1 + log(c)) / n
 POISSON = 5  # PL2 of a mean count s; c * n is the normalized count
-HYPERGEOMETRIC = 6  # DLH; n is the document's length, s / n the count to expect of a term in so many tokens
+HYPERGEOMETRIC = 6  # DLH; n is the length of the document, s / n the expected count of the term in n tokens
 POPPER = 7  # DPH; as in DLH
 
 _LOG2_E = 1 / np.log(2)
-_MOST = 0.99999  # Terrier's share of a term that is all of its document, whose logarithm of the rest is finite
+_MOST = 0.99999  # share of the only term of a document, as in Terrier, so that the logarithm of the rest is finite
 
 
 @kernel
 def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, second, impacts, maxima, reaches):
-    """Compute the impacts of the lists in `terms`, the largest of each, and what a search may rely on.
+    """Compute the impacts of the lists in `terms`, the largest impact of each list, and bounds.
 
-    `reaches` gets for each term a number that none of its impacts exceeds; infinity if some are negative or no finite
-    numbers, so that they have no bound to prune by. Returns whether all impacts are finite.
+    `reaches` gets an upper bound of the impacts of each term; infinity if an impact is negative or not finite, so that
+    there is no bound to prune by. Returns the largest magnitude of an impact; infinity if an impact is not finite.
     """
+    peak = np.float32(0.0)
     finite = True
     for i in range(terms.size):
         t = terms[i]
@@ -49,17 +50,25 @@ def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, s
                 x = c * n
                 x = (x * (np.log2(x / s) - _LOG2_E) + s * _LOG2_E + 0.5 * np.log2(2 * np.pi * x)) / (x + 1.0)
             else:
-                f = c / n if c < n else _MOST
+                f = _MOST
+                if c < n:
+                    f = c / n
                 x = c * np.log2(c * s / n) + 0.5 * np.log2(2 * np.pi * c * (1.0 - f))
                 if form == HYPERGEOMETRIC:
                     x = (x + (n - c) * np.log2(1.0 - f)) / (c + 0.5)
                 else:
                     x = (1.0 - f) ** 2 * x / (c + 1.0)
-            impact = np.float32(x) + np.float32(0.0)  # -0.0 is a sum that nothing was added to
+            impact = np.float32(x) + np.float32(0.0)  # never -0.0, which marks a sum to which nothing was added
             impacts[p] = impact
             finite &= np.isfinite(impact)
             largest = max(largest, impact)
             smallest = min(smallest, impact)
         maxima[t] = largest
-        reaches[t] = np.inf if smallest < 0 else max(reaches[t], largest)
-    return finite
+        peak = max(peak, largest, -smallest)
+        if smallest < 0:
+            reaches[t] = np.inf
+        else:
+            reaches[t] = max(reaches[t], largest)
+    if not finite:
+        return np.float32(np.inf)
+    return peak

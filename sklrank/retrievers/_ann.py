@@ -8,7 +8,8 @@ from pathlib import Path
 import joblib
 from sklearn.utils import check_random_state
 
-from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted
+from sklrank._validation import Interval, StrOptions, _fit_context, check_fitted, check_k
+from sklrank.data import Run
 from sklrank.retrievers._ann_faiss import FaissIndex
 from sklrank.retrievers._ann_search import LOOKS, AnnSearch
 from sklrank.retrievers._ann_usearch import UsearchIndex
@@ -271,19 +272,14 @@ class AnnRetriever(VectorRetriever):
         return self
 
     # --- search
-    def _check_call(self, k):
-        check_fitted(self, "index_")
-        super()._check_call(k)
-        for value in (self.expansion_search, self.nprobe):
-            if type(value) is not int or value < 1:
-                self._validate_params()
-
     def _search(self, X, k, filter=None):
-        self._check_call(k)
+        check_fitted(self, "index_")
         queries, vectors = self._query_vectors(X)
         search = self._searcher()
-        filter = self._chosen_filter(filter, queries)
-        return self._run(*search.rank(vectors, k, filter, self.corpus_, search.nearest), queries, k)
+        if filter is None:
+            filter = self.filter_of(queries)
+        ranked = search.rank(vectors, k, filter, self.corpus_, search.nearest)
+        return Run.from_ragged(*ranked, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
     def _searcher(self):
         """Return the search over the index, with the present parameters."""
@@ -317,11 +313,14 @@ class AnnRetriever(VectorRetriever):
         float
             From 0 to 1; NaN if no query counts.
         """
+        check_fitted(self, "index_")
         if k is None:
             k = self.k
-        self._check_call(k)
+        check_k(k)
         queries, vectors = self._query_vectors(X)
-        return self._recall(vectors, k, self._chosen_filter(filter, queries))
+        if filter is None:
+            filter = self.filter_of(queries)
+        return self._recall(vectors, k, filter)
 
     def _recall(self, vectors, k, filter):
         # A grid search measures the same queries with each setting.
@@ -359,11 +358,13 @@ class AnnRetriever(VectorRetriever):
         """
         if not isinstance(target, Real) or not 0 < target <= 1:
             raise ValueError(f"expected a target recall above 0 and at most 1, got {target!r}")
+        check_fitted(self, "index_")
         if k is None:
             k = self.k
-        self._check_call(k)
+        check_k(k)
         queries, vectors = self._query_vectors(X)
-        filter = self._chosen_filter(filter, queries)
+        if filter is None:
+            filter = self.filter_of(queries)
         self.tuning_ = []
 
         def reaches(**setting):

@@ -1,4 +1,4 @@
-"""Base of pseudo-relevance feedback: the best documents of a first search say what to search for in a second one."""
+"""Base of pseudo-relevance feedback: the best documents of a first search expand the query of a second search."""
 
 from abc import abstractmethod
 from numbers import Integral
@@ -16,13 +16,13 @@ from sklrank.retrievers._base_inverted import InvertedIndexRetriever, explain_te
 
 
 class FeedbackRetriever(Retriever):
-    """Base of retrievers that expand queries with terms of the documents that another one finds.
+    """Base of retrievers that expand queries with terms of the documents that another retriever finds.
 
-    A subclass must give `_weigh_terms` and `_mix`, and names its runs in `_stage`. It may give `_first_pass`, which
-    chooses the documents, and `_check_retriever`.
+    A subclass must give `_weigh_terms`, `_mix` and `_stage`. It may give `_first_pass`, which chooses the documents,
+    and `_check_retriever`.
     """
 
-    _stage = None  # name of its runs
+    _stage = None  # name of the runs
 
     _refit_parameters = ("retriever",)
 
@@ -36,7 +36,7 @@ class FeedbackRetriever(Retriever):
 
     @property
     def corpus(self):
-        """The documents: those of the retriever."""
+        """Corpus of the retriever."""
         return self.retriever.corpus
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -46,9 +46,9 @@ class FeedbackRetriever(Retriever):
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries. Without a corpus, the documents.
+            Queries, or the documents if the retriever has no corpus.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -61,41 +61,41 @@ class FeedbackRetriever(Retriever):
         return self
 
     def ranking_key(self):
-        """Return the key under which rankings may be kept: the parameters, and the key of the retriever inside.
+        """Return the key under which rankings may be cached: the parameters, and the key of `retriever`.
 
         Returns
         -------
         key : hashable or None
-            None if the retriever inside has none.
+            None if the key of `retriever` is None.
         """
         return parameters_key(self, getattr(self, "retriever_", self.retriever))
 
     def _check_retriever(self, retriever):
         if not isinstance(retriever, InvertedIndexRetriever):
             raise TypeError(
-                f"{type(self).__name__} expands queries with terms; needed is a retriever over an inverted index, such "
+                f"{type(self).__name__} expands queries with terms: expected a retriever over an inverted index, such "
                 f"as BM25Retriever, got {type(retriever).__name__}"
             )
 
     def transform(self, X, filter=None):
-        """Rank the documents for each query, expanded.
+        """Rank the documents for each expanded query.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found, in both searches. ``None``: as the retriever's parameters say.
+            Documents that may be returned, in both searches. If None, the parameters of `retriever` apply.
 
         Returns
         -------
         Run
-            For each query at most `k` documents, best first; equal scores in the order of the corpus.
+            At most `k` documents for each query, best first. Equal scores are in the order of the corpus.
         """
         return self._search(X, self.k, filter)
 
     def filter_of(self, queries):
-        """Return the filter that holds for queries if `transform` is not given one.
+        """Return the filter that applies to queries if `transform` does not get one.
 
         Parameters
         ----------
@@ -105,81 +105,79 @@ class FeedbackRetriever(Retriever):
         Returns
         -------
         mask, list of ids, one of these per query, or None
-            That of the retriever.
+            Filter of `retriever`.
         """
         return self.retriever_.filter_of(queries)
 
     @abstractmethod
     def _weigh_terms(self, documents):
-        """Weigh the terms of feedback documents, which `_first_pass` gives: their queries, the terms, the weights."""
+        """Return the weighted terms of the feedback documents from `_first_pass`: queries, terms, weights."""
 
     @abstractmethod
     def _mix(self, query, feedback, n_queries):
-        """Scale the weights of the queries' own terms and of the feedback, which are then added."""
+        """Return the terms of the query and of the feedback with scaled weights, which are then added."""
 
     def _search(self, X, k, filter=None):
-        self._check_call(k)
+        check_fitted(self, "retriever_")
+        check_fitted(self.retriever_, "corpus_")
         queries, terms = self.retriever_._prepare(X)
         terms = self._expand(queries, terms, filter)
         ranked = self.retriever_._rank(queries, terms, k, filter)
         return Run.from_ragged(*ranked, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
-    def _check_call(self, k):
-        check_fitted(self, "retriever_")
-        self._validate_params()
-        self.retriever_._check_call(k)
-
     def _expand(self, queries, terms, filter=None):
-        """The terms of queries and of their feedback, weighted, ragged."""
+        """Return the terms of queries and of their feedback with their weights, ragged."""
         indptr, original, weights = terms
         index, n_queries = self.retriever_.index_, len(indptr) - 1
         query = add_up(owners(indptr), original.astype(np.int64), weights.astype(np.float64), index.n_terms)
         feedback = self._weigh_terms(self._first_pass(queries, terms, filter))
-        if self.max_df != 1.0 or isinstance(self.max_df, Integral):
-            most = self.max_df if isinstance(self.max_df, Integral) else self.max_df * index.n_documents
+        most = self.max_df
+        if not isinstance(most, Integral):
+            most *= index.n_documents
+        if most < index.n_documents:
             feedback = take(feedback, index.document_frequencies[feedback[1]] <= most)
         if self.n_terms is not None:
             feedback = take(feedback, heaviest(*feedback, self.n_terms))
         mixed = add_up(*map(np.concatenate, zip(*self._mix(query, feedback, n_queries))), index.n_terms)
         mixed = take(mixed, mixed[2] > 0)
-        lost = ~np.isin(query[0], mixed[0])  # queries that keep no weight, and have no feedback
+        lost = ~np.isin(query[0], mixed[0])  # terms of queries that keep no weight and have no feedback
         if lost.any():
             mixed = add_up(*map(np.concatenate, zip(mixed, take(query, lost))), index.n_terms)
         query, terms, weights = mixed
         return np.searchsorted(query, np.arange(n_queries + 1)), terms.astype(np.uint32), weights.astype(np.float32)
 
     def _first_pass(self, queries, terms, filter):
-        """The feedback documents: their queries, rows and scores."""
+        """Return the feedback documents: queries, rows and scores."""
         indptr, rows, scores = self.retriever_._rank(queries, terms, self.n_documents, filter)
         return owners(indptr), rows, scores
 
     def _contents(self, documents, impacts=None):
-        """The terms of feedback documents: the document, its query, the term, and what it is worth there."""
+        """Return the terms of feedback documents: position of the document, query, term and value of the term."""
         owners, terms, values = self.retriever_.index_.contents(documents[1], impacts)
         return owners, documents[0][owners], terms, values
 
-    # --- for people
+    # --- methods for single queries
     def expand(self, query, filter=None):
-        """The terms that are searched for in the place of a query.
+        """Return the terms of the expanded query.
 
         Parameters
         ----------
         query : str
             The query.
         filter : mask or list of ids, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         dict of str to float
-            Weight of each term, the heaviest first.
+            Weight of each term, heaviest first.
         """
         terms, weights = self._one_query(query, filter)[1:]
         order = np.lexsort((terms, -weights))
         return dict(zip(self.retriever_._term_names(terms[order]), weights[order].tolist()))
 
     def explain(self, query, docid):
-        """Take the score of a document apart.
+        """Explain the score of a document for a query.
 
         Parameters
         ----------
@@ -191,20 +189,23 @@ class FeedbackRetriever(Retriever):
         Returns
         -------
         Explanation
-            What each term of the expanded query contributes; the sum is the score.
+            Contribution of each term of the expanded query; the sum is the score.
         """
         return explain_terms(self.retriever_, self._one_query(query), docid)
 
     def _one_query(self, query, filter=None):
-        self._check_call(self.k)
-        queries, terms = self.retriever_._prepare([query] if isinstance(query, str) else query)
+        check_fitted(self, "retriever_")
+        check_fitted(self.retriever_, "corpus_")
+        if isinstance(query, str):
+            query = [query]
+        queries, terms = self.retriever_._prepare(query)
         if len(queries) != 1:
-            raise ValueError(f"one query is needed, got {len(queries)}")
+            raise ValueError(f"expected one query, got {len(queries)}")
         return self._expand(queries, terms, filter)
 
     @property
     def n_features_in_(self):
-        """Number of terms, where documents are a matrix."""
+        """Number of terms, if the documents are a matrix."""
         check_fitted(self, "retriever_")
         return self.retriever_.n_features_in_
 
@@ -222,7 +223,7 @@ class FeedbackRetriever(Retriever):
 
 
 def add_up(owners, terms, weights, n_terms):
-    """Add the weights of equal terms of an owner; the result is ordered by owner, then term."""
+    """Add the weights of equal terms of each owner, and order the result by owner, then term."""
     keys, inverse = np.unique(owners * n_terms + terms, return_inverse=True)
     return keys // n_terms, keys % n_terms, np.bincount(inverse, weights, minlength=len(keys))
 

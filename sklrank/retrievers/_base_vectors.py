@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from sklrank._caching.keys import estimator_key, parameters_key
+from sklrank._caching.keys import estimator_key, field_key, parameters_key
 from sklrank._validation import HasMethods, StrOptions, check_fitted
 from sklrank._vectors import is_prepared, prepare
 from sklrank.data import Queries
@@ -66,7 +66,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
 
         # The retriever holds the encoders and the prepared vectors. The encoder's output stays in the cache of the
         # corpus, which drops it if memory is short.
-        key = ("encoders", self._field, estimator_key(self.encoder), estimator_key(self.query_encoder))
+        key = ("encoders", field_key(self.field), estimator_key(self.encoder), estimator_key(self.query_encoder))
         encoded = self.corpus_.cached(key, encoders)
         self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()), of=key)
         self.encoded_ = encoded
@@ -76,7 +76,7 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
     @cached_property
     def _vectors_key(self):
         """Everything besides the corpus on which the vectors depend."""
-        return ("vectors", self._field, estimator_key(self.encoder), self.metric == "cosine")
+        return ("vectors", field_key(self.field), estimator_key(self.encoder), self.metric == "cosine")
 
     def _codes_key(self, dtype, truncate_dim=None):
         """Everything besides the corpus on which a searched form of the vectors depends."""

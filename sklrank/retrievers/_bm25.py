@@ -16,67 +16,67 @@ _DELTAS = {"bm25l": 0.5, "bm25+": 1.0}
 class BM25Retriever(InvertedIndexRetriever):
     r"""Rank documents by BM25.
 
-    The score of document :math:`d` is the sum over the terms :math:`t` of the query, each as often as it stands
-    there,
+    The score of document :math:`d` is a sum over the terms :math:`t` of the query, in which repeated terms count
+    repeatedly, of
 
     .. math:: idf(t) \cdot \frac{tf}{tf + k_1 (1 - b + b \, |d| / \overline{|d|})}
 
-    with the variations that `method` names. Only documents that hold a term of the query are found, and the
-    ranking is exact: that of scoring every document, equal scores in the order of the corpus.
+    or of a variant of it, see `method`. Only documents that hold a term of the query are found. The ranking is exact:
+    it is the same as if every document was scored, and equal scores are in the order of the corpus.
 
     Parameters
     ----------
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+        The documents. If None, they are the `X` of `fit`.
     method : {"robertson", "lucene", "atire", "bm25l", "bm25+"}, default="lucene"
-        The variant; see Notes.
+        Variant of the formula; see Notes.
     k1 : float, default=1.2
-        Saturation of the term frequency; 0 counts presence only.
+        Saturation of the term frequency. With 0, only the presence of a term counts.
     b : float, default=0.75
-        Weight of the document's length, from 0 (none) to 1.
+        Weight of the length of the document, from 0 (none) to 1.
     delta : float, default=None
-        Lower bound of a match in ``"bm25l"`` and ``"bm25+"``; ``None``: that of the paper, 0.5 and 1.
+        Lower bound of a match in ``"bm25l"`` and ``"bm25+"``. If None, it is that of the paper, 0.5 and 1.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     vectorizer : transformer, default=None
-        Turns texts into term counts; cloned and fitted on the corpus. ``None``: ``TermVectorizer()`` for text, nothing
-        for a matrix of term weights.
-    field : str or sequence of str, default=None
-        Columns of the corpus to search. ``None``: title and text.
+        Transformer from texts to term counts. It is cloned and fitted on the corpus. If None, ``TermVectorizer()`` is
+        used for text, and a matrix of term weights is searched as it is.
+    field : str or list of str, default=None
+        Columns of the corpus to read. If None, title and text are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned. If None, all may.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     index_ : Index
-        Postings, shared by all retrievers over this corpus with this vectorizer.
+        Postings, which all retrievers over this corpus with an equal vectorizer share.
     n_features_in_ : int
-        Number of terms, where documents are a matrix.
+        Number of terms, if the documents are a matrix.
 
     See Also
     --------
     BM25FRetriever : Weighs fields.
-    LanguageModelRetriever : Query likelihood.
-    TfidfRetriever : Cosine of tf-idf vectors.
+    LanguageModelRetriever : Ranks by query likelihood.
+    TfidfRetriever : Ranks by the cosine of tf-idf vectors.
 
     Notes
     -----
-    With :math:`N` documents, :math:`df` of which hold the term, the idf is :math:`\ln(1 + (N - df + .5) / (df + .5))`
+    If :math:`df` of :math:`N` documents hold the term, the idf is :math:`\ln(1 + (N - df + .5) / (df + .5))`
     for "lucene"; :math:`\ln((N - df + .5) / (df + .5))`, at least 0, for "robertson"; :math:`\ln(N / df)` for
-    "atire", :math:`\ln((N + 1) / (df + .5))` for "bm25l" and :math:`\ln((N + 1) / df)` for "bm25+"; the
+    "atire", :math:`\ln((N + 1) / (df + .5))` for "bm25l" and :math:`\ln((N + 1) / df)` for "bm25+". The
     latter three multiply by :math:`k_1 + 1`. The first three give the scores of bm25s. "bm25l" and "bm25+" sum over
-    the terms that a document holds, as Lv and Zhai define them; bm25s adds what a count of 0 would give for every
-    term that the document lacks. This depends on the absent terms, so that bm25s orders documents differently: for
-    "bm25+" as with a `delta` of 0.
+    the terms that a document holds, as Lv and Zhai define them, while bm25s adds the value of a count of 0 for every
+    term that the document lacks. This value depends on the absent terms, so that bm25s orders documents differently:
+    for "bm25+" as with a `delta` of 0.
 
-    What depends on `k1`, `b`, `delta` and `method` is computed for the terms that queries ask for: to change them
-    neither tokenizes nor inverts again, and needs no new `fit`.
+    Values that depend on `k1`, `b`, `delta` and `method` are computed for the terms of queries when they are needed.
+    After a change of these parameters, the corpus is neither tokenized nor inverted again, and no new `fit` is needed.
 
     Parameters that need a new `fit`: `corpus`, `field` and `vectorizer`. All others take effect at once.
 
@@ -143,7 +143,9 @@ class BM25Retriever(InvertedIndexRetriever):
     def _weigh(self, index):
         df, n = index.document_frequencies.astype(np.float64), index.n_documents
         scales = bm25_idf(df, n, self.method)
-        delta = _DELTAS.get(self.method, 0.0) if self.delta is None else self.delta
+        delta = self.delta
+        if delta is None:
+            delta = _DELTAS.get(self.method, 0.0)
         lengths = [segment.lengths / index.mean_length for segment in index.segments]
         norms = [1 - self.b + self.b * length for length in lengths]
         if self.method in ("robertson", "lucene"):
@@ -151,12 +153,14 @@ class BM25Retriever(InvertedIndexRetriever):
         scales = scales * (self.k1 + 1)
         if self.method == "bm25l":
             return Weighting(SHIFTED, scales, norms, delta, self.k1)
-        first = delta / (self.k1 + 1) if self.method == "bm25+" else 0.0
-        return Weighting(SATURATED, scales, [self.k1 * norm for norm in norms], first)
+        norms = [self.k1 * norm for norm in norms]
+        if self.method == "bm25+":
+            return Weighting(SATURATED, scales, norms, delta / (self.k1 + 1))
+        return Weighting(SATURATED, scales, norms)
 
 
 def bm25_idf(df, n, method):
-    """Inverse document frequency of terms in `df` of `n` documents, float64; 0 where `df` is."""
+    """Return the inverse document frequency of terms in `df` of `n` documents, float64; 0 if `df` is 0."""
     with np.errstate(divide="ignore"):
         idf = {
             "robertson": lambda: np.maximum(np.log((n - df + 0.5) / (df + 0.5)), 0),

@@ -22,7 +22,7 @@ from sklrank.retrievers._index import Index, Segment
 class BM25FRetriever(InvertedIndexRetriever):
     r"""Rank documents by BM25 over weighted fields.
 
-    The counts of a term in the fields are normalized by the length of each field, weighted and added *before* they
+    The counts of a term in the fields are normalized by the length of each field, weighted, and added *before* they
     saturate, so that a term in two fields counts as one term that occurs twice:
 
     .. math::
@@ -35,34 +35,35 @@ class BM25FRetriever(InvertedIndexRetriever):
     Parameters
     ----------
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+        The documents. If None, they are the `X` of `fit`.
     weights : dict of str to float, default=None
-        Weight of each column of the corpus that is searched. ``None``: all columns of text, each with weight 1.
+        Weight of each column to search. If None, all columns of text are searched, each with weight 1.
     k1 : float, default=1.2
         Saturation of the weighted term frequency.
     b : float or dict of str to float, default=0.75
-        Weight of a field's length, from 0 (none) to 1; for all fields or for each.
+        Weight of the length of a field, from 0 (none) to 1, for all fields or for each field.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     vectorizer : transformer, default=None
-        Turns texts into term counts; cloned, fitted on all fields of the corpus. ``None``: ``TermVectorizer()``.
+        Transformer from texts to term counts. It is cloned and fitted on all fields of the corpus. If None, it is
+        ``TermVectorizer()``.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned. If None, all may.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     index_ : Index
-        Postings, shared by all retrievers over these fields of this corpus with this vectorizer.
+        Postings, which all retrievers over these fields of this corpus with an equal vectorizer share.
 
     See Also
     --------
-    BM25Retriever : One field, or several joined as if they were one.
+    BM25Retriever : Searches one field, or several fields joined as if they were one.
 
     Notes
     -----
@@ -132,12 +133,14 @@ class BM25FRetriever(InvertedIndexRetriever):
     def _shared_index(self):
         fields = self._fields()
         if not fields:
-            raise ValueError(f"no text to search among the columns of the corpus, {list(self.corpus_.columns)}")
+            raise ValueError(f"no text to search in the columns of the corpus, {list(self.corpus_.columns)}")
         key = ("fielded index", fields, estimator_key(self.vectorizer))
         return self.corpus_.cached(key, lambda: self._build_fielded(fields), persist=True)
 
     def _build_fielded(self, fields):
-        vectorizer = TermVectorizer() if self.vectorizer is None else clone(self.vectorizer)
+        vectorizer = TermVectorizer()
+        if self.vectorizer is not None:
+            vectorizer = clone(self.vectorizer)
         vectorizer.fit(self.corpus_.text(fields).tolist())
         matrices = [
             check_term_weights(None, vectorizer.transform(self.corpus_.text(field).tolist())) for field in fields
@@ -147,7 +150,7 @@ class BM25FRetriever(InvertedIndexRetriever):
         pattern.data[:] = 1
         counts, lengths = [], []
         for matrix in matrices:
-            # One more than the count, everywhere where any field has the term: the same postings for all fields.
+            # One more than the count if any field has the term, so that all fields have the same postings.
             raised = (pattern + matrix).tocsr()
             _, _, values = invert_matrix(
                 raised.indptr.astype(np.int64), raised.indices.astype(np.uint32), raised.data, raised.shape[1]
@@ -157,17 +160,16 @@ class BM25FRetriever(InvertedIndexRetriever):
         return FieldedIndex([Segment.from_matrix(0, union)], union.shape[1], vectorizer, fields, counts, lengths)
 
     def _formula(self):
-        def items(value):
-            return tuple(value.items()) if isinstance(value, Mapping) else value
-
-        return ("bm25f", items(self.weights), self.k1, items(self.b))
+        return ("bm25f", _hashable(self.weights), self.k1, _hashable(self.b))
 
     def _weigh(self, index):
-        weights = dict.fromkeys(index.fields, 1.0) if self.weights is None else self.weights
+        weights = self.weights or dict.fromkeys(index.fields, 1.0)
         segment = index.segments[0]
         total = np.zeros(len(segment.docs), dtype=np.float32)
         for field, counts, lengths in zip(index.fields, index.counts, index.lengths):
-            b = self.b if isinstance(self.b, Real) else self.b.get(field)
+            b = self.b
+            if isinstance(b, Mapping):
+                b = b.get(field)
             if not isinstance(b, Real) or not 0 <= b <= 1:
                 raise ValueError(f"b of field {field!r} is {b!r}: expected a number from 0 to 1")
             if not isinstance(weights[field], Real) or not 0 <= weights[field] < math.inf:
@@ -175,8 +177,8 @@ class BM25FRetriever(InvertedIndexRetriever):
                     f"weight of field {field!r} is {weights[field]!r}: expected a finite number of at least 0"
                 )
             mean = lengths.mean() or 1.0
-            factor = np.zeros(len(lengths))  # stays 0 where the field is empty, whose norm may be 0
-            with np.errstate(over="ignore", invalid="ignore"):  # refused when it becomes an impact
+            factor = np.zeros(len(lengths))  # stays 0 if the field is empty, because its norm may be 0
+            with np.errstate(over="ignore", invalid="ignore"):  # refused later, as an impact
                 np.divide(weights[field], 1 - b + b * lengths / mean, out=factor, where=lengths > 0)
                 total += counts * factor.astype(np.float32)[segment.docs]
         scales = bm25_idf(index.document_frequencies.astype(np.float64), index.n_documents, "lucene")
@@ -188,19 +190,26 @@ class BM25FRetriever(InvertedIndexRetriever):
         return tags
 
 
+def _hashable(value):
+    """Return a dict as a tuple of its items, and any other value unchanged."""
+    if isinstance(value, Mapping):
+        return tuple(value.items())
+    return value
+
+
 class FieldedIndex(Index):
-    """An index over several fields: postings of all of them, with the counts and lengths of each.
+    """Index over several fields: the postings of all fields, with the counts and lengths of each field.
 
     Parameters
     ----------
     segments, n_terms, vectorizer
-        As for `Index`, of all fields together.
+        As for `Index`, for all fields together.
     fields : tuple of str
         Names of the fields.
     counts : list of ndarray of float32, shape (n_postings,)
-        For each field how often the term of a posting occurs in it.
+        Occurrences of the term of each posting, for each field.
     lengths : list of ndarray of float64, shape (n_documents,)
-        For each field the tokens that it has.
+        Number of tokens of each document, for each field.
     """
 
     def __init__(self, segments, n_terms, vectorizer, fields, counts, lengths):

@@ -12,7 +12,7 @@ import numpy as np
 from sklrank._caching import Once, Recent
 from sklrank._retry import call_with_retries, call_with_timeout, pause_after
 from sklrank._threads import over_ranges
-from sklrank._validation import Interval, _fit_context
+from sklrank._validation import Interval, _fit_context, check_fitted
 from sklrank.data import Queries
 from sklrank.data._ids import as_id_list, check_unique, show
 from sklrank.data._shapes import as_numbers
@@ -212,11 +212,11 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
 
     # --- what is asked
     def _search(self, X, k, filter=None):
-        self._check_call(k)
-        self._validate_params()
+        check_fitted(self, "corpus_")
         queries = Queries.of(X)
         asked = self._asked(queries)
-        filter = self._chosen_filter(filter, queries)
+        if filter is None:
+            filter = self.filter_of(queries)
         if filter is None:
             found = self._ask(asked, np.arange(len(queries)), k)
         elif self.corpus_ is None:

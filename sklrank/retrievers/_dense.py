@@ -6,7 +6,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklrank._validation import Interval, StrOptions, _fit_context, array_namespace, to_numpy
+from sklrank._validation import Interval, StrOptions, _fit_context, array_namespace, check_fitted, check_k, to_numpy
+from sklrank.data import Run
 from sklrank.retrievers._array_api import search_elsewhere
 from sklrank.retrievers._base_vectors import VectorRetriever, _prepare
 from sklrank.retrievers._filters import rank_filtered
@@ -192,22 +193,13 @@ class DenseRetriever(VectorRetriever):
     @property
     def bytes_per_vector_(self):
         """Bytes that the search reads of each document."""
-        self._check_call(self.k)
+        check_fitted(self, "vectors_")
         return self._codes(self.dtype).bytes_per_vector
-
-    def _check_call(self, k):
-        super()._check_call(k)
-        # These may be set after `fit`. The full validation runs only if one of them is wrong, because it is slow.
-        if not (
-            self.dtype in _DTYPES and _at_least_one(self.rescore, Real) and _at_least_one(self.truncate_dim, Integral)
-        ):
-            self._validate_params()
 
     def _check_documents(self, X):
         return super()._check_documents(_on_cpu(X, array_namespace(X)[0]))
 
     def _search(self, X, k, filter=None):
-        self._check_call(k)
         xp, device = array_namespace(X)
         queries, vectors = self._query_vectors(_on_cpu(X, xp))
         return self._search_vectors(queries, vectors, k, filter, self.dtype, xp, device)
@@ -227,8 +219,10 @@ class DenseRetriever(VectorRetriever):
                 return search_elsewhere(xp, device, codes, documents, batch, self.metric, k, *masks, to_device)
             return search(codes, documents, batch, self.metric, k, n_candidates, *masks, self.n_jobs)
 
-        ranked = rank_filtered(nearest, self._chosen_filter(filter, queries), len(queries), self.corpus_)
-        return self._run(*ranked, queries, k)
+        if filter is None:
+            filter = self.filter_of(queries)
+        ranked = rank_filtered(nearest, filter, len(queries), self.corpus_)
+        return Run.from_ragged(*ranked, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
     def _to_device(self, xp, device, dtype, name, array):
         """Return an array of the corpus on a device of another library; it is copied there once."""
@@ -264,8 +258,9 @@ class DenseRetriever(VectorRetriever):
         >>> retriever.bytes_per_vector_, retriever.recall_against_exact(queries)
         (64, 1.0)
         """
-        k = self.k if k is None else k
-        self._check_call(k)
+        if k is None:
+            k = self.k
+        check_k(k)
         queries, vectors = self._query_vectors(X)
         found, exact = (self._search_vectors(queries, vectors, k, filter, dtype) for dtype in (self.dtype, "float32"))
         return mean_recall(found.indptr, found.scores, *lowest(exact.indptr, exact.scores))
@@ -274,7 +269,3 @@ class DenseRetriever(VectorRetriever):
 def _on_cpu(X, xp):
     """Return `X` as an array of NumPy; `X` itself if it is not an array of another library."""
     return X if xp is None else to_numpy(X, xp)
-
-
-def _at_least_one(value, kind):
-    return value is None or isinstance(value, kind) and value >= 1

@@ -10,15 +10,15 @@ from sklrank.retrievers._base_inverted import InvertedIndexRetriever
 from sklrank.retrievers._impacts import Weighting
 
 _MODELS = ("PL2", "InL2", "DLH", "DPH")
+_FORMS = {"DLH": HYPERGEOMETRIC, "DPH": POPPER}
 
 
 class DFRRetriever(InvertedIndexRetriever):
     r"""Rank documents by divergence from randomness.
 
-    A term weighs the more, the less likely chance alone would put it into the document as often as it stands there.
-    The score of a document is the sum over the terms of the query, each as often as it stands there. With :math:`tf`
-    occurrences in a document of :math:`l` tokens, mean length :math:`\bar l`, and :math:`F` occurrences in all
-    :math:`N` documents, :math:`n` of which hold the term,
+    The weight of a term is larger if it is less likely that the term occurs so often in the document by chance. The
+    score of a document is the sum of these weights over the terms of the query, in which repeated terms count
+    repeatedly:
 
     .. math::
 
@@ -30,52 +30,54 @@ class DFRRetriever(InvertedIndexRetriever):
         \text{DPH:} \quad & \frac{(1 - f)^2}{tf + 1} \left( tf \log_2 \left( \frac{tf \, \bar l}{l} \frac{N}{F} \right)
         + \tfrac{1}{2} \log_2 (2 \pi \, tf (1 - f)) \right)
 
-    where :math:`f = tf / l` and :math:`tfn = tf \log_2 (1 + c \, \bar l / l)`. Only documents that hold a term of the
-    query are found, and the ranking is exact.
+    where :math:`tf` is the number of occurrences in the document, :math:`l` the length of the document in tokens,
+    :math:`\bar l` the mean length, :math:`F` the number of occurrences in all :math:`N` documents, :math:`n` the number
+    of documents that hold the term, :math:`f = tf / l` and :math:`tfn = tf \log_2 (1 + c \, \bar l / l)`. Only
+    documents that hold a term of the query are found, and the ranking is exact.
 
     Parameters
     ----------
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+        The documents. If None, they are the `X` of `fit`.
     model : {"PL2", "InL2", "DLH", "DPH"}, default="PL2"
-        The formula.
+        Formula of the score.
     c : float, default=1.0
-        How much counts are normalized by the length of the document in ``"PL2"`` and ``"InL2"``: the larger, the less.
-        ``"DLH"`` and ``"DPH"`` have no parameter.
+        Normalization of counts by the length of the document in ``"PL2"`` and ``"InL2"``. A larger value normalizes
+        less. ``"DLH"`` and ``"DPH"`` have no parameter.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     vectorizer : transformer, default=None
-        Turns texts into term counts; cloned and fitted on the corpus. ``None``: ``TermVectorizer()`` for text, nothing
-        for a matrix of term weights.
-    field : str or sequence of str, default=None
-        Columns of the corpus to search. ``None``: title and text.
+        Transformer from texts to term counts. It is cloned and fitted on the corpus. If None, ``TermVectorizer()`` is
+        used for text, and a matrix of term weights is searched as it is.
+    field : str or list of str, default=None
+        Columns of the corpus to read. If None, title and text are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned. If None, all may.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     index_ : Index
-        Postings, shared by all retrievers over this corpus with this vectorizer.
+        Postings, which all retrievers over this corpus with an equal vectorizer share.
     n_features_in_ : int
-        Number of terms, where documents are a matrix.
+        Number of terms, if the documents are a matrix.
 
     See Also
     --------
-    BM25Retriever : Probabilistic relevance.
-    LanguageModelRetriever : Query likelihood.
+    BM25Retriever : Ranks by probabilistic relevance.
+    LanguageModelRetriever : Ranks by query likelihood.
 
     Notes
     -----
-    The formulas are those of Terrier 5. Its default of `c` is 1, too; long queries want less, short ones more. As
-    there, :math:`f` is .99999 if a document consists of a single term only.
+    The formulas and the default of `c` are those of Terrier 5. Long queries need a smaller `c`, short queries a larger
+    one. As in Terrier, :math:`f` is .99999 if a document consists of a single term only.
 
-    A term that stands in a document about as often as chance has it, or less often, may have a negative share of the
+    A term that occurs in a document about as often as by chance, or less often, may have a negative share of the
     score, so that a document can score less than 0. Queries with such terms are answered by scoring all documents that
     hold one of their terms, which takes longer in large collections.
 
@@ -135,10 +137,9 @@ class DFRRetriever(InvertedIndexRetriever):
 
     def _weigh(self, index):
         lengths = [segment.lengths for segment in index.segments]
-        with np.errstate(divide="ignore", invalid="ignore"):  # terms of no document, documents without a term
-            if self.model in ("DLH", "DPH"):
-                form = HYPERGEOMETRIC if self.model == "DLH" else POPPER
-                return Weighting(form, index.total_length / index.collection_frequencies, lengths)
+        with np.errstate(divide="ignore", invalid="ignore"):  # terms without documents, documents without terms
+            if self.model in _FORMS:
+                return Weighting(_FORMS[self.model], index.total_length / index.collection_frequencies, lengths)
             norms = [np.log2(1 + self.c * index.mean_length / length) for length in lengths]
             if self.model == "PL2":
                 return Weighting(POISSON, index.collection_frequencies / index.n_documents, norms)

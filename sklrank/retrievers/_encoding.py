@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
-from sklrank._caching.keys import estimator_key
+from sklrank._caching.keys import estimator_key, field_key
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import check_sparse, is_matrix_like
 from sklrank.data import Queries, TokenVectors
@@ -46,7 +46,9 @@ class EncodesCorpus(CallbackSupportMixin):
     def _encode_corpus(self):
         """Set `encoded_`; scikit-learn's callbacks are told how far it is."""
         with progress(self, "encoded", len(self.corpus_)) as report:
-            self.encoded_ = encode_corpus(self.corpus_, self.encoder, self._field, self.query_encoder, report=report)
+            self.encoded_ = encode_corpus(
+                self.corpus_, self.encoder, field_key(self.field), self.query_encoder, report=report
+            )
 
 
 def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):

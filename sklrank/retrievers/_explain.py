@@ -1,4 +1,4 @@
-"""Why a document was found, and where."""
+"""Explanations of scores, and passages with matched terms."""
 
 import html
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ _TERM_FIELDS = ("term", "query_weight", "count", "document_frequency", "contribu
 
 @dataclass(frozen=True)
 class Explanation:
-    """The score of a document, term by term.
+    """Score of a document, term by term.
 
     Attributes
     ----------
     docid : str
         The document.
     score : float
-        Its score.
+        Score of the document.
     terms : list of dict
-        For each term of the query: ``term``, ``query_weight``, ``count`` (in the document; the weight there, where
-        terms have weights), ``document_frequency`` (documents that hold it) and ``contribution`` to the score; largest
-        first.
+        Terms of the query, largest contribution first, each with ``term``, ``query_weight``, ``count`` (in the
+        document; its weight if terms have weights), ``document_frequency`` (number of documents that hold the term)
+        and ``contribution`` to the score.
     bias : float
-        What the document gets beside its terms, for its length.
+        Part of the score that depends on the length of the document.
     counted : bool, default=True
-        Whether a document holds a term some times, rather than with some weight.
+        Whether documents hold counts of terms rather than weights.
     """
 
     docid: str
@@ -38,18 +38,18 @@ class Explanation:
 
     @classmethod
     def of(cls, docid, names, weights, counts, frequencies, contributions, bias, counted=True):
-        """Gather the columns; contributions are added as the index adds them."""
+        """Make an explanation of columns; contributions are added in the order of the index."""
         score = np.float32(0)
         for value in contributions:
             score += value
-        counts = [int(c) if c == int(c) else c for c in counts.tolist()]
+        counts = [int(count) if count.is_integer() else count for count in counts.tolist()]
         columns = names, weights.tolist(), counts, frequencies.tolist(), contributions.tolist()
         terms = [dict(zip(_TERM_FIELDS, values)) for values in zip(*columns)]
         terms.sort(key=lambda term: -term["contribution"])
         return cls(docid, float(score + np.float32(bias)), terms, bias, counted)
 
     def to_frame(self):
-        """One row a term.
+        """Return a table with one row for each term.
 
         Returns
         -------
@@ -60,10 +60,15 @@ class Explanation:
     def __str__(self):
         lines = [f"{self.score:.6g}  {self.docid}"]
         for t in self.terms:
-            held = f"{t['count']:g} times" if self.counted else f"weight {t['count']:g}"
-            times = f"{held}, in {t['document_frequency']} documents" if t["count"] else "not there"
-            weight = f" × {t['query_weight']:g} in the query" if t["query_weight"] != 1 else ""
-            lines.append(f"  {t['contribution']:.6g}  {t['term']}  ({times}{weight})")
+            note = f"weight {t['count']:g}"
+            if self.counted:
+                note = f"{t['count']:g} times"
+            note += f", in {t['document_frequency']} documents"
+            if not t["count"]:
+                note = "not there"
+            if t["query_weight"] != 1:
+                note += f" × {t['query_weight']:g} in the query"
+            lines.append(f"  {t['contribution']:.6g}  {t['term']}  ({note})")
         if self.bias:
             lines.append(f"  {self.bias:.6g}  (length of the document)")
         return "\n".join(lines)
@@ -71,18 +76,18 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Highlight:
-    """A passage of a document, and the matched terms in the document.
+    """Passage of a document, and the matched terms of the document.
 
     Attributes
     ----------
     docid : str
         The document.
     text : str
-        Its text.
+        Text of the document.
     start, stop : int
-        The passage is ``text[start:stop]``.
+        Bounds of the passage, ``text[start:stop]``.
     spans : list of (int, int)
-        Characters of matched terms, in the whole text.
+        Bounds of the matched terms in the whole text.
     """
 
     docid: str
@@ -99,12 +104,15 @@ class Highlight:
     def _marked(self, before, after, escape):
         parts, position = [], self.start
         for start, stop in self.spans:
-            if position <= start and stop <= self.stop:  # of spans that overlap, the first
+            if position <= start and stop <= self.stop:  # a span that overlaps the one before is skipped
                 parts += [escape(self.text[position:start]), before, escape(self.text[start:stop]), after]
                 position = stop
-        head = "…" if self.start > 0 else ""
-        tail = "…" if self.stop < len(self.text.rstrip()) else ""
-        return head + "".join(parts) + escape(self.text[position : self.stop]) + tail
+        parts.append(escape(self.text[position : self.stop]))
+        if self.start > 0:
+            parts.insert(0, "…")
+        if self.stop < len(self.text.rstrip()):
+            parts.append("…")
+        return "".join(parts)
 
     def __str__(self):
         return self._marked("**", "**", str)
@@ -114,7 +122,7 @@ class Highlight:
 
 
 def best_passage(found, terms, values, window):
-    """The window of terms that matches best: the most contribution of different terms, then the most matches.
+    """Find the window with the largest contribution of different terms, and of equal windows the one with most matches.
 
     Parameters
     ----------
@@ -123,16 +131,16 @@ def best_passage(found, terms, values, window):
     terms : ndarray of uint32
         Terms of the query.
     values : ndarray of float32
-        What each contributes.
+        Contribution of each term.
     window : int
         Length of the passage in terms.
 
     Returns
     -------
     start, stop : int
-        Tokens of the passage.
+        Bounds of the passage, in tokens.
     matched : list of int
-        Tokens that match, in the whole document.
+        Positions of the tokens of the whole document that match.
     """
     value_of = dict(zip(terms.tolist(), values.tolist()))
     matched = [i for i, term in enumerate(found.tolist()) if term in value_of]
@@ -147,7 +155,7 @@ def best_passage(found, terms, values, window):
         value = (sum(value_of[t] for t, n in inside.items() if n), right - left)
         if value > best:
             best, first, last = value, matched[left], i
-    # Centre the matches in the window, within the document.
+    # Center the matches in the window, within the document.
     spare = window - (last - first + 1)
     start = max(0, min(first - spare // 2, len(found) - window))
     return start, min(len(found), start + window), matched

@@ -13,49 +13,49 @@ from sklrank.retrievers._language_model import LanguageModelRetriever
 class RM3Retriever(FeedbackRetriever):
     r"""Expand queries by a relevance model of the documents that they find (RM3).
 
-    The relevance model is the mean of the language models of the best documents, each weighted by how well it fits
-    the query; it is mixed with the query:
+    The relevance model is the mean of the language models of the best documents, weighted by how well each document
+    matches the query. It is mixed with the query:
 
     .. math::
 
         \lambda \, p(t | q) + (1 - \lambda) \sum_{d} p(d | q) \, \frac{tf_{t, d}}{|d|}
 
-    The sum keeps the terms that weigh most, scaled so that they add up to 1.
+    The sum keeps its heaviest terms, scaled so that their weights add up to 1.
 
     Parameters
     ----------
     retriever : retriever over an inverted index
-        Searches twice; cloned and fitted.
+        Retriever to search with, twice. It is cloned and fitted.
     n_documents : int, default=10
-        Feedback documents: so many of the best of the first search.
+        Number of feedback documents. They are the best documents of the first search.
     n_terms : int, default=30
-        Terms that the relevance model keeps. ``None``: all.
+        Number of expansion terms. If None, all terms of the feedback documents are used.
     original_weight : float, default=0.5
-        Weight of the query, :math:`\lambda`: 1 searches for the query alone, 0 for the relevance model alone.
+        Weight of the query, :math:`\lambda`. 1 searches for the query alone, 0 for the relevance model alone.
     document_weights : {"auto", "score", "likelihood", "uniform"}, default="auto"
-        What :math:`p(d | q)` is proportional to: the score, the likelihood of the query if scores are logarithms of
-        it, or the same for all. ``"auto"``: the likelihood for a `LanguageModelRetriever`, else the score.
+        Value that :math:`p(d | q)` is proportional to: the score, the likelihood of the query if scores are logarithms
+        of it, or a constant. ``"auto"`` is ``"likelihood"`` for a `LanguageModelRetriever`, otherwise ``"score"``.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
-        the vectorizer keeps stop words, 0.1 is better.
+        Maximum document frequency of an expansion term. A float is a share of all documents, an int a number of them.
+        If the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
 
     Attributes
     ----------
     retriever_ : retriever
-        The retriever, fitted.
+        The fitted retriever.
     corpus_ : Corpus
         The documents.
 
     See Also
     --------
-    Bo1Retriever, KLRetriever : Weigh terms by how unusual they are in the corpus.
-    RocchioRetriever : Moves the query's vector; for dense retrievers, too.
+    Bo1Retriever, KLRetriever : Weigh terms by how rare they are in the corpus.
+    RocchioRetriever : Moves the vector of the query; also for dense retrievers.
 
     Notes
     -----
-    A query that finds nothing, or whose documents hold no other term, is searched as it is.
+    A query that finds nothing, or whose documents hold no other term, is searched unchanged.
 
     Parameters that need a new `fit`: `retriever`. All others take effect at once.
 
@@ -111,20 +111,18 @@ class RM3Retriever(FeedbackRetriever):
 
     def _document_weights(self, owners, rows, scores):
         how, scores = self.document_weights, scores.astype(np.float64)
-        if how == "auto":
-            how = "likelihood" if isinstance(self.retriever_, LanguageModelRetriever) else "score"
         if how == "uniform":
             return np.ones(len(scores))
-        if how == "likelihood":
+        if how == "likelihood" or how == "auto" and isinstance(self.retriever_, LanguageModelRetriever):
             first = np.searchsorted(owners, owners)
             return np.exp(scores - scores[first])
         if scores.min(initial=0) < 0:
             raise ValueError(
-                f"document_weights={self.document_weights!r} weighs documents by their scores, and some are negative: "
-                "take 'likelihood' for logarithms of probabilities, or 'uniform'"
+                f"document_weights={self.document_weights!r} weighs documents by their scores, but some scores are "
+                "negative: use 'likelihood' if they are logarithms of probabilities, or 'uniform'"
             )
-        nothing = np.bincount(owners, scores)[owners] == 0  # of documents that all score 0 none is better
-        return np.where(nothing, 1.0, scores)
+        all_zero = np.bincount(owners, scores)[owners] == 0  # then all documents of the query count the same
+        return np.where(all_zero, 1.0, scores)
 
     def _mix(self, query, feedback, n_queries):
         weight = self.original_weight
@@ -133,7 +131,7 @@ class RM3Retriever(FeedbackRetriever):
 
 
 class _DivergenceRetriever(FeedbackRetriever):
-    """Base of the expansions that weigh terms by how much more frequent they are in the feedback than in the corpus."""
+    """Base of retrievers that prefer terms which are more frequent in the feedback documents than in the corpus."""
 
     _parameter_constraints: dict = {
         **FeedbackRetriever._parameter_constraints,
@@ -150,7 +148,7 @@ class _DivergenceRetriever(FeedbackRetriever):
 
     @abstractmethod
     def _divergence(self, counts, lengths, frequencies, index):
-        """Weigh terms by their counts in the feedback, its length, and their frequencies in the corpus."""
+        """Return weights of terms, given their counts in the feedback, its length and their counts in the corpus."""
 
     def _weigh_terms(self, documents):
         index = self.retriever_.index_
@@ -166,47 +164,48 @@ class _DivergenceRetriever(FeedbackRetriever):
 
 
 class Bo1Retriever(_DivergenceRetriever):
-    r"""Expand queries by terms that tell the documents that they find from the corpus, under Bose-Einstein statistics.
+    r"""Expand queries by terms that are unusually frequent in the documents that they find (Bo1).
 
-    A term that occurs :math:`tf_x` times in the best documents, and :math:`P` times a document on average over the
-    whole corpus, weighs
+    Bose-Einstein statistics give the weight of a term
 
     .. math:: w(t) = tf_x \log_2 \frac{1 + P}{P} + \log_2 (1 + P)
 
-    The terms that weigh most are added to the query, each with :math:`\beta \, w(t) / \max_u w(u)`; the terms of the
-    query weigh as often as they stand there, divided by the largest of these numbers. This is Bo1 of Terrier.
+    where :math:`tf_x` is the number of its occurrences in the best documents, and :math:`P` the mean number of its
+    occurrences per document of the corpus. The heaviest terms are added to the query, each with the weight :math:`\beta
+    \, w(t) / \max_u w(u)`. The weight of a term of the query is its count in the query, divided by the largest of these
+    counts. This is Bo1 of Terrier.
 
     Parameters
     ----------
     retriever : retriever over an inverted index
-        Searches twice; cloned and fitted.
+        Retriever to search with, twice. It is cloned and fitted.
     n_documents : int, default=3
-        Feedback documents: so many of the best of the first search.
+        Number of feedback documents. They are the best documents of the first search.
     n_terms : int, default=10
-        Terms that are added. ``None``: all.
+        Number of expansion terms. If None, all terms of the feedback documents are used.
     beta : float, default=0.4
-        Weight of what is added, against 1 for the query.
+        Weight of the expansion terms; that of the query is 1.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
-        the vectorizer keeps stop words, 0.1 is better.
+        Maximum document frequency of an expansion term. A float is a share of all documents, an int a number of them.
+        If the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
 
     Attributes
     ----------
     retriever_ : retriever
-        The retriever, fitted.
+        The fitted retriever.
     corpus_ : Corpus
         The documents.
 
     See Also
     --------
-    KLRetriever : The same by relative entropy.
-    RM3Retriever : A language model of the documents.
+    KLRetriever : Weighs terms by relative entropy.
+    RM3Retriever : Uses a language model of the documents.
 
     Notes
     -----
-    A query that finds nothing is searched as it is.
+    A query that finds nothing is searched unchanged.
 
     Parameters that need a new `fit`: `retriever`. All others take effect at once.
 
@@ -233,46 +232,46 @@ class Bo1Retriever(_DivergenceRetriever):
 class KLRetriever(_DivergenceRetriever):
     r"""Expand queries by terms that are more frequent in the documents that they find than in the corpus (KL).
 
-    A term with the share :math:`p_x` of all words in the best documents, and :math:`p_c` in the whole corpus, weighs
-    what it adds to the relative entropy of the two,
+    The weight of a term is its part of the relative entropy of the best documents and the corpus,
 
     .. math:: w(t) = p_x \log_2 \frac{p_x}{p_c}
 
-    and those with :math:`p_x < p_c` nothing. The terms that weigh most are added to the query, each with :math:`\beta
-    \, w(t) / \max_u w(u)`; the terms of the query weigh as often as they stand there, divided by the largest of these
-    numbers.
+    where :math:`p_x` is its share of all words of the best documents, and :math:`p_c` its share of all words of the
+    corpus. The weight is 0 if :math:`p_x < p_c`. The heaviest terms are added to the query, each with the weight
+    :math:`\beta \, w(t) / \max_u w(u)`. The weight of a term of the query is its count in the query, divided by the
+    largest of these counts.
 
     Parameters
     ----------
     retriever : retriever over an inverted index
-        Searches twice; cloned and fitted.
+        Retriever to search with, twice. It is cloned and fitted.
     n_documents : int, default=3
-        Feedback documents: so many of the best of the first search.
+        Number of feedback documents. They are the best documents of the first search.
     n_terms : int, default=10
-        Terms that are added. ``None``: all.
+        Number of expansion terms. If None, all terms of the feedback documents are used.
     beta : float, default=0.4
-        Weight of what is added, against 1 for the query.
+        Weight of the expansion terms; that of the query is 1.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
-        the vectorizer keeps stop words, 0.1 is better.
+        Maximum document frequency of an expansion term. A float is a share of all documents, an int a number of them.
+        If the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
 
     Attributes
     ----------
     retriever_ : retriever
-        The retriever, fitted.
+        The fitted retriever.
     corpus_ : Corpus
         The documents.
 
     See Also
     --------
-    Bo1Retriever : The same under Bose-Einstein statistics.
-    RM3Retriever : A language model of the documents.
+    Bo1Retriever : Weighs terms by Bose-Einstein statistics.
+    RM3Retriever : Uses a language model of the documents.
 
     Notes
     -----
-    A query that finds nothing is searched as it is.
+    A query that finds nothing is searched unchanged.
 
     Parameters that need a new `fit`: `retriever`. All others take effect at once.
 

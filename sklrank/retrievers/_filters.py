@@ -1,4 +1,4 @@
-"""Filters: which documents a query may find."""
+"""Filters: the documents that a query may find."""
 
 from numbers import Integral
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from sklrank.retrievers._rankings import concatenate
 
-_CELLS = 1 << 27  # bytes of masks that stand in memory at a time, where each query has its own
+_CELLS = 1 << 27  # bytes of masks in memory at a time, if each query has its own mask
 
 
 def resolve_filter(given, n_queries, corpus):
-    """Masks of a filter, in batches of queries that share memory.
+    """Yield the masks of a filter, in batches of queries.
 
     Parameters
     ----------
     given : None, mask, list of ids, or sequence of these per query
-        A mask is a bool array of shape (n_documents,), or (n_queries, n_documents) for one per query.
+        The filter. A mask is a bool array of shape (n_documents,), or (n_queries, n_documents) for one per query.
     n_queries : int
         Number of queries.
     corpus : Corpus
@@ -24,10 +24,10 @@ def resolve_filter(given, n_queries, corpus):
     Yields
     ------
     start, stop : int
-        Queries of the batch.
+        Bounds of the batch of queries.
     masks : ndarray of uint8, shape (n_masks, n_documents)
     mask_of : ndarray of int64, shape (n_queries,) or (0,)
-        Mask of each query of the batch, -1 for none.
+        Mask of each query of the batch, -1 for no mask.
 
     Raises
     ------
@@ -47,24 +47,23 @@ def resolve_filter(given, n_queries, corpus):
     for start in range(0, n_queries, step):
         batch = per_query[start : start + step]
         known, masks, mask_of = {}, [], np.full(len(batch), -1, dtype=np.int64)
-        for i, one in enumerate(batch):
-            if one is None:
+        for i, given in enumerate(batch):
+            if given is None:
                 continue
-            if id(one) not in known:
-                known[id(one)] = len(masks)
-                masks.append(_mask(one, corpus))
-            mask_of[i] = known[id(one)]
-        stacked = np.stack(masks) if masks else np.empty((0, n_documents), dtype=np.uint8)
-        yield start, start + len(batch), stacked, mask_of
+            if id(given) not in known:
+                known[id(given)] = len(masks)
+                masks.append(_mask(given, corpus))
+            mask_of[i] = known[id(given)]
+        yield start, start + len(batch), np.array(masks, dtype=np.uint8).reshape(-1, n_documents), mask_of
 
 
 def rank_filtered(search, given, n_queries, corpus):
-    """Rankings under a filter.
+    """Return rankings under a filter.
 
     Parameters
     ----------
     search : callable
-        Takes the four values that `resolve_filter` yields, returns indptr, rows and scores of those queries.
+        Function from the four values that `resolve_filter` yields to indptr, rows and scores of these queries.
     given, n_queries, corpus
         As for `resolve_filter`.
 
@@ -77,18 +76,18 @@ def rank_filtered(search, given, n_queries, corpus):
 
 
 def _per_query(given, n_queries, n_documents):
-    """The filter of each query as a list, or None where there is one for all."""
+    """Return the filter of each query as a list, or None if there is one filter for all queries."""
     if isinstance(given, np.ndarray) and given.dtype == bool:
         if given.shape == (n_documents,):
             return None
         if given.shape == (n_queries, n_documents):
             return list(given)
         raise ValueError(
-            f"filter is a mask of shape {given.shape}; needed is (n_documents,) = ({n_documents},), or (n_queries, "
+            f"filter is a mask of shape {given.shape}: expected (n_documents,) = ({n_documents},), or (n_queries, "
             f"n_documents) = ({n_queries}, {n_documents})"
         )
     if isinstance(given, str):
-        raise TypeError(f"filter is one str, {given!r}; document ids come as a list")
+        raise TypeError(f"filter is one str, {given!r}: expected a list of document ids")
     values = _listed(given)
     if all(isinstance(value, (str, Integral, np.bool_)) for value in values):
         return None
@@ -97,20 +96,23 @@ def _per_query(given, n_queries, n_documents):
     return values
 
 
-def _mask(one, corpus):
-    if isinstance(one, str):
-        raise TypeError(f"filter holds one str, {one!r}; document ids come as a list")
-    if not (isinstance(one, np.ndarray) and one.dtype == bool):
-        one = _listed(one)
-        if not (one and isinstance(one[0], (bool, np.bool_))):
+def _mask(given, corpus):
+    """Return the mask of one filter, uint8."""
+    if isinstance(given, str):
+        raise TypeError(f"filter holds one str, {given!r}: expected a list of document ids")
+    if not (isinstance(given, np.ndarray) and given.dtype == bool):
+        given = _listed(given)
+        if not (given and isinstance(given[0], (bool, np.bool_))):
             mask = np.zeros(len(corpus), dtype=np.uint8)
-            mask[corpus.rows(one)] = 1
+            mask[corpus.rows(given)] = 1
             return mask
-        one = np.array(one)
-    if one.shape != (len(corpus),):
-        raise ValueError(f"filter has a mask of shape {one.shape} for {len(corpus)} documents")
-    return one.astype(np.uint8)
+        given = np.array(given)
+    if given.shape != (len(corpus),):
+        raise ValueError(f"filter has a mask of shape {given.shape} for {len(corpus)} documents")
+    return given.astype(np.uint8)
 
 
 def _listed(values):
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+    if hasattr(values, "tolist"):
+        return values.tolist()
+    return list(values)

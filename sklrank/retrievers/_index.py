@@ -1,4 +1,4 @@
-"""The inverted index: immutable segments, and the statistics of all of them."""
+"""Inverted index: immutable segments, and the statistics of all segments."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,15 +19,15 @@ class Segment:
     Attributes
     ----------
     base : int
-        Row of its first document.
+        Row of the first document.
     lengths : ndarray of float64, shape (n_documents,)
-        Tokens in each document, or the sum of its weights.
+        Number of tokens of each document, or the sum of its weights.
     indptr : ndarray of int64, shape (n_terms + 1,)
-        Bounds of the terms' lists.
+        Bounds of the lists of the terms.
     docs : ndarray of uint32, shape (n_postings,)
         Documents, counted from `base`, ascending within a list.
     counts : ndarray of uint8, uint16, uint32 or float32, shape (n_postings,)
-        How often the term occurs in the document, or its weight there.
+        Occurrences of the term in the document, or its weight in the document.
     """
 
     base: int
@@ -39,19 +39,19 @@ class Segment:
     def __post_init__(self):
         if len(self.lengths) > SMALL_CORPUS:
             self.skips  # noqa: B018 (made here, so that a saved segment has them)
-        # Memory maps are read-only, and a kernel is compiled anew for what may be written.
+        # Memory maps are read-only, and a kernel is compiled again for arrays that may be written.
         for array in (self.lengths, self.indptr, self.docs, self.counts):
             array.flags.writeable = False
 
     def forward(self):
-        """The terms of each document, and the postings that say so: CSR of shape (n_documents, n_terms)."""
+        """Return the positions of the postings as a CSR matrix of shape (n_documents, n_terms)."""
         positions = np.arange(len(self.docs), dtype=sparse.get_index_dtype(maxval=len(self.docs)))
         shape = len(self.lengths), len(self.indptr) - 1
         return sparse.csc_array((positions, self.docs.astype(np.int64), self.indptr), shape=shape).tocsr()
 
     @cached_property
     def skips(self):
-        """Where in a long list a document stands, for searches that prune."""
+        """Skip table of the lists, for searches that prune; see `skip_table`."""
         tables = skip_table(self.indptr, self.docs, len(self.lengths))
         for array in tables:
             array.flags.writeable = False
@@ -71,14 +71,12 @@ class Segment:
     def from_matrix(cls, base, matrix, dtype=None, units=None):
         """Invert a CSR matrix of counts or weights, shape (n_documents, n_terms).
 
-        Counts are of the given `dtype`, by default the smallest that holds them; where there are `units`, they are
-        multiples of the unit of the term, rounded, and at least 1.
+        Counts have the given `dtype`, by default the smallest type that holds them. With `units`, they are multiples of
+        the unit of the term, rounded, and at least 1.
         """
         data = matrix.data
         if dtype is None:
-            whole = data.dtype.kind in "iu" or (data == np.trunc(data)).all()
-            largest = data.max(initial=0)
-            dtype = np.float32 if not whole or largest >= 2**32 else np.uint16 if largest < 2**16 else np.uint32
+            dtype = _smallest_dtype(data)
         if units is not None:
             data = np.maximum(np.rint(data / units[matrix.indices]), 1)
         lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
@@ -86,22 +84,34 @@ class Segment:
         return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
 
 
-class Index(Derives):
-    """Segments, and what is known of all of them together.
+def _smallest_dtype(data):
+    """Return the type of counts that holds `data`: uint16, uint32, or float32 if they are not whole numbers."""
+    if data.dtype.kind not in "iu" and (data != np.trunc(data)).any():
+        return np.float32
+    largest = data.max(initial=0)
+    if largest < 2**16:
+        return np.uint16
+    if largest < 2**32:
+        return np.uint32
+    return np.float32
 
-    Scores come from the statistics of the whole index, which are sums of integers: a ranking over many segments
-    equals that over one, bit for bit.
+
+class Index(Derives):
+    """Segments, and the statistics of all segments.
+
+    Scores are computed from the statistics of the whole index, which are sums of integers. Therefore a ranking over
+    many segments equals the ranking over one segment, bit for bit.
 
     Parameters
     ----------
     segments : list of Segment
-        In the order of their documents.
+        Segments in the order of their documents.
     n_terms : int
         Number of terms.
     vectorizer : transformer or None
-        What turned texts into terms, fitted.
+        Fitted transformer from texts to terms.
     units : ndarray of float64, shape (n_terms,), default=None
-        What a count of 1 stands for, term by term, where weights are kept as small integers.
+        Weight that a count of 1 means, for each term, if weights are stored as small integers.
     """
 
     def __init__(self, segments, n_terms, vectorizer=None, units=None):
@@ -115,42 +125,46 @@ class Index(Derives):
         self._init_derived()
 
     def _init_derived(self):
-        self.workspaces = []  # (largest k, scratch arrays of each segment), those that no thread uses just now
+        self.workspaces = []  # (largest k, scratch arrays of each segment) that no thread uses at the moment
         self._collection_frequencies = None
 
     @property
     def mean_length(self):
-        """Mean length of the documents."""
-        return self.total_length / self.n_documents if self.total_length else 1.0
+        """Mean length of the documents; 1 if all are empty."""
+        if not self.total_length:
+            return 1.0
+        return self.total_length / self.n_documents
 
     @property
     def collection_frequencies(self):
-        """Occurrences of each term in all documents, float64."""
+        """Number of occurrences of each term in all documents, float64."""
         if self._collection_frequencies is None:
             total = np.zeros(self.n_terms)
             for segment in self.segments:
                 total += np.bincount(owners(segment.indptr), weights=segment.counts, minlength=self.n_terms)
-            self._collection_frequencies = total if self.units is None else total * self.units
+            if self.units is not None:
+                total *= self.units
+            self._collection_frequencies = total
         return self._collection_frequencies
 
     def contents(self, rows, impacts=None):
-        """The terms of documents.
+        """Return the terms of documents.
 
         Parameters
         ----------
         rows : ndarray of int64
-            The documents; one may come several times.
+            Documents; they may repeat.
         impacts : Impacts, default=None
-            Formula that says what a term is worth in a document. ``None``: as often as it occurs there.
+            Formula of the values. If None, values are counts.
 
         Returns
         -------
         owners : ndarray of int64
-            Position in `rows` of the document that each term stands in, ascending.
+            Position in `rows` of the document of each term, ascending.
         terms : ndarray of int64
             Terms, ascending within a document.
         values : ndarray of float64
-            What each is worth.
+            Value of each term in its document.
         """
         parts = []
         for s, segment in enumerate(self.segments):
@@ -158,23 +172,29 @@ class Index(Derives):
             inside = np.flatnonzero((rows >= segment.base) & (rows < segment.base + len(segment.lengths)))
             taken = forward[rows[inside] - segment.base]
             owners, terms = inside.repeat(np.diff(taken.indptr)), taken.indices.astype(np.int64)
-            values = segment.counts[taken.data] if impacts is None else impacts.of_postings(s, terms, taken.data)
+            if impacts is None:
+                values = segment.counts[taken.data]
+            else:
+                values = impacts.of_postings(s, terms, taken.data)
             parts.append((owners, terms, values.astype(np.float64)))
-        owners, terms, values = map(np.concatenate, zip(*parts)) if len(parts) > 1 else parts[0]
+        owners, terms, values = parts[0]
         if len(parts) > 1:
+            owners, terms, values = map(np.concatenate, zip(*parts))
             order = np.argsort(owners, kind="stable")
             owners, terms, values = owners[order], terms[order], values[order]
-        return owners, terms, values if self.units is None else values * self.units[terms]
+        if self.units is not None:
+            values = values * self.units[terms]
+        return owners, terms, values
 
     def impacts(self, key, weigh):
-        """The impacts under `key`, with formulas by ``weigh(index)`` where they are not there yet.
+        """Return the impacts under `key`, or make them from the formula ``weigh(index)``.
 
         Parameters
         ----------
         key : hashable
-            The formula and its parameters.
+            Name of the formula and its parameters.
         weigh : callable
-            Takes the index, returns a `Weighting`.
+            Function from the index to a `Weighting`.
 
         Returns
         -------

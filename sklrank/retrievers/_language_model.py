@@ -13,8 +13,8 @@ from sklrank.retrievers._impacts import Weighting
 class LanguageModelRetriever(InvertedIndexRetriever):
     r"""Rank documents by the likelihood of the query.
 
-    Each document is a unigram language model, smoothed by that of the corpus, :math:`p(t | C)`. The score is the
-    logarithm of the query's likelihood less what is the same for all documents:
+    Each document is a unigram language model, smoothed by the language model of the corpus, :math:`p(t | C)`. The score
+    is the logarithm of the likelihood of the query, without the terms that are the same for all documents:
 
     .. math::
 
@@ -27,39 +27,39 @@ class LanguageModelRetriever(InvertedIndexRetriever):
     Parameters
     ----------
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+        The documents. If None, they are the `X` of `fit`.
     smoothing : {"dirichlet", "jelinek-mercer"}, default="dirichlet"
-        How documents and corpus are mixed.
+        Method that mixes the models of document and corpus.
     mu : float, default=2000
         Weight of the corpus in Dirichlet smoothing, in tokens.
     lambda_ : float, default=0.1
-        Share of the corpus in Jelinek-Mercer smoothing; short queries want a small one, long ones about 0.7.
+        Share of the corpus in Jelinek-Mercer smoothing. Short queries need a small value, long queries about 0.7.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     vectorizer : transformer, default=None
-        Turns texts into term counts; cloned and fitted on the corpus. ``None``: ``TermVectorizer()`` for text, nothing
-        for a matrix of term weights.
-    field : str or sequence of str, default=None
-        Columns of the corpus to search. ``None``: title and text.
+        Transformer from texts to term counts. It is cloned and fitted on the corpus. If None, ``TermVectorizer()`` is
+        used for text, and a matrix of term weights is searched as it is.
+    field : str or list of str, default=None
+        Columns of the corpus to read. If None, title and text are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned. If None, all may.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     index_ : Index
-        Postings, shared by all retrievers over this corpus with this vectorizer.
+        Postings, which all retrievers over this corpus with an equal vectorizer share.
     n_features_in_ : int
-        Number of terms, where documents are a matrix.
+        Number of terms, if the documents are a matrix.
 
     See Also
     --------
-    BM25Retriever : Probabilistic relevance.
+    BM25Retriever : Ranks by probabilistic relevance.
 
     Notes
     -----

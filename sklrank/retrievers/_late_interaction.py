@@ -7,12 +7,12 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 
-from sklrank._caching.keys import estimator_key, parameters_key
+from sklrank._caching.keys import estimator_key, field_key, parameters_key
 from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
 from sklrank.base import Retriever
-from sklrank.data import Corpus, Queries, TokenVectors
+from sklrank.data import Corpus, Queries, Run, TokenVectors
 from sklrank.data._order import rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
 from sklrank.retrievers._base_corpus import CorpusRetriever
@@ -228,7 +228,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     @cached_property
     def _key(self):
         """Everything besides the corpus on which the tokens depend."""
-        return ("tokens", self._field, estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
+        return ("tokens", field_key(self.field), estimator_key(self.encoder), self.metric == "cosine", self.pool_factor)
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -287,14 +287,15 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     @property
     def bytes_per_token_(self):
         """Number of bytes that the search reads for each token of a document."""
-        self._check_call(self.k)
+        check_fitted(self, "n_tokens_")
         return self._index(self.dtype).nbytes / max(self.n_tokens_, 1)
 
     # --- the search
     def _search(self, X, k, filter=None):
-        self._check_call(k)
+        check_fitted(self, "n_tokens_")
         queries, tokens = self._query_tokens(X)
-        filter = self._chosen_filter(filter, queries)
+        if filter is None:
+            filter = self.filter_of(queries)
         rescore = self._rescore()
         first = max(k, math.ceil(rescore * k))
         if self.retriever_ is None:
@@ -304,15 +305,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
             indptr, rows, scores = self._score(self._index(self.dtype), tokens, indptr, rows, first)
         if rescore > 0:
             indptr, rows, scores = self._score(self._index("float32"), tokens, indptr, rows, k)
-        return self._run(indptr, rows, scores, queries, k)
-
-    def _check_call(self, k):
-        check_fitted(self, "n_tokens_")
-        super()._check_call(k)
-        if self.dtype not in _RESCORE or type(self.n_candidates) is not int or self.n_candidates < 1:
-            self._validate_params()
-        if self.rescore is not None and not (isinstance(self.rescore, Real) and self.rescore >= 0):
-            self._validate_params()
+        return Run.from_ragged(indptr, rows, scores, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
     def _query_tokens(self, X):
         if self.encoder is None and not isinstance(X, Queries):
@@ -420,7 +413,9 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         found = self._search(X, k, filter)
         _, tokens = self._query_tokens(X)
         index = self._index("float32")
-        indptr, _, scores = self._scan(index, tokens, k, self._chosen_filter(filter, found.queries))
+        if filter is None:
+            filter = self.filter_of(found.queries)
+        indptr, _, scores = self._scan(index, tokens, k, filter)
         found_indptr, _, found_scores = self._score(index, tokens, found.indptr, found.rows, k)
         return mean_recall(found_indptr, found_scores, *lowest(indptr, scores))
 

@@ -9,11 +9,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from sklrank._caching.keys import estimator_key
+from sklrank._caching.keys import estimator_key, field_key
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._retry import call_with_retries
 from sklrank._threads import over_ranges
-from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, is_matrix_like
+from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted, is_matrix_like
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._ids import show
 from sklrank.data._shapes import canonical
@@ -322,7 +322,7 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         if not isinstance(self.encoder, list):
             if isinstance(self.query_encoder, dict):
                 raise ValueError("query_encoder is a dict by name, but encoder is not a list of (name, encoder)")
-            return [(_VECTOR, self.encoder, self.query_encoder, self._field)]
+            return [(_VECTOR, self.encoder, self.query_encoder, field_key(self.field))]
         query_encoders = self.query_encoder
         if query_encoders is None:
             query_encoders = {}
@@ -338,7 +338,7 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             if isinstance(encoder, str):
                 parts.append((name, None, None, encoder))
             else:
-                parts.append((name, encoder, query_encoders.get(name), self._field))
+                parts.append((name, encoder, query_encoders.get(name), field_key(self.field)))
         names = [name for name, *_ in parts]
         strange = [name for name in query_encoders if name not in names]
         if not names or len(set(names)) < len(names) or strange:
@@ -361,7 +361,7 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         """Return the collection, which is found or uploaded again after unpickling."""
         found = vars(self).get("_found")
         if found is None:
-            self._check_call(self.k)
+            check_fitted(self, "corpus_")
             found = self._found = self._find_or_upload()
         return found
 
@@ -460,11 +460,11 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
 
     # --- search
     def _search(self, X, k, filter=None):
-        self._check_call(k)
-        self._validate_params()
+        check_fitted(self, "corpus_")
         collection = self._open_collection()
         queries, outputs = self._query_outputs(X, collection)
-        filter = self._chosen_filter(filter, queries)
+        if filter is None:
+            filter = self.filter_of(queries)
         if filter is not None and self.corpus_ is None:
             raise ValueError("a filter names documents of the corpus: give corpus=, or query_filter=")
         requests = Requests(self, collection, outputs, int(k))

@@ -1,4 +1,4 @@
-"""Ragged rankings: indptr, rows and scores of the documents that some queries find."""
+"""Ragged rankings: indptr, rows and scores of the documents that queries find."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def concatenate(parts):
 
 
 def scatter(positions, parts, n_queries):
-    """Join the rankings of groups of queries, in the order of the queries; one that is in no group finds nothing.
+    """Join the rankings of groups of queries, in the order of the queries; a query in no group finds nothing.
 
     Parameters
     ----------
@@ -52,5 +52,5 @@ def scatter(positions, parts, n_queries):
 
 
 def _none_of(n_queries):
-    """Rankings of queries that find nothing."""
+    """Return rankings of queries that find nothing."""
     return np.zeros(n_queries + 1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Rocchio's feedback, over words and over dense vectors."""
+"""Rocchio feedback over terms and over dense vectors."""
 
 from numbers import Integral, Real
 
@@ -15,43 +15,44 @@ from sklrank.retrievers._base_vectors import QueryVectors, VectorRetriever
 class RocchioRetriever(FeedbackRetriever):
     r"""Move queries towards the documents that they find (Rocchio).
 
-    Over the vectors of the query and of the best documents :math:`R` (and the last ones :math:`S`) of a first search,
-    each of unit length, the second search takes
+    A first search finds the best documents :math:`R` and, if `gamma` is not 0, the last ones :math:`S`. The second
+    search uses the vector
 
     .. math:: \alpha \, q + \frac{\beta}{|R|} \sum_{d \in R} d - \frac{\gamma}{|S|} \sum_{d \in S} d
 
-    Over a dense retriever these are its vectors. Over an inverted index they hold what each term is worth to the
-    retriever, such as its BM25 weight; the terms that weigh most in the documents are added to the query, and negative
-    weights are left out.
+    where :math:`q` and :math:`d` are the vectors of the query and of a document, each of unit length. With a dense
+    retriever, these are its vectors. With an inverted index, they hold the weight of each term under the retriever's
+    formula, such as BM25; the heaviest terms of the documents are added to the query, and negative weights are dropped.
 
     Parameters
     ----------
     retriever : retriever over an inverted index or over dense vectors
-        Searches twice; cloned and fitted.
+        Retriever to search with, twice. It is cloned and fitted.
     n_documents : int, default=10
-        Feedback documents: so many of the best of the first search.
+        Number of feedback documents. They are the best documents of the first search.
     n_terms : int, default=10
-        Terms that documents keep, over an inverted index. ``None``: all.
+        Number of expansion terms. If None, all terms of the feedback documents are used. Dense vectors have no terms.
     alpha : float, default=1.0
         Weight of the query.
     beta : float, default=0.75
         Weight of the feedback documents.
     gamma : float, default=0.0
-        Weight of documents taken as not relevant.
+        Weight of the documents that are taken as not relevant.
     n_negative : int, default=10
-        So many of the last documents of the first search are taken as not relevant, where `gamma` is not 0.
+        Number of documents that are taken as not relevant if `gamma` is not 0. They are the last documents of the first
+        search.
     depth : int, default=1000
-        How many documents the first search finds, where `gamma` is not 0.
+        Number of documents of the first search if `gamma` is not 0.
     max_df : float or int, default=0.5
-        Terms in more documents than this do not expand queries: a share of all documents, or a number of them. Where
-        the vectorizer keeps stop words, 0.1 is better.
+        Maximum document frequency of an expansion term. A float is a share of all documents, an int a number of them.
+        If the vectorizer keeps stop words, 0.1 is better.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
 
     Attributes
     ----------
     retriever_ : retriever
-        The retriever, fitted.
+        The fitted retriever.
     corpus_ : Corpus
         The documents.
 
@@ -61,8 +62,8 @@ class RocchioRetriever(FeedbackRetriever):
 
     Notes
     -----
-    A query that finds nothing is searched as it is. Dense vectors keep their length where the metric is not the
-    cosine; for Euclidean distances the sum is divided by :math:`\alpha + \beta - \gamma`, so that it is a mean.
+    A query that finds nothing is searched unchanged. Dense vectors keep their length if the metric is not the cosine.
+    For Euclidean distances, the sum is divided by :math:`\alpha + \beta - \gamma`, so that it is a mean.
 
     Parameters that need a new `fit`: `retriever`. All others take effect at once.
 
@@ -120,16 +121,16 @@ class RocchioRetriever(FeedbackRetriever):
     def _check_retriever(self, retriever):
         if not isinstance(retriever, (InvertedIndexRetriever, VectorRetriever)):
             raise TypeError(
-                "Rocchio's feedback moves vectors; needed is a retriever over an inverted index or over dense vectors, "
+                "Rocchio feedback moves vectors: expected a retriever over an inverted index or over dense vectors, "
                 f"such as BM25Retriever or DenseRetriever, got {type(retriever).__name__}"
             )
 
     def _shares(self, indptr):
-        """What each document of the first search has a part of, with its sign; 0 for those in the middle."""
+        """Return the signed weight of each document of the first search; 0 for those between the best and the last."""
         sizes = np.diff(indptr)
         position = places(indptr)
         n_best = np.minimum(sizes, self.n_documents)
-        n_last = np.minimum(sizes - n_best, self.n_negative if self.gamma else 0)
+        n_last = np.minimum(sizes - n_best, self.n_negative)
         best = position < n_best.repeat(sizes)
         last = position >= (sizes - n_last).repeat(sizes)
         shares = np.where(best, (self.beta / np.maximum(n_best, 1)).repeat(sizes), 0.0)
@@ -137,7 +138,10 @@ class RocchioRetriever(FeedbackRetriever):
 
     @property
     def _depth(self):
-        return max(self.depth, self.n_documents) if self.gamma else self.n_documents
+        """Number of documents of the first search."""
+        if self.gamma == 0:
+            return self.n_documents
+        return max(self.depth, self.n_documents)
 
     # --- over an inverted index
     def _first_pass(self, queries, terms, filter):
@@ -161,7 +165,6 @@ class RocchioRetriever(FeedbackRetriever):
         check_fitted(self, "retriever_")
         if not isinstance(self.retriever_, VectorRetriever):
             return super()._search(X, k, filter)
-        self._check_call(k)
         queries, vectors = self.retriever_._query_vectors(X)
         found = self.retriever_._search(QueryVectors(queries, vectors), self._depth, filter)
         moved = QueryVectors(queries, self._move(vectors, found.indptr, found.rows))
@@ -175,18 +178,18 @@ class RocchioRetriever(FeedbackRetriever):
         moved = np.float32(self.alpha) * vectors
         totals = self.alpha + np.bincount(query, shares, minlength=len(vectors))
         for position in range(np.diff(indptr).max(initial=0)):  # one document of each query at a time
-            at = indptr[:-1] + position
-            at = at[at < indptr[1:]]
-            at = at[shares[at] != 0]
-            moved[query[at]] += shares[at, None].astype(np.float32) * self.retriever_.vectors_[rows[at]]
+            entries = indptr[:-1] + position
+            entries = entries[entries < indptr[1:]]
+            entries = entries[shares[entries] != 0]
+            moved[query[entries]] += shares[entries, None].astype(np.float32) * self.retriever_.vectors_[rows[entries]]
         if self.retriever_.metric == "euclidean":
             moved /= totals[:, None].astype(np.float32)
-        alone = ~moved.any(axis=1)
-        moved[alone] = vectors[alone]
+        vanished = ~moved.any(axis=1)
+        moved[vanished] = vectors[vanished]
         return moved
 
     def _one_query(self, query, filter=None):
         check_fitted(self, "retriever_")
         if isinstance(self.retriever_, VectorRetriever):
-            raise ValueError("a query over dense vectors has no terms to show")
+            raise ValueError("a query over dense vectors has no terms: expand and explain need an inverted index")
         return super()._one_query(query, filter)

@@ -6,10 +6,18 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
-from sklrank._caching.keys import estimator_key
+from sklrank._caching.keys import estimator_key, field_key
 from sklrank._kernels._impacts import LINEAR
 from sklrank._ragged import owners
-from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_term_weights, is_matrix_like
+from sklrank._validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    check_k,
+    check_term_weights,
+    is_matrix_like,
+)
 from sklrank.data import Queries
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever, heaviest, names_of
@@ -20,37 +28,40 @@ from sklrank.retrievers._recall import lowest, mean_recall
 
 
 class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
-    """Rank documents by the product of sparse vectors, such as those of SPLADE.
+    """Rank documents by the dot product of sparse vectors, such as those of SPLADE.
 
-    The score of a document is the dot product of its vector with that of the query. Vectors hold a weight, at least
-    0, for each term that a model finds fitting, also for terms that are not in the text. Only documents that share a
-    term with the query are found, and the ranking is exact: that of scoring every document, equal scores in the
-    order of the corpus.
+    The score of a document is the dot product of its vector and the vector of the query. A vector holds a weight of at
+    least 0 for each term that a model considers relevant, also for terms that are not in the text. Only documents that
+    share a term with the query are found. The ranking is exact: it is the same as if every document was scored, and
+    equal scores are in the order of the corpus.
 
     Parameters
     ----------
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+        The documents. If None, they are the `X` of `fit`.
     encoder : transformer, default=None
-        Turns texts into sparse vectors; cloned and fitted on the corpus. ``None``: documents and queries are vectors.
+        Encoder for documents and queries. It turns texts into sparse vectors, and is cloned and fitted on the corpus.
+        If None, documents and queries are vectors.
     query_encoder : transformer, default=None
-        The encoder of queries, where it is another one; cloned and fitted likewise.
-    field : str or sequence of str, default=None
-        Columns of the corpus to encode, or the one that holds the vectors. ``None``: title and text, or the vectors
-        that are all the corpus has.
+        Encoder for queries, if different from `encoder`. It is cloned and fitted in the same way.
+    field : str or list of str, default=None
+        Columns of the corpus to read: columns of text to encode, or the column that holds the vectors. If None, title
+        and text are joined by a space, or the vectors of a corpus without text are used.
     dtype : {"float32", "uint8"}, default="float32"
-        How the weights of documents are kept. ``"uint8"``: in steps of 1/255 of the largest weight of the term, at
-        least one step, which takes half the memory, and finds the same documents with about the same scores.
+        Type in which weights of documents are stored. ``"uint8"`` stores them in steps of 1/255 of the largest weight
+        of the term, and at least one step. It takes half the memory, and finds the same documents with about the same
+        scores.
     max_query_terms : int, default=None
-        Search with this many terms of a query, the heaviest ones: faster, and no longer exact. ``None``: with all.
+        Maximum number of terms of a query to search with. The heaviest terms are used, so that the search is faster and
+        no longer exact. If None, all terms are used.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned. If None, all may.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
@@ -59,14 +70,14 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
     encoded_ : Encoded
         The fitted encoders, and the vectors of the documents.
     index_ : Index
-        Postings, shared by all retrievers over these vectors.
+        Postings, which all retrievers over these vectors share.
     n_features_in_ : int
-        Number of terms, where documents are vectors.
+        Number of terms, if the documents are vectors.
 
     See Also
     --------
-    BM25Retriever : Weighs the words of the text; needs no model.
-    DenseRetriever : Dense vectors.
+    BM25Retriever : Weighs the words of the text, without a model.
+    DenseRetriever : Searches dense vectors.
 
     Notes
     -----
@@ -89,7 +100,6 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
     """
 
     _stage = "sparse"
-    _counted = False
 
     _refit_parameters = ("corpus", "encoder", "query_encoder", "field", "dtype")
 
@@ -133,9 +143,9 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_terms)
-            The queries. Without a `corpus`, the documents.
+            Queries, or the documents if `corpus` is None.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -143,14 +153,16 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         """
         self._set_corpus(X, y)
         self._encode_corpus()
-        key = ("sparse index", self._field, estimator_key(self.encoder), self.dtype)
+        key = ("sparse index", field_key(self.field), estimator_key(self.encoder), self.dtype)
         self.index_ = self.corpus_.cached(key, self._build_index, persist=True)
         if self.encoder is None:
             self.n_features_in_ = self.index_.n_terms
         return self
 
     def _check_documents(self, X):
-        return check_term_weights(self, X, reset=True) if self.encoder is None else X
+        if self.encoder is not None:
+            return X
+        return check_term_weights(self, X, reset=True)
 
     def _build_index(self):
         matrix = _check_weights(self.encoded_.output)
@@ -159,20 +171,12 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         units = np.asarray(matrix.max(axis=0).todense(), dtype=np.float64).ravel() / 255
         return Index([Segment.from_matrix(0, matrix, np.uint8, units)], matrix.shape[1], units=units)
 
-    def _check_call(self, k):
-        super()._check_call(k)
-        # It may be set after `fit`; if it is right, a look is enough.
-        n = self.max_query_terms
-        if n is not None and (type(n) is not int or n < 1):
-            self._validate_params()
-
     def _formula(self):
         return ("weights",)
 
     def _weigh(self, index):
         ones = [np.ones(len(segment.lengths)) for segment in index.segments]
-        dtype = np.float32 if index.units is None else np.uint8
-        return Weighting(LINEAR, np.ones(index.n_terms), ones, dtype=dtype, rows=True)
+        return Weighting(LINEAR, np.ones(index.n_terms), ones, dtype=self.dtype, rows=True, counted=False)
 
     def _prepare(self, X):
         if self.encoder is None and is_matrix_like(X):
@@ -183,8 +187,8 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
             matrix = _check_weights(output)
         if matrix.shape[1] != self.index_.n_terms:
             raise ValueError(
-                f"queries have {matrix.shape[1]} terms, the documents {self.index_.n_terms}: both come from one "
-                "encoder, or from two with the same vocabulary"
+                f"queries have {matrix.shape[1]} terms, the documents {self.index_.n_terms}: encode both by one "
+                "encoder, or by two encoders with the same vocabulary"
             )
         indptr, terms, weights = matrix.indptr.astype(np.int64), matrix.indices, matrix.data
         n = self.max_query_terms
@@ -196,25 +200,27 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         return queries, (indptr, terms.astype(np.uint32), weights.astype(np.float32))
 
     def recall_against_exact(self, X, k=None, filter=None):
-        """Share of the exact ranking that the search with this `dtype` and `max_query_terms` finds.
+        """Return the share of the exact ranking that the search finds with this `dtype` and `max_query_terms`.
 
-        A document that scores as high as the last one of the exact ranking counts as found.
+        A document that scores as high as the last document of the exact ranking counts as found.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_terms)
-            The queries; no judgments are needed.
+            Queries. No judgments are needed.
         k : int, default=None
-            The cutoff; ``None``: the parameter `k`.
+            Number of documents to return for each query. If None, the parameter `k` is used.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found.
+            Documents that may be returned.
 
         Returns
         -------
         float
-            Mean over the queries that find anything; NaN where there are none.
+            Mean over the queries that find a document; NaN if there are none.
         """
-        k = self.k if k is None else k
+        if k is None:
+            k = self.k
+        check_k(k)
         found = self._search(X, k, filter)
         exact = clone(self).set_params(corpus=self.corpus_, dtype="float32", max_query_terms=None).fit(None)
         whole, again = exact._search(X, k, filter), exact._search(X, k, found.docids)
@@ -230,7 +236,7 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
 
 
 def _check_weights(matrix):
-    """The output of an encoder as a CSR matrix of weights."""
+    """Return the output of an encoder as a CSR matrix of weights."""
     if not (sparse.issparse(matrix) or isinstance(matrix, np.ndarray)):
-        raise TypeError(f"needed are vectors of term weights, got {type(matrix).__name__}")
+        raise TypeError(f"expected vectors of term weights, got {type(matrix).__name__}")
     return check_term_weights(None, matrix)

@@ -11,42 +11,42 @@ from sklrank.retrievers._impacts import Weighting
 class TfidfRetriever(InvertedIndexRetriever):
     """Rank documents by the cosine of tf-idf vectors.
 
-    The weights are those of scikit-learn's `TfidfVectorizer`, and so are the scores those of its vectors.
+    Weights and scores are those of scikit-learn's `TfidfVectorizer`.
 
     Parameters
     ----------
     corpus : Corpus or whatever one is made from, default=None
-        The documents. ``None``: those that `fit` gets as `X`.
+        The documents. If None, they are the `X` of `fit`.
     sublinear_tf : bool, default=False
-        Whether a count becomes 1 + log(count).
+        Whether to replace a count by 1 + log(count).
     smooth_idf : bool, default=True
-        Whether the idf is that of a corpus with one more document, which holds every term.
+        Whether to compute the idf as if one more document held every term.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     vectorizer : transformer, default=None
-        Turns texts into term counts; cloned and fitted on the corpus. ``None``: ``TermVectorizer()`` for text, nothing
-        for a matrix of term weights.
-    field : str or sequence of str, default=None
-        Columns of the corpus to search. ``None``: title and text.
+        Transformer from texts to term counts. It is cloned and fitted on the corpus. If None, ``TermVectorizer()`` is
+        used for text, and a matrix of term weights is searched as it is.
+    field : str or list of str, default=None
+        Columns of the corpus to read. If None, title and text are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents that may be found.
+        Documents that may be returned. If None, all may.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads; the ranking does not depend on it.
+        Number of threads. The result does not depend on it.
 
     Attributes
     ----------
     corpus_ : Corpus
         The documents.
     index_ : Index
-        Postings, shared by all retrievers over this corpus with this vectorizer.
+        Postings, which all retrievers over this corpus with an equal vectorizer share.
     n_features_in_ : int
-        Number of terms, where documents are a matrix.
+        Number of terms, if the documents are a matrix.
 
     See Also
     --------
-    BM25Retriever : Saturates term frequency; usually the better ranking.
+    BM25Retriever : Saturates term frequency; usually ranks better.
 
     Notes
     -----
@@ -97,19 +97,22 @@ class TfidfRetriever(InvertedIndexRetriever):
         df, extra = self.index_.document_frequencies.astype(np.float64), float(self.smooth_idf)
         with np.errstate(divide="ignore"):
             idf = np.log((self.index_.n_documents + extra) / (df + extra)) + 1
-        return np.where(np.isfinite(idf), idf, 0.0)  # a term of no document, without smoothing
+        return np.where(np.isfinite(idf), idf, 0.0)  # infinite for a term without documents, without smoothing
 
     def _weigh(self, index):
         scales = self._idf()
         norms = []
         for segment in index.segments:
             counts = segment.counts.astype(np.float64)
-            weights = np.repeat(scales, np.diff(segment.indptr)) * (1 + np.log(counts) if self.sublinear_tf else counts)
+            if self.sublinear_tf:
+                counts = 1 + np.log(counts)
+            weights = np.repeat(scales, np.diff(segment.indptr)) * counts
             norms.append(np.sqrt(np.bincount(segment.docs, weights**2, minlength=len(segment.lengths))))
-        return Weighting(SUBLINEAR if self.sublinear_tf else LINEAR, scales, norms)
+        form = SUBLINEAR if self.sublinear_tf else LINEAR
+        return Weighting(form, scales, norms)
 
     def _weigh_queries(self, indptr, terms, weights):
-        # Repeated terms are one component of the vector: count them before they are weighted.
+        # Repeated terms are one component of the vector, and are counted before they are weighted.
         owner = owners(indptr)
         _, first, inverse = np.unique(owner * self.index_.n_terms + terms, return_index=True, return_inverse=True)
         counts = np.bincount(inverse, weights)
