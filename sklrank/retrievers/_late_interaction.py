@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklrank._caching.keys import estimator_key, field_key, parameters_key
 from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
-from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted
+from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted, check_k
 from sklrank.base import Retriever
 from sklrank.data import Corpus, Queries, Run, TokenVectors
 from sklrank.data._order import rank
@@ -410,6 +410,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         """
         if k is None:
             k = self.k
+        check_k(k)
         found = self._search(X, k, filter)
         _, tokens = self._query_tokens(X)
         index = self._index("float32")
