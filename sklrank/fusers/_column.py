@@ -40,7 +40,7 @@ class ColumnScorer(BaseEstimator):
     Nothing is learned. The values are computed once and cached on the corpus. If candidates are ranked by the column
     alone, equal values are ordered by row.
 
-    No parameter needs a new `fit`: all take effect at once.
+    Parameters that need a new `fit`: none. All take effect at once.
 
     Examples
     --------

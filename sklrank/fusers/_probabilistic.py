@@ -155,7 +155,7 @@ class ProbabilisticFuser(ColumnFuser):
     The segments of segfuse are those of ranx. The formula in its paper, 10 · 2^(k - 1) - 5, can also be read as their
     sizes.
 
-    Parameters that need a new `fit`, if the fuser learns: `method`, `n_segments`, `norm`, `weights`, `metric` and
+    Parameters that need a new `fit`, if it learns: `method`, `n_segments`, `norm`, `weights`, `metric` and
     `relevance_level`. All others take effect at once.
 
     References

@@ -167,7 +167,7 @@ class RankFuser(WeightedFuser):
 
     Condorcet makes O(C log C) comparisons of two candidates, Copeland compares all pairs.
 
-    Parameters that need a new `fit`, if the fuser learns: `method`, `weights`, `phi`, `sigma` and `metric`. All others
+    Parameters that need a new `fit`, if it learns: `method`, `weights`, `phi`, `sigma` and `metric`. All others
     take effect at once.
 
     References

@@ -55,7 +55,7 @@ class ReciprocalRankFuser(WeightedFuser):
 
     Documents that have the same ranks in different lists tie exactly. Equal scores are ordered by row.
 
-    Parameters that need a new `fit`, if the fuser learns: `rank_constant`, `weights` and `metric`. All others take
+    Parameters that need a new `fit`, if it learns: `rank_constant`, `weights` and `metric`. All others take
     effect at once.
 
     References

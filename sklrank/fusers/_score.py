@@ -146,7 +146,7 @@ class ScoreFuser(WeightedFuser):
     ``norm="dbsf", missing="zero"`` is equal to Qdrant's ``dbsf``, and ``method="weighted"`` to Weaviate's
     ``relativeScoreFusion``. OpenSearch's "geometric_mean" and "harmonic_mean" ignore missing documents.
 
-    Parameters that need a new `fit`, if the fuser learns: `method`, `norm`, `weights`, `missing`, `clip`, `gamma`,
+    Parameters that need a new `fit`, if it learns: `method`, `norm`, `weights`, `missing`, `clip`, `gamma`,
     `theoretical_min` and `metric`. All others take effect at once.
 
     References

@@ -76,7 +76,7 @@ class CallableReranker(SharesFunction, ScoringReranker):
     A call that timed out continues in its thread, because it cannot be stopped. Set a time limit in the client of the
     service, too.
 
-    No parameter needs a new `fit`: all take effect at once.
+    Parameters that need a new `fit`: none. All take effect at once.
 
     References
     ----------

@@ -81,7 +81,8 @@ class CrossEncoder:
         Name of the model output to use. If None, it is "logits", the output with one number per pair, or the only
         output.
     device : str, default="auto"
-        Device that runs the model: "cpu", "cuda", "cuda:1", or "auto", which is CUDA if it starts, otherwise the CPU.
+        Device that runs the model. It is "cpu", "cuda", "cuda:1", or "auto", which is CUDA if it starts, otherwise the
+        CPU.
     providers : list, default=None
         Execution providers of ONNX Runtime, with their options, instead of `device`.
     max_tokens_per_batch : int, default=None

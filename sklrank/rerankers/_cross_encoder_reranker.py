@@ -56,7 +56,8 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
         Name of the model output to use. If None, it is "logits", the output with one number per pair, or the only
         output.
     device : str, default="auto"
-        Device that runs the model: "cpu", "cuda", "cuda:1", or "auto", which is CUDA if it starts, otherwise the CPU.
+        Device that runs the model. It is "cpu", "cuda", "cuda:1", or "auto", which is CUDA if it starts, otherwise the
+        CPU.
     providers : list, default=None
         Execution providers of ONNX Runtime, with their options, instead of `device`.
     max_tokens_per_batch : int, default=None
@@ -99,7 +100,7 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
     Equal scores are ordered by row. Equal pairs have equal scores. With a model in floating point, the last bits of a
     score can depend on the other pairs of the batch.
 
-    No parameter needs a new `fit`: all take effect at once.
+    Parameters that need a new `fit`: none. All take effect at once.
 
     References
     ----------

@@ -53,7 +53,7 @@ class DenseReranker(ScoringReranker):
     Scores are equal to those of a `DenseRetriever` with the same encoder and metric, up to the last bit of single
     precision.
 
-    No parameter needs a new `fit`: all take effect at once.
+    Parameters that need a new `fit`: none. All take effect at once.
 
     Examples
     --------

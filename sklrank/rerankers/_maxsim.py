@@ -40,7 +40,7 @@ class MaxSimReranker(ScoringReranker):
     query_encoder : transformer, default=None
         Encoder for queries, if different from `encoder`. If both are None, queries are token vectors.
     metric : {"cosine", "dot"}, default="cosine"
-        Similarity of two vectors, those of two tokens. The cosine with a vector of zeros is 0.
+        Similarity of two vectors. They are vectors of tokens. The cosine with a vector of zeros is 0.
     query_weights : str or callable, default=None
         Weights of the tokens of queries. A str is a column of the queries that holds a list of numbers for each query.
         A function takes the text of a query, and returns such a list. If None, each weight is 1.
@@ -58,7 +58,7 @@ class MaxSimReranker(ScoringReranker):
         title and text are joined by a space if both exist; without an `encoder`, the corpus was made from token
         vectors.
     n_jobs : int, default=None
-        Number of threads on the CPU. The result does not depend on it.
+        Number of threads. They run on the CPU. The result does not depend on it.
 
     See Also
     --------
@@ -79,7 +79,7 @@ class MaxSimReranker(ScoringReranker):
     the device once, and stay there as long as the corpus keeps them. The device sums in a different order. Its scores
     differ from those of the CPU by about 1e-5, and equal documents may get different scores.
 
-    No parameter needs a new `fit`: all take effect at once.
+    Parameters that need a new `fit`: none. All take effect at once.
 
     References
     ----------
