@@ -468,9 +468,9 @@ def test_a_missing_file_is_named(tmp_path, capsys):
     [
         ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "b"}\n', ":2:", "no 'text'"),
         ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id"\n', ":2:", "not JSON"),
-        ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n', ":2:", "in line 1 already"),
+        ("c.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n', ":2:", "already in line 1"),
         ("c.tsv", "a\tx\nb\n", ":2:", "got 1 columns"),
-        ("c.tsv", "a\tx\na\ty\n", ":2:", "in line 1 already"),
+        ("c.tsv", "a\tx\na\ty\n", ":2:", "already in line 1"),
         ("c.jsonl", '{"_id": "a", "text": "x\\ud800"}\n', ":", "surrogate"),
         ("c.txt", "", ":", "the file is empty"),
         ("c.csv", "id,text\na,x\n", ":", ".jsonl (objects"),
