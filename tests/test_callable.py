@@ -1,5 +1,6 @@
 """CallableRetriever: what a function may return, how often it is asked, and what becomes of its failures."""
 
+import gc
 import os
 import pickle
 import threading
@@ -190,11 +191,11 @@ def test_ties_go_to_the_lower_row_and_without_a_corpus_to_who_came_first():
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        (None, TypeError, "f returned None of type NoneType for 1 queries; needed is for each query a list"),
+        (None, TypeError, "f returned None of type NoneType for 1 queries; expected for each query a list"),
         ({"x": [("a", 1.0)]}, TypeError, "f returned {'x':.* of type dict"),
         ([], ValueError, "f returned 0 rankings for 1 queries"),
         ([[("a", 1.0)], [("b", 1.0)]], ValueError, "f returned 2 rankings for 1 queries"),
-        ([["a", "b"]], TypeError, "f returned a ranking that holds 'a' of type str; needed is"),
+        ([["a", "b"]], TypeError, "f returned a ranking that holds 'a' of type str; expected"),
         ([[("a", 1.0, 2)]], TypeError, r"holds \('a', 1.0, 2\) of type tuple"),
         ([7], TypeError, "f returned 7 of type int for a query"),
         (["ab"], TypeError, "f returned 'ab' of type str for a query"),
@@ -214,7 +215,7 @@ def test_what_is_wrong_with_an_answer_is_said(answer, error, message):
 
 def test_unknown_documents_are_shown():
     retriever = CallableRetriever(lambda queries, k: [[("a", 2.0), ("z9", 1.0)]], DOCUMENTS).fit([])
-    with pytest.raises(ValueError, match="f found documents that the corpus does not have: 1 document ids.*'z9'"):
+    with pytest.raises(ValueError, match="f returned documents that the corpus does not have: 1 document ids.*'z9'"):
         retriever.predict(["x"])
 
 
@@ -290,7 +291,7 @@ def test_other_columns_of_the_queries():
     CallableRetriever(engine, query_field="lang").fit([]).predict(queries)
     CallableRetriever(engine, query_field=["text", "year"]).fit([]).predict(queries)
     assert asked == ["en", "de", {"text": "heat", "year": 1960}, {"text": "kalt", "year": 1970}]
-    with pytest.raises(ValueError, match="say query_field="):
+    with pytest.raises(ValueError, match="give query_field="):
         CallableRetriever(engine).fit([]).predict(Queries([{"qid": "1", "lang": "en"}]))
 
 
@@ -393,6 +394,7 @@ def test_kept_answers_are_bounded_and_can_be_forgotten(engine):
 def test_few_functions_have_their_answers_kept(engine):
     for _ in range(2 * module._N_FUNCTIONS):
         returning([[]]).predict(["x"])
+    gc.collect()  # of functions of other tests, in cycles
     assert len(module._KNOWN) <= module._N_FUNCTIONS
 
 

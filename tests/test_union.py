@@ -107,7 +107,7 @@ def test_dropped_retrievers():
     corpus = Corpus(DOCUMENTS)
     union = union_of(corpus).set_params(tfidf="drop")
     assert union.fit_transform(TEXTS).columns == ("bm25",)
-    with pytest.raises(ValueError, match="no retriever is left"):
+    with pytest.raises(ValueError, match="expected at least one retriever"):
         union.set_params(bm25="drop").fit(TEXTS)
 
 
@@ -124,7 +124,7 @@ def test_parameters_by_name():
     ]:
         with pytest.raises(ValueError, match=match):
             RetrieverUnion(bad).fit(TEXTS)
-    with pytest.raises(TypeError, match="needed is a retriever"):
+    with pytest.raises(TypeError, match="expected a retriever"):
         RetrieverUnion([("a", "bm25")]).fit(TEXTS)
 
 

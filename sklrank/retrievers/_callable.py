@@ -1,4 +1,4 @@
-"""CallableRetriever: a search engine elsewhere, behind a function."""
+"""CallableRetriever: search by a function, such as one that calls a search engine."""
 
 import uuid
 from collections.abc import Mapping
@@ -21,15 +21,15 @@ from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._elsewhere import run_of
 from sklrank.retrievers._filters import resolve_filter
 
-_N_FUNCTIONS = 16  # functions whose answers a process keeps
+_N_FUNCTIONS = 16  # number of functions whose answers a process keeps
 _FORMS = (
-    "needed is for each query a list of (id, score) pairs, a dict of id to score, or a tuple of ids and scores; or for "
-    "all of them a tuple of two arrays of shape (n_queries, k), ids and scores"
+    "expected for each query a list of (id, score) pairs, a dict of id to score, or a tuple of ids and scores; or for "
+    "all queries a tuple of two arrays of shape (n_queries, k), ids and scores"
 )
 
 
 class SharesFunction:
-    """Mixin of estimators with a function `f`: clones share it, and its answers, and so do the tasks of a worker."""
+    """Mixin of estimators with a function `f`: clones, and the tasks of a worker, share it and its answers."""
 
     def __sklearn_clone__(self):
         bare = copy(self)
@@ -43,51 +43,52 @@ class SharesFunction:
         state = dict(state)
         token = state.pop("_token")
         super().__setstate__(state)
-        if parent_process() is not None:  # a worker: each task brings the function anew
+        if parent_process() is not None:  # in a worker, each task brings a new copy of the function
             self.f = answers_of(self.f, token).f
 
 
 class CallableRetriever(SharesFunction, CorpusRetriever):
-    """Ask a function: a search engine, a database or a web service as a retriever.
+    """Search by a function, such as one that calls a search engine, a database or a web service.
 
-    ``f(queries, k)`` gets a list of queries and returns for each the best `k` documents, as it knows them, in one of
-    these forms: a list of ``(id, score)`` pairs, a dict of id to score, or a tuple of two lists or arrays, ids and
-    scores; or, for all queries together, a tuple of two arrays of shape ``(n_queries, k)``, in which negative ids are
-    padding. What it returns is checked, ordered by score and cut at `k`.
+    ``f(queries, k)`` gets a list of queries, and returns the best `k` documents for each. For each query, it returns a
+    list of ``(id, score)`` pairs, a dict of id to score, or a tuple of two lists or arrays, ids and scores. For all
+    queries together, it may return a tuple of two arrays of shape ``(n_queries, k)``, in which negative ids are
+    padding. The output is checked, ordered by score and cut at `k`.
 
     Parameters
     ----------
     f : callable
-        The function. Clones share it. To travel to worker processes it has to pickle.
-    corpus : Corpus or whatever one is made from, default=None
-        The documents that `f` searches. An id that is not among them is an error. ``None``: `f` knows the documents and
-        nobody else does; see Notes.
+        The function. Clones share it. For worker processes, it has to be picklable.
+    corpus : Corpus or input of Corpus, default=None
+        The documents. If `f` returns an id that is not in the corpus, this is an error. If None, only `f` knows the
+        documents; see Notes.
     k : int, default=100
-        Most documents that a query finds.
+        Number of documents to return for each query.
     query_field : str or list of str, default=None
-        Column of the queries that `f` gets; of several, it gets a dict for each query. ``None``: the text, or
-        the vectors of queries that are a matrix, of which it gets rows.
+        Columns of the queries that `f` gets. With a list, `f` gets a dict for each query. If None, it gets the texts
+        or, from queries that are a matrix, rows of vectors.
     higher_is_better : bool, default=True
-        False for distances; their negatives become the scores.
+        Whether a higher score is better. If False, as for distances, the negatives become the scores.
     batch_size : int, default=32
-        Most queries in one call.
+        Maximum number of items per call. The items are queries.
     timeout : float, default=None
-        Seconds after which a call that has not returned counts as failed. ``None``: no limit.
+        Seconds after which a call counts as failed. If None, there is no limit.
     retries : int, default=2
-        How often a call that failed is tried again.
+        Number of times that a failed call is repeated.
     backoff : float, default=0.5
-        Seconds to wait before the first further try; twice as long before each one after that.
+        Seconds to wait before the first retry. The wait doubles before each further retry.
     retry_on : type or tuple of type, default=OSError
-        Errors that may pass. OSError is what those of the standard library's network modules and of requests are;
-        name those of your client. Where they carry an HTTP status, it has to be one that may pass, too.
+        Exceptions after which a call is repeated. The exceptions of requests and of the network modules of the standard
+        library are subclasses of OSError; add those of your client. If an exception has an HTTP status, the call is
+        repeated only for a temporary status.
     cache : int, default=10000
-        Most answers to keep, each that of `f` to a query and a `k`; 0 keeps none.
+        Maximum number of results to keep. A result is the answer of `f` to a query and a `k`. If 0, none is kept.
     filter : mask, list of ids, or one of these per query, default=None
-        Documents of the corpus that may be found.
+        Documents that may be returned. It needs a corpus.
     filter_field : str, default=None
-        Column of the queries that holds a filter for each.
+        Column of the queries that holds a filter for each query.
     n_jobs : int, default=None
-        Threads that call `f`, each with batches of its own.
+        Number of threads. Each thread calls `f` with its own batches. The result does not depend on it.
 
     Attributes
     ----------
@@ -96,27 +97,27 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
 
     See Also
     --------
-    QdrantRetriever : Qdrant, without a function.
-    RetrieverUnion : Unites the candidates of several retrievers.
+    QdrantRetriever : Search in Qdrant, without a function.
+    RetrieverUnion : Unite the candidates of several retrievers.
 
     Notes
     -----
-    **Without a corpus**, `fit` does not take `X` for the documents, as other retrievers do: there is nothing to index.
-    The runs hold ids alone, which metrics, fusers and files ask no more of; filters, snippets and `fields=` need the
-    corpus.
+    **Without a corpus**, `fit` does not take `X` as the documents, in contrast to other retrievers, because there is
+    nothing to index. The runs hold only ids, which is enough for metrics, fusers and files. Filters, snippets and
+    `fields=` need the corpus.
 
-    **Ties** are in the order of the corpus; without one, in the order in which `f` gave them.
+    **Ties** are in the order of the corpus; without a corpus, in the order in which `f` returned them.
 
-    **Answers are kept** for the function, in the process, so that a grid search asks each query once, whatever it
-    varies: clones share them, and so do the tasks of a worker. If the content of the engine changes, say ``cache=0``,
-    or ``clear_cache()`` when it did. A `RetrieverUnion` keeps no ranking of a function.
+    **Answers are kept** for each function in the process, so that a grid search over any parameters asks each query
+    once. Clones, and the tasks of a worker, share the answers. If the content of the engine changes all the time, set
+    ``cache=0``; if it has changed, call ``clear_cache()``. A `RetrieverUnion` keeps no ranking of a function.
 
-    **Filters** apply to what `f` found; where too few of that pass, `f` is asked for twice as many, until `k` do or
-    `f` has no more. A filter that the engine can apply itself is cheaper in `f`, with `query_field` for what differs
-    from query to query.
+    **Filters** apply to the documents that `f` returns. If too few of them pass, `f` is asked for twice as many, until
+    `k` documents pass or `f` returns no more. If the engine can apply a filter itself, this is cheaper: do it in `f`,
+    and use `query_field` for values that differ between queries.
 
-    A call that timed out goes on in its thread, since nothing can stop it: give the client of your engine a limit of
-    its own.
+    After a timeout, the call continues in its thread, because a thread cannot be stopped. Set a limit in the client of
+    your engine as well.
 
     Parameters that need a new `fit`: `corpus`. All others take effect at once.
 
@@ -134,7 +135,7 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
     _refit_parameters = ("corpus",)
 
     _parameter_constraints: dict = {
-        **{name: of for name, of in CorpusRetriever._parameter_constraints.items() if name != "field"},
+        **{name: value for name, value in CorpusRetriever._parameter_constraints.items() if name != "field"},
         "f": [callable],
         "query_field": "no_validation",
         "higher_is_better": ["boolean"],
@@ -181,14 +182,14 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Take the corpus, where there is one; nothing is indexed, and nothing learned from the queries.
+        """Set the corpus if there is one; nothing is indexed, and the queries are not used.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries; not used.
+            Queries. They are not used.
         y : Qrels or list of dict, default=None
-            Judgments; not used.
+            Relevance judgments. They are not used.
 
         Returns
         -------
@@ -201,7 +202,7 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
         return self
 
     def clear_cache(self):
-        """Forget the answers of `f`, as when the content of the engine changed.
+        """Drop the kept answers of `f`, for example after the content of the engine has changed.
 
         Returns
         -------
@@ -210,7 +211,7 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
         answers_of(self.f).clear()
         return self
 
-    # --- what is asked
+    # --- search
     def _search(self, X, k, filter=None):
         check_fitted(self, "corpus_")
         queries = Queries.of(X)
@@ -220,33 +221,41 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
         if filter is None:
             found = self._ask(asked, np.arange(len(queries)), k)
         elif self.corpus_ is None:
-            raise ValueError("a filter says which documents of the corpus may be found: give corpus=, or filter in f")
+            raise ValueError("a filter names documents of the corpus: give corpus=, or filter in f")
         else:
             found = []
             for start, stop, masks, mask_of in resolve_filter(filter, len(queries), self.corpus_):
-                mask_of = [None if m < 0 else masks[m].view(bool) for m in mask_of.tolist()]
-                found += self._ask_until(asked, np.arange(start, stop), k, mask_of)
+                of_queries = [_mask(masks, m) for m in mask_of.tolist()]
+                found += self._ask_until(asked, np.arange(start, stop), k, of_queries)
         if not self.higher_is_better:
             found = [(ids, -scores) for ids, scores in found]
         return run_of(found, queries, self.corpus_, self._rows, k, self._stage)
 
     def _asked(self, queries):
-        """What `f` is to get of each query: a list, or an array of vectors."""
+        """Return the input of `f` for all queries: a list, or an array of vectors."""
         field = self.query_field
         if field is None:
             if "text" not in queries.columns and not queries.is_matrix:
-                raise ValueError(f"the queries have the columns {list(queries.columns)}; say query_field=")
-            return queries.matrix if queries.is_matrix else queries.texts
+                raise ValueError(
+                    f"the queries have no texts, only the columns {list(queries.columns)}: give query_field="
+                )
+            if queries.is_matrix:
+                return queries.matrix
+            return queries.texts
         if isinstance(field, str):
             return _listed(queries[field])
         columns = [_listed(queries[name]) for name in field]
         return [dict(zip(field, values)) for values in zip(*columns)]
 
     def _ask(self, asked, positions, k):
-        """Ids and scores of the queries at `positions`, each asked once, and not at all where the answer is kept."""
-        texts = isinstance(asked, list) and all(isinstance(one, str) for one in asked)
-        keys = [(asked[i] if texts else joblib.hash(_take(asked, [i])), k) for i in positions.tolist()]
-        answers = answers_of(self.f) if self.cache else Answers(self.f)
+        """Return ids and scores for the queries at `positions`; a query is asked once, or not if its answer is kept."""
+        if isinstance(asked, list) and all(isinstance(query, str) for query in asked):
+            keys = [(asked[i], k) for i in positions.tolist()]
+        else:
+            keys = [(joblib.hash(_take(asked, [i])), k) for i in positions.tolist()]
+        answers = Answers(self.f)
+        if self.cache:
+            answers = answers_of(self.f)
 
         def make(chosen):
             rankings, problem = [None] * len(chosen), None
@@ -274,14 +283,15 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
         return _rankings(call_with_retries(call, retries=self.retries, backoff=self.backoff, pause_of=pause_of), n)
 
     def _ask_until(self, asked, positions, k, masks):
-        """As `_ask`, of more and more documents until the masks leave `k` of them, or there are no more."""
+        """Ask for more and more documents until `k` of them pass the masks, or until `f` returns no more."""
         found, left, depth = [None] * len(positions), np.arange(len(positions)), k
         while len(left):
             unmet = []
             for i, (ids, scores) in zip(left.tolist(), self._ask(asked, positions[left], depth)):
-                kept = np.ones(len(ids), dtype=bool) if masks[i] is None else masks[i][self._rows(ids)]
+                kept, wanted = np.ones(len(ids), dtype=bool), k
+                if masks[i] is not None:
+                    kept, wanted = masks[i][self._rows(ids)], min(k, masks[i].sum())
                 found[i] = ids[kept], scores[kept]
-                wanted = k if masks[i] is None else min(k, masks[i].sum())
                 if kept.sum() < wanted and len(ids) >= depth and depth < len(self.corpus_):
                     unmet.append(i)
             left, depth = np.array(unmet, dtype=np.int64), min(2 * depth, len(self.corpus_))
@@ -291,33 +301,40 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
         try:
             return self.corpus_.rows(ids)
         except ValueError as error:
-            raise ValueError(f"f found documents that the corpus does not have: {error}") from None
+            raise ValueError(f"f returned documents that the corpus does not have: {error}") from None
+
+
+def _mask(masks, m):
+    """Return the mask of a query, None without a filter."""
+    if m < 0:
+        return None
+    return masks[m].view(bool)
 
 
 class Answers(Once):
-    """What a function answered, by query and k; asked once, even if several threads want to know.
+    """Answers of a function, by query and k; each query is asked once, even by several threads.
 
     Parameters
     ----------
     f : callable
     token : str, default=None
-        What tells the function from others, in every process. ``None``: a new one.
+        Identifier of the function in all processes. If None, a new one is made.
     """
 
     def __init__(self, f, token=None):
         super().__init__()
         self.f = f
-        self.token = uuid.uuid4().hex if token is None else token
+        self.token = token or uuid.uuid4().hex
 
 
-_KNOWN = Recent(_N_FUNCTIONS)  # answers of the functions asked last
+_KNOWN = Recent(_N_FUNCTIONS)  # answers of the functions that were called last
 
 
 def answers_of(f, token=None):
-    """The answers of `f`, or of the function of `token`, which came to this process before."""
+    """Return the answers of `f`, or of the function with this `token` that is already in this process."""
 
     def matches(known):
-        # Methods are made anew each time that somebody looks for them; equal ones are of one object.
+        # Each access to a method makes a new object; equal methods belong to the same object.
         is_method = hasattr(f, "__self__") and type(known.f) is type(f)
         return known.token == token or known.f is f or (is_method and known.f == f)
 
@@ -325,41 +342,48 @@ def answers_of(f, token=None):
 
 
 def _listed(column):
-    return column.tolist() if isinstance(column, StringArray) or getattr(column, "ndim", 2) == 1 else column
+    if isinstance(column, StringArray) or getattr(column, "ndim", 2) == 1:
+        return column.tolist()
+    return column
 
 
 def _take(asked, positions):
-    return [asked[i] for i in positions] if isinstance(asked, list) else asked[np.asarray(positions)]
+    if isinstance(asked, list):
+        return [asked[i] for i in positions]
+    return asked[np.asarray(positions)]
 
 
 def _rankings(answer, n):
-    """Ids and scores of each query, out of what a function returned for `n` queries."""
+    """Return ids and scores of each query, from the output of a function for `n` queries."""
     if isinstance(answer, tuple) and len(answer) == 2 and all(getattr(part, "ndim", 0) == 2 for part in answer):
         ids, scores = answer
         if ids.shape != scores.shape:
             raise ValueError(f"f returned ids of shape {ids.shape} and scores of shape {scores.shape}; {_FORMS}")
-        real = ids >= 0 if ids.dtype.kind in "iuf" else np.ones(ids.shape, dtype=bool)
+        real = np.ones(ids.shape, dtype=bool)
+        if ids.dtype.kind in "iuf":  # negative ids are padding
+            real = ids >= 0
         answer = [(i[kept], s[kept]) for i, s, kept in zip(ids, scores, real)]
     if not isinstance(answer, (list, tuple, np.ndarray)):
         raise TypeError(f"f returned {_shown(answer)} for {n} queries; {_FORMS}")
     if len(answer) != n:
         raise ValueError(f"f returned {len(answer)} rankings for {n} queries; {_FORMS}")
-    return [_ranking(one) for one in answer]
+    return [_ranking(ranking) for ranking in answer]
 
 
-def _ranking(one):
-    if isinstance(one, Mapping):
-        ids, scores = list(one), list(one.values())
-    elif isinstance(one, tuple) and len(one) == 2 and all(isinstance(part, (list, np.ndarray)) for part in one):
-        ids, scores = one
-    elif isinstance(one, (list, tuple, np.ndarray)):
-        pairs = list(one)
+def _ranking(given):
+    """Return the ids and scores of a query, from any of their forms."""
+    if isinstance(given, Mapping):
+        ids, scores = list(given), list(given.values())
+    elif isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, (list, np.ndarray)) for part in given):
+        ids, scores = given
+    elif isinstance(given, (list, tuple, np.ndarray)):
+        pairs = list(given)
         strange = [pair for pair in pairs if not isinstance(pair, (list, tuple, np.ndarray)) or len(pair) != 2]
         if strange:
             raise TypeError(f"f returned a ranking that holds {_shown(strange[0])}; {_FORMS}")
         ids, scores = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     else:
-        raise TypeError(f"f returned {_shown(one)} for a query; {_FORMS}")
+        raise TypeError(f"f returned {_shown(given)} for a query; {_FORMS}")
     if len(ids) != len(scores):
         raise ValueError(f"f returned {len(ids)} ids and {len(scores)} scores for a query")
     docids = as_id_list(ids, "document")
@@ -375,4 +399,6 @@ def _ranking(one):
 
 def _shown(value):
     text = repr(value)
-    return f"{text if len(text) <= 60 else text[:59] + '…'} of type {type(value).__name__}"
+    if len(text) > 60:
+        text = text[:59] + "…"
+    return f"{text} of type {type(value).__name__}"

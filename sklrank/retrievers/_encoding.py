@@ -1,4 +1,4 @@
-"""What encoders make of documents and queries."""
+"""Encode documents and queries."""
 
 from dataclasses import dataclass
 
@@ -14,23 +14,23 @@ from sklrank._validation import check_sparse, is_matrix_like
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._table import VECTOR
 
-_BLOCK = 2048  # documents that an encoder sees at a time, and that an interrupted run loses at most
+_BLOCK = 2048  # documents per call of an encoder, and the most that an interrupted run loses
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoder made of a corpus.
+    """Output of an encoder for a corpus.
 
     Attributes
     ----------
     encoder : transformer or None
-        The encoder, fitted; None where the corpus brings its vectors.
+        The fitted encoder; None if the corpus holds vectors.
     query_encoder : transformer or None
-        The one for queries, fitted.
+        The fitted encoder for queries.
     output : ndarray or csr_array of shape (n_documents, n_features), or TokenVectors
-        One row, or one matrix, a document.
+        One row, or one matrix, per document.
     field : str or None
-        Without an encoder, the column of the vectors; ``None``: that of a corpus that was made from a matrix.
+        Without an encoder, the column of the vectors. If None, the corpus was made from a matrix.
     """
 
     encoder: object
@@ -44,7 +44,7 @@ class EncodesCorpus(CallbackSupportMixin):
 
     @with_callbacks
     def _encode_corpus(self):
-        """Set `encoded_`; scikit-learn's callbacks are told how far it is."""
+        """Set `encoded_`, and report the progress to scikit-learn's callbacks."""
         with progress(self, "encoded", len(self.corpus_)) as report:
             self.encoded_ = encode_corpus(
                 self.corpus_, self.encoder, field_key(self.field), self.query_encoder, report=report
@@ -52,24 +52,24 @@ class EncodesCorpus(CallbackSupportMixin):
 
 
 def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
-    """What `encoder` makes of the documents, kept on the corpus, so that each is encoded once.
+    """Encode the documents, and cache the output on the corpus, so that each document is encoded once.
 
-    A corpus with a `cache_folder` keeps it between processes: block by block while it is made, so that an interrupted
-    run goes on where it stopped, and memory-mapped from then on.
+    A corpus with a `cache_folder` keeps the output between processes. It is written block by block, so that an
+    interrupted run is continued, and memory-mapped afterwards.
 
     Parameters
     ----------
     corpus : Corpus
         The documents.
     encoder : transformer or None
-        Takes texts; cloned and fitted on the documents, but for a `FrozenEstimator`. ``None``: the corpus holds
-        vectors, in column `field` or as all it has.
+        Encoder for documents and queries. It takes texts, and is cloned and fitted on the documents, except a
+        `FrozenEstimator`. If None, the corpus holds vectors, in column `field` or as its matrix.
     field : str, tuple of str or None
-        Columns of the corpus.
+        Columns of the corpus to read.
     query_encoder : transformer or None
-        The encoder of queries, cloned and fitted likewise; ``None``: the same.
+        Encoder for queries, if different from `encoder`. It is cloned and fitted in the same way.
     report : callable, default=None
-        Called with the number of documents encoded so far.
+        Takes the number of documents that are encoded so far.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     """
     if encoder is None:
         if query_encoder is not None:
-            raise ValueError("query_encoder= was given without encoder=: then queries are vectors, as documents are")
+            raise ValueError("query_encoder= needs encoder=: without it, queries are vectors, as the documents are")
         return Encoded(None, None, _given_vectors(corpus, field), field)
     key = ("encoded", field, estimator_key(encoder))
 
@@ -92,14 +92,16 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
 
 
 def _given_vectors(corpus, field):
-    """The vectors that a corpus holds."""
+    """Return the vectors that a corpus holds."""
     if isinstance(field, str) and field not in corpus.columns:
-        return corpus.matrix(field)  # raises: there is no such column
-    name = VECTOR if field is None else field
+        return corpus.matrix(field)  # raises an error, because the column does not exist
+    name = field
+    if name is None:
+        name = VECTOR
     if name not in corpus.columns or not _holds_vectors(corpus[name]):
         raise ValueError(
-            f"without encoder= the documents are vectors, and column {name!r} holds none; the corpus has the columns "
-            f"{list(corpus.columns)}: give encoder=, or the name of a column of vectors as field="
+            f"without encoder= the documents are vectors, but column {name!r} holds no vectors; the corpus has the "
+            f"columns {list(corpus.columns)}: give encoder=, or the name of a column of vectors as field="
         )
     return corpus.matrix(field)
 
@@ -110,18 +112,20 @@ def _holds_vectors(column):
 
 def _fit(encoder, texts):
     encoder = clone(encoder)
-    return encoder if isinstance(encoder, FrozenEstimator) else encoder.fit(texts.tolist())
+    if isinstance(encoder, FrozenEstimator):
+        return encoder
+    return encoder.fit(texts.tolist())
 
 
 def without_fitting(encoder, problem):
-    """An encoder, cloned, that there are no documents to fit on.
+    """Clone an encoder that cannot be fitted, because there are no documents.
 
     Parameters
     ----------
     encoder : transformer or None
-        A `FrozenEstimator`, which stays as it is, or one that needs no fitting.
+        A `FrozenEstimator`, which is returned itself, or an encoder that needs no fitting.
     problem : str
-        What a ValueError says of one that has to be fitted.
+        Text of the ValueError for an encoder that needs fitting.
 
     Returns
     -------
@@ -135,50 +139,58 @@ def without_fitting(encoder, problem):
 
 
 def _encode(encoder, texts, parts, report):
-    """Fit, then transform block by block; `parts` keeps the blocks until all are there."""
+    """Fit, then transform block by block; `parts` keeps the blocks until all are made."""
     fitted = parts.get("encoder", lambda: _fit(encoder, texts))
     output, blocks = None, []
     for start in range(0, len(texts), _BLOCK):
         stop = min(start + _BLOCK, len(texts))
-        some = texts[start:stop]
-        block = parts.get(f"{start:012}", lambda some=some: _as_output(fitted.transform(some.tolist())))
+        part = texts[start:stop]
+        block = parts.get(f"{start:012}", lambda part=part: _as_output(fitted.transform(part.tolist())))
         if block.shape[0] != stop - start:
-            raise ValueError(f"the encoder made {block.shape[0]} rows of {stop - start} texts")
-        if isinstance(block, np.ndarray):  # in place, so that the vectors never stand in memory twice
+            raise ValueError(
+                f"expected one row per text from the encoder, got {block.shape[0]} rows for {stop - start} texts"
+            )
+        if isinstance(block, np.ndarray):  # written in place, so that the vectors are never in memory twice
             if output is None:
                 output = np.empty((len(texts), *block.shape[1:]), dtype=block.dtype)
             output[start:stop] = block
         else:
             blocks.append(block)
         report(stop)
-    if output is None:
-        output = sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.concatenate(blocks)
+    if output is None and sparse.issparse(blocks[0]):
+        output = sparse.vstack(blocks, format="csr")
+    elif output is None:
+        output = np.concatenate(blocks)
     return fitted, output
 
 
 def _as_output(vectors):
-    """Vectors in single precision, which is what is searched."""
+    """Return vectors in single or half precision, which are searched."""
     if sparse.issparse(vectors):
         return sparse.csr_array(check_sparse(vectors))
     if hasattr(vectors, "indptr"):
         return vectors
     vectors = np.asarray(vectors)
     if vectors.ndim != 2 or vectors.dtype.kind not in "iufb":
-        raise TypeError(f"the encoder made an array of shape {vectors.shape} and dtype {vectors.dtype}; needed is one "
-                        "row of numbers a text")  # fmt: skip
-    return vectors.astype(np.float32) if vectors.dtype != np.float16 else vectors
+        raise TypeError(
+            "expected one row of numbers per text from the encoder, got an array of shape "
+            f"{vectors.shape} and dtype {vectors.dtype}"
+        )
+    if vectors.dtype == np.float16:
+        return vectors
+    return vectors.astype(np.float32)
 
 
 def encode_queries(X, encoded):
-    """Queries, and what the encoder makes of them.
+    """Return queries, and the output of the encoder for them.
 
     Parameters
     ----------
     X : Queries, list of str, matrix of shape (n_queries, n_features), or TokenVectors
-        Texts where there is an encoder, else vectors: of `Queries` the column that is named as that of the corpus,
-        else ``"vector"``.
+        Queries. With an encoder, they are texts; without one, vectors. The vectors of `Queries` are in the column with
+        the name of the corpus column, or else in ``"vector"``.
     encoded : Encoded
-        From `encode_corpus`.
+        Output of `encode_corpus`.
 
     Returns
     -------
@@ -187,20 +199,24 @@ def encode_queries(X, encoded):
     """
     if encoded.encoder is None:
         if isinstance(X, Queries):
-            name = encoded.field if encoded.field in X.columns else VECTOR
+            name = VECTOR
+            if encoded.field in X.columns:
+                name = encoded.field
             if name not in X.columns or not _holds_vectors(X[name]):
                 raise ValueError(
-                    f"without encoder= queries are vectors, as the documents are, and their column {name!r} holds "
-                    f"none; they have the columns {list(X.columns)}"
+                    f"without encoder= queries are vectors, as the documents are, but their column {name!r} holds "
+                    f"no vectors; they have the columns {list(X.columns)}"
                 )
             return X, X[name]
-        queries = Queries(X) if is_matrix_like(X) or hasattr(X, "indptr") else None
-        if queries is None:
-            raise TypeError(f"queries are vectors, as the documents are, got {type(X).__name__}; texts need encoder=")
+        if not (is_matrix_like(X) or hasattr(X, "indptr")):
+            raise TypeError(
+                f"expected vectors as queries, as the documents are, got {type(X).__name__}; texts need encoder="
+            )
+        queries = Queries(X)
         return queries, queries.matrix
     queries = Queries.of(X)
     if "text" not in queries.columns:
-        raise TypeError(f"queries are texts, which the encoder takes; these have the columns {list(queries.columns)}")
+        raise TypeError(f"expected queries with texts for the encoder, got the columns {list(queries.columns)}")
     if not len(queries):
         return queries, _as_output(encoded.query_encoder.transform([""]))[:0]
     return queries, _as_output(encoded.query_encoder.transform(queries.texts))

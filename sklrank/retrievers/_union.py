@@ -1,4 +1,4 @@
-"""RetrieverUnion: the candidates of several retrievers."""
+"""RetrieverUnion: unite the candidates of several retrievers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
@@ -14,44 +14,44 @@ from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
 from sklrank.data import Queries, Run
 
-_TUPLE_BYTES = 88 + 2 * 128  # of a kept ranking, beside the memory of its two arrays
+_TUPLE_BYTES = 88 + 2 * 128  # bytes of a kept ranking besides the memory of its two arrays
 
 
 class RetrieverUnion(FittedMixin, BaseComposition):
-    """Ask several retrievers, and unite what they find.
+    """Unite the candidates of several retrievers.
 
-    The candidates have one column of scores for each retriever, and no order: a fuser or a reranker gives them one.
-    So the union has no `predict` and no `score`.
+    The candidates have one score column for each retriever, and no order. A fuser or a reranker gives them an order.
+    Therefore the union has no `predict` and no `score`.
 
     Parameters
     ----------
     retrievers : list of (str, retriever)
-        The retrievers by name; ``"drop"`` in the place of one leaves it out. Names are those of the columns.
+        The retrievers, each with the name of its column. ``"drop"`` instead of a retriever leaves it out.
     cache : bool, default=True
-        Whether rankings are kept on the corpus, so that a search over the parameters of later steps retrieves each
-        query once. Bounded; keyed by the retriever's parameters and the query.
+        Whether to keep rankings on the corpus, so that a search over the parameters of later steps retrieves each query
+        once. Rankings are kept by the parameters of the retriever and the query, in bounded memory.
     n_jobs : int, default=None
-        Threads, each of which asks a retriever; the result does not depend on it.
+        Number of threads. Each thread asks a retriever. The result does not depend on it.
 
     Attributes
     ----------
     retrievers_ : list of (str, retriever)
-        The retrievers, fitted, without those that were dropped.
+        The fitted retrievers, except dropped ones.
     named_retrievers_ : Bunch
-        The same by name.
+        The fitted retrievers by name.
 
     See Also
     --------
-    Run.union : The same for runs from elsewhere.
+    Run.union : Unite runs that were made elsewhere.
 
     Notes
     -----
-    ``Pipeline(memory=…)`` keeps what `fit_transform` returns only, so that a grid search would retrieve the test folds
-    anew for each candidate; hence `cache`. A ranking is reused only if the retriever says so, by its
-    `sklrank.base.Retriever.ranking_key`. Rankings of a call with a `filter` are not kept.
+    ``Pipeline(memory=…)`` keeps only the output of `fit_transform`, so that a grid search would retrieve the test folds
+    again for each candidate. This is the reason for `cache`. A ranking is reused only if the retriever allows it with
+    its `sklrank.base.Retriever.ranking_key`. Rankings of a call with a `filter` are not kept.
 
-    Parameters that are set by name reach the retrievers of the next `fit`, as in every composition of scikit-learn;
-    the fitted ones are in `named_retrievers_`, where `k` and other parameters of the search may be set.
+    Parameters that are set by name take effect at the next `fit`, as in every composition of scikit-learn. To set `k`
+    and other parameters of the search of a fitted retriever, use `named_retrievers_`.
 
     Parameters that need a new `fit`: `retrievers`. All others take effect at once.
 
@@ -84,28 +84,30 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         y : Qrels or list of dict, default=None
-            Judgments, for steps that learn from them.
+            Relevance judgments, for retrievers that learn from them.
 
         Returns
         -------
         self
         """
         self._check_retrievers()
-        self.retrievers_ = [(name, clone(one).fit(X, y)) for name, one in self.retrievers if _is_kept(one)]
+        self.retrievers_ = [
+            (name, clone(retriever).fit(X, y)) for name, retriever in self.retrievers if _is_kept(retriever)
+        ]
         self.named_retrievers_ = Bunch(**dict(self.retrievers_))
         return self
 
     def fit_transform(self, X, y=None):
-        """Fit each retriever, then unite what they find.
+        """Fit each retriever, then unite their candidates.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         y : Qrels or list of dict, default=None
-            Judgments.
+            Relevance judgments.
 
         Returns
         -------
@@ -114,19 +116,20 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         return self.fit(X, y).transform(X)
 
     def transform(self, X, filter=None):
-        """Unite what the retrievers find.
+        """Unite the candidates of the retrievers.
 
         Parameters
         ----------
         X : Queries, list of str, or matrix of shape (n_queries, n_features)
-            The queries.
+            Queries.
         filter : mask, list of ids, or one of these per query, default=None
-            The documents that may be found, handed to each retriever.
+            Documents that may be returned. It is passed to each retriever.
 
         Returns
         -------
         Run
-            The candidates by row, with a column of scores and ranks for each retriever, NaN where it lacks one.
+            The candidates in the order of rows, with a column of scores and ranks for each retriever. Values are NaN if
+            the retriever did not find the candidate.
         """
         check_fitted(self, "retrievers_")
         queries = Queries.of(X)
@@ -138,10 +141,14 @@ class RetrieverUnion(FittedMixin, BaseComposition):
             if not self.cache or not has_key(retriever) or getattr(retriever, "corpus_", None) is None:
                 return retriever.transform(queries)
             check_unchanged(retriever)
-            taken, key = snapshot(retriever)
-            return retriever.transform(queries) if key is None else _kept_rankings(taken, key, queries)
+            frozen, key = snapshot(retriever)
+            if key is None:
+                return retriever.transform(queries)
+            return _kept_rankings(frozen, key, queries)
 
-        n_threads = min(effective_n_jobs(self.n_jobs), len(self.retrievers_)) if self.n_jobs not in (None, 1) else 1
+        n_threads = 1
+        if self.n_jobs not in (None, 1):
+            n_threads = min(effective_n_jobs(self.n_jobs), len(self.retrievers_))
         if n_threads == 1:
             runs = map(ask, self.retrievers_)
         else:
@@ -150,7 +157,7 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         return Run.union(dict(zip([name for name, _ in self.retrievers_], runs)))
 
     def ranking_key(self):
-        """Return the key under which what the retrievers find may be kept; None if one of them has none.
+        """Return the key under which the candidates may be kept; None if a retriever has no key.
 
         Returns
         -------
@@ -158,27 +165,29 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         """
         retrievers = getattr(self, "retrievers_", None) or [pair for pair in self.retrievers if _is_kept(pair[1])]
         keys = tuple((name, part_key(retriever, None)) for name, retriever in retrievers)
-        return None if any(key is None for _, key in keys) else ("union", keys)
+        if any(key is None for _, key in keys):
+            return None
+        return "union", keys
 
     def _check_retrievers(self):
         try:
             names, retrievers = zip(*self.retrievers)
         except (TypeError, ValueError):
-            raise ValueError(f"retrievers is a list of (name, retriever), got {self.retrievers!r}") from None
+            raise ValueError(f"expected a list of (name, retriever) as retrievers, got {self.retrievers!r}") from None
         self._validate_names(names)
         if not any(map(_is_kept, retrievers)):
-            raise ValueError(f"no retriever is left of {list(names)}: all are 'drop'")
+            raise ValueError(f"expected at least one retriever, but all of {list(names)} are 'drop'")
         for name, retriever in self.retrievers:
             if _is_kept(retriever) and not (hasattr(retriever, "fit") and hasattr(retriever, "transform")):
-                raise TypeError(f"{name!r} is {retriever!r}, needed is a retriever (fit and transform), or 'drop'")
+                raise TypeError(f"expected a retriever (fit and transform) or 'drop' as {name!r}, got {retriever!r}")
 
     def get_params(self, deep=True):
-        """Parameters of the union and, by ``name__parameter``, of its retrievers.
+        """Return the parameters of the union and, by ``name__parameter``, of its retrievers.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include those of the retrievers.
+            Whether to include the parameters of the retrievers.
 
         Returns
         -------
@@ -187,12 +196,12 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         return self._get_params("retrievers", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters of the union, of its retrievers by ``name__parameter``, or a retriever by ``name``.
+        """Set parameters of the union, parameters of its retrievers by ``name__parameter``, or a retriever by ``name``.
 
         Parameters
         ----------
         **params : dict
-            The parameters; ``name="drop"`` leaves a retriever out.
+            Parameters. ``name="drop"`` leaves a retriever out.
 
         Returns
         -------
@@ -216,12 +225,12 @@ def _is_kept(retriever):
 
 
 def _kept_rankings(retriever, key, queries):
-    """The run of a retriever, which is asked for the queries that it was not asked for yet.
+    """Return the run of a retriever, which is asked only for queries without a kept ranking.
 
     Parameters
     ----------
     retriever : Retriever
-        Fitted; no other thread sets parameters of it.
+        A fitted retriever, whose parameters no other thread changes.
     key : hashable
         Its ranking key.
     queries : Queries
@@ -233,7 +242,10 @@ def _kept_rankings(retriever, key, queries):
     asked = []
 
     def make(positions):
-        run = retriever.transform(queries if len(positions) == len(queries) else queries[np.array(positions)])
+        new = queries
+        if len(positions) < len(queries):
+            new = queries[np.array(positions)]
+        run = retriever.transform(new)
         asked.append(run)
         rows, scores = run.rows, run.scores
         return [(rows[i:j].copy(), scores[i:j].copy(), run.name, run.k) for i, j in intervals(run.indptr)]
@@ -242,7 +254,12 @@ def _kept_rankings(retriever, key, queries):
     found = corpus.cached_each(("rankings", key), query_keys(queries), make, size_of=_ranking_bytes)
     if asked and len(asked[0]) == len(queries):
         return asked[0]
-    rows, scores, names, ks = zip(*found) if found else ((), (), (None,), (None,))
+    rows, scores, names, ks = (), (), (None,), (None,)
+    if found:
+        rows, scores, names, ks = zip(*found)
+    k = None
+    if None not in ks:
+        k = max(ks)
     return Run.from_ragged(
         lengths_to_indptr(list(map(len, rows))),
         np.concatenate([np.empty(0, dtype=np.int64), *rows]),
@@ -250,11 +267,11 @@ def _kept_rankings(retriever, key, queries):
         queries=queries,
         corpus=corpus,
         name=names[0],
-        k=None if None in ks else max(ks),
+        k=k,
     )
 
 
 def _ranking_bytes(ranking):
-    """Bytes of a tuple of two arrays, a name and a number."""
+    """Return the bytes of a tuple of two arrays, a name and a number."""
     rows, scores, _, _ = ranking
     return _TUPLE_BYTES + rows.nbytes + scores.nbytes
