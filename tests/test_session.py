@@ -112,7 +112,7 @@ def test_inputs_that_are_no_text_say_what_was_found():
         TextModel(text_model_with(lambda graph: set_type(graph, TensorProto.FLOAT)), tokenizer())
     with pytest.raises(ValueError, match=r"got the input pixels: tensor\(int64\) \['batch', 'tokens'\]"):
         TextModel(text_model_with(lambda graph: rename(graph, "input_ids", "pixels")), tokenizer())
-    with pytest.raises(ValueError, match="takes input_ids"):
+    with pytest.raises(ValueError, match="with an input input_ids"):
         TextModel(text_model_with(lambda graph: rename(graph, "input_ids", "segment_ids"), types=False), tokenizer())
 
 
@@ -460,11 +460,11 @@ def test_tokenizers_that_are_none(tmp_path):
     with pytest.raises(ValueError, match="expected a tokenizer.json"):
         TextModel(content, b"{}")
     (tmp_path / "model.onnx").write_bytes(content)
-    with pytest.raises(ValueError, match="no tokenizer.json beside"):
+    with pytest.raises(ValueError, match="expected a tokenizer.json beside"):
         TextModel(tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="expected 2 sequences"):
         TextModel(content, lambda texts: [[1]]).probe(["last_hidden_state"])
-    with pytest.raises(ValueError, match="a callable cuts texts itself"):
+    with pytest.raises(ValueError, match="a callable must cut texts itself"):
         hidden(TextModel(content, lambda texts: [[1] * 9 for _ in texts], max_length=8), TEXTS)
 
 
@@ -781,7 +781,7 @@ def test_quantize_takes_pairs_and_refuses_nonsense(tmp_path):
         ({"sample": [3]}, "a list of texts, or of pairs of texts"),
         ({"sample": [("a", "b", "c")]}, "a list of texts, or of pairs of texts"),
         ({"sample": ["a", ("b", "c")]}, "a list of texts, or of pairs of texts"),
-        ({"sample": ["heat", "\ud800"]}, "sample 1 holds a lone surrogate"),
+        ({"sample": ["heat", "\ud800"]}, "sample 1 has a lone surrogate"),
     ):
         with pytest.raises(ValueError, match=message):
             quantize(text_model("score"), tmp_path / "none.onnx", tokenizer=tokenizer(), **options)
@@ -789,7 +789,7 @@ def test_quantize_takes_pairs_and_refuses_nonsense(tmp_path):
         quantize(tmp_path / "missing.onnx", tmp_path / "none.onnx", tokenizer=tokenizer())
     with pytest.raises(TypeError, match="path or the bytes"):
         quantize(3, tmp_path / "none.onnx", tokenizer=tokenizer())
-    with pytest.raises(ValueError, match="neither path nor bytes are known"):
+    with pytest.raises(ValueError, match="does not know its path or bytes"):
         unknown = SimpleNamespace(run=None, get_inputs=None)
         quantize(unknown, tmp_path / "none.onnx", tokenizer=tokenizer())
     assert not (tmp_path / "none.onnx").exists()
