@@ -172,6 +172,54 @@ def test_a_retriever_that_does_not_say_so_has_no_key():
     assert RetrieverUnion([("a", BM25Retriever(corpus)), ("b", Unknown(corpus))]).fit(None).ranking_key() is None
 
 
+FAVOURITE = {"row": 0}
+
+
+class Favouring(BM25Retriever):
+    """Ranks first what is none of its parameters, by an override of `transform` alone."""
+
+    def transform(self, X, filter=None):
+        run = super().transform(X, filter)
+        return run.reorder(np.where(run.rows == FAVOURITE["row"], 99.0, run.scores), k=1)
+
+
+class SaysSo(Favouring):
+    def ranking_key(self):
+        key = super().ranking_key()
+        return None if key is None else (key, FAVOURITE["row"])
+
+
+class SaysNothing(SaysSo):
+    """Inherits a key, and does not say that it holds here as well."""
+
+
+def test_a_subclass_inherits_no_key_and_may_give_that_of_its_base(monkeypatch):
+    corpus = Corpus(["heat", "heat", "heat"])
+    assert Favouring(corpus).ranking_key() is None and SaysSo(corpus).ranking_key() is not None
+    assert RM3Retriever(Favouring(corpus)).ranking_key() is None
+    assert type("Union", (RetrieverUnion,), {})([("a", BM25Retriever(corpus))]).ranking_key() is None
+    assert SaysNothing(corpus).ranking_key() is None
+    union = RetrieverUnion([("a", Favouring(corpus))]).fit(["heat"])
+    for row in range(3):
+        monkeypatch.setitem(FAVOURITE, "row", row)
+        assert union.transform(["heat"]).docids == [[str(row)]]
+
+
+@pytest.mark.parametrize("kept", [["0"], {"0"}, np.array([True, False, False])], ids=["list", "set", "mask"])
+def test_a_filter_that_changes_in_place_is_seen(kept):
+    corpus = Corpus(["heat", "heat", "heat"])
+    union = RetrieverUnion([("a", BM25Retriever(corpus, filter=kept))]).fit(["heat"])
+    assert union.transform(["heat"]).docids == [["0"]]
+    inside = union.named_retrievers_.a.filter
+    if isinstance(inside, list):
+        inside.append("2")
+    elif isinstance(inside, set):
+        inside.add("2")
+    else:
+        inside[2] = True
+    assert union.transform(["heat"]).docids == [["0", "2"]]
+
+
 PUBLIC = {
     "bm25": lambda corpus: BM25Retriever(corpus),
     "tfidf": lambda corpus: TfidfRetriever(corpus, vectorizer=TfidfVectorizer()),

@@ -206,18 +206,36 @@ def parameters_key(retriever, *parts):
     hashable or None
         None if a part has no key, or `fit` is not sklrank's.
     """
-    if not type(retriever).fit.__module__.startswith("sklrank."):
+    if not gives_key(retriever):
         return None
     inside = [part_key(part, corpus_of(retriever)) for part in parts if part is not None]
     if any(key is None for key in inside):
         return None
-    parameters = {
-        name: value
-        for name, value in vars(retriever).items()
-        if name[0] != "_" and name[-1] != "_" and name not in ("corpus", "n_jobs") and not (parts and has_key(value))
-    }
+    parameters = {name: value for name, value in _parameters(retriever) if not (parts and has_key(value))}
     parameter_keys = tuple((name, value_key(value)) for name, value in sorted(parameters.items()))
     return (Identity(type(retriever)), parameter_keys, *inside)
+
+
+def _parameters(retriever):
+    """Yield the names and values of the attributes that rankings may depend on, and that `fit` does not set."""
+    for name, value in vars(retriever).items():
+        if name[0] != "_" and name[-1] != "_" and name not in ("corpus", "n_jobs"):
+            yield name, value
+
+
+def gives_key(retriever):
+    """Return whether the class of a retriever is one of sklrank, or defines `ranking_key` itself.
+
+    Parameters
+    ----------
+    retriever : Retriever
+
+    Returns
+    -------
+    bool
+    """
+    cls = type(retriever)
+    return cls.__module__.partition(".")[0] == "sklrank" or "ranking_key" in vars(cls)
 
 
 def has_key(value):
@@ -303,6 +321,8 @@ class _Snapshot:
         self.inside = []  # inner retrievers, and their attributes
         self.taken, self.attributes = self._copied(retriever)
         self.key = self.taken.ranking_key()
+        retrievers = (self.taken, *(part for part, _ in self.inside))
+        self.may_change = any(_may_change(value) for part in retrievers for _, value in _parameters(part))
 
     def _copied(self, retriever):
         taken = copy(retriever)
@@ -322,10 +342,19 @@ class _Snapshot:
         return taken
 
     def holds_for(self, retriever):
-        """Return whether no attribute has changed since the copy was made."""
-        return _same(self.attributes, list(vars(retriever).values())) and all(
-            _same(attributes, list(vars(part).values())) for part, attributes in self.inside
+        """Return whether no attribute has changed since the copy was made, and none can have changed in place."""
+        return (
+            not self.may_change
+            and _same(self.attributes, list(vars(retriever).values()))
+            and all(_same(attributes, list(vars(part).values())) for part, attributes in self.inside)
         )
+
+
+def _may_change(value):
+    """Return whether a parameter can change in place; if an estimator does, `check_unchanged` sees it."""
+    if isinstance(value, tuple):
+        return any(map(_may_change, value))
+    return not (isinstance(value, (*_PLAIN, bytes, np.generic)) or callable(value) or hasattr(value, "get_params"))
 
 
 def _is_named(item):

@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
 
 from sklrank.retrievers._rankings import concatenate
 
@@ -88,6 +89,8 @@ def _per_query(given, n_queries, n_documents):
         )
     if isinstance(given, str):
         raise TypeError(f"filter is one str, {given!r}: expected a list of document ids")
+    if sparse.issparse(given):
+        raise TypeError(f"filter is a sparse matrix of shape {given.shape}: expected a bool array, filter.toarray()")
     values = _listed(given)
     if all(isinstance(value, (str, Integral, np.bool_)) for value in values):
         return None

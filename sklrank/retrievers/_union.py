@@ -8,7 +8,7 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from sklrank._caching.keys import has_key, part_key, query_keys, snapshot
+from sklrank._caching.keys import Identity, gives_key, has_key, part_key, query_keys, snapshot
 from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
@@ -163,11 +163,13 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         -------
         key : hashable or None
         """
+        if not gives_key(self):
+            return None
         retrievers = getattr(self, "retrievers_", None) or [pair for pair in self.retrievers if _is_kept(pair[1])]
         keys = tuple((name, part_key(retriever, None)) for name, retriever in retrievers)
         if any(key is None for _, key in keys):
             return None
-        return "union", keys
+        return (Identity(type(self)), *keys)
 
     def _check_retrievers(self):
         try:
