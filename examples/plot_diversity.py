@@ -2,12 +2,12 @@
 Relevance against redundancy
 ============================
 
-The first ten documents of a ranking often say much the same. Rerankers for diversity prefer what is unlike the
-documents above; ``lambda_`` is the weight that relevance keeps.
+The first ten documents of a ranking are often similar. Rerankers for diversity prefer documents that differ from those
+above. ``lambda_`` is the weight of relevance.
 
 The claim of this example: a little less redundancy is nearly free, and each further tenth costs more than the one
-before. Maximal marginal relevance (MMR) and determinantal point processes (DPP) move along the same curve; the same
-lambda is another place on it.
+before. Maximal marginal relevance (MMR) and determinantal point processes (DPP) move along the same curve, but the same
+lambda is a different point on it.
 """
 
 # %%
@@ -23,9 +23,9 @@ candidates = bm25.fit_transform(data.queries)
 rerankers = {"MMR": MMRReranker(k=10), "DPP": DPPReranker(k=10)}
 
 # %%
-# How redundant a ranking is, other vectors say, so that no reranker is judged by its own measure: the mean cosine of
-# two of its ten documents in a latent semantic analysis. Vectors of a neural encoder would do as well, there and as
-# ``similarity=OnnxTextEncoder("model.onnx")`` in the rerankers.
+# Redundancy is measured by other vectors, so that no reranker is judged by its own similarity. It is the mean cosine of
+# two of the ten documents in a latent semantic analysis. Vectors of a neural encoder would work as well, both here and
+# in the rerankers, by ``similarity=OnnxTextEncoder("model.onnx")``.
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -42,14 +42,14 @@ vectors = lsa.fit_transform(data.corpus.text().tolist())
 
 
 def redundancy(run):
-    """Mean cosine of two documents among the first ten, over all queries."""
+    """Return the mean cosine of two documents among the first ten, over all queries."""
     pairs = np.triu_indices(10, 1)
-    return np.mean([(vectors[one.rows[:10]] @ vectors[one.rows[:10]].T)[pairs].mean() for one in run])
+    return np.mean([(vectors[ranking.rows[:10]] @ vectors[ranking.rows[:10]].T)[pairs].mean() for ranking in run])
 
 
 # %%
-# One point for each weight of relevance. A claim of SciFact has one relevant document, seldom more, so that nDCG can
-# only lose: what the curve shows is a price.
+# One point for each weight of relevance. A claim of SciFact has one relevant document, and seldom more, so that
+# diversity can only lower nDCG: the curve shows its price.
 from sklrank.metrics import ndcg_score
 
 lambdas = [0.8, 0.6, 0.4, 0.2, 0.1]
@@ -61,14 +61,14 @@ for name, reranker in rerankers.items():
         curves[name].append((redundancy(run), ndcg_score(data.qrels, run, k=10)))
 
 # %%
-# Up is good, and so is left.
+# Points at the top left are best.
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(layout="constrained")
-for (name, points), color, side, place in zip(curves.items(), ("C0", "C1"), ("right", "left"), ((-5, 5), (5, -12))):
+for (name, points), color, side, offset in zip(curves.items(), ("C0", "C1"), ("right", "left"), ((-5, 5), (5, -12))):
     ax.plot(*zip(*points), "o-", color=color, label=name)
     for lambda_, point in zip(lambdas, points[1:]):
-        ax.annotate(lambda_, point, xytext=place, textcoords="offset points", ha=side, color=color)
+        ax.annotate(lambda_, point, xytext=offset, textcoords="offset points", ha=side, color=color)
 ax.plot(*start, "*", color="black", markersize=12, label="BM25, or lambda = 1")
 ax.set(xlabel="redundancy (mean cosine of two documents among the first ten)", ylabel="nDCG@10")
 ax.margins(0.08)
@@ -76,5 +76,5 @@ ax.legend(title="numbers are lambda", loc="lower right")
 plt.show()
 
 # %%
-# Where judgments say which aspect of a query a document is about, `alpha_ndcg_score` measures both at once, and
-# diversity gains.
+# If judgments tell which aspect of a query each document covers, `alpha_ndcg_score` measures relevance and diversity
+# together, and diversity raises it.

@@ -2,8 +2,8 @@
 First search
 ============
 
-Index documents, search them, ask why a document was found, and measure the rankings: the whole circle, on the 5 183
-abstracts and 300 claims of SciFact, which the package ships.
+This example indexes documents, searches them, explains why a document was found, and measures the rankings. It uses the
+5 183 abstracts and 300 claims of SciFact, which are part of the package.
 
 The claim of this example: what happens to the *words* matters more than any parameter of the ranking formula.
 """
@@ -16,7 +16,8 @@ data = load_scifact()
 print(data.corpus, data.queries, data.qrels, sep="\n")
 
 # %%
-# A retriever is constructed with the corpus. ``search`` is for people: one query, a few documents, with their texts.
+# The corpus is a parameter of a retriever. ``search`` is for interactive use: one query, and a few documents with their
+# texts.
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25Retriever
 
@@ -31,19 +32,19 @@ best = answer.docids[0][0]
 print(bm25.explain(claim, best))
 
 # %%
-# And where in the document?
+# These are the positions of the terms in the document:
 print(bm25.highlight(claim, best, window=30))
 
 # %%
-# ``predict`` is for programs: all queries, one `Run`. Metrics take judgments and the run.
+# ``predict`` is for programs: it returns one `Run` for all queries. Metrics take judgments and a run.
 from sklrank.metrics import evaluate
 
 run = bm25.predict(data.queries)
 evaluate(data.qrels, run, ["ndcg@10", "map", "recall@100"])
 
 # %%
-# How much of this is the formula, and how much the analysis of the words? The same retriever with and without a
-# stemmer and a stop list, over several values of ``k1``.
+# How much does the formula contribute, and how much the analysis of the words? This is the same retriever with and
+# without a stemmer and a stop list, for several values of ``k1``.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -64,5 +65,5 @@ axes.legend()
 plt.show()
 
 # %%
-# ``k1`` was set on a fitted retriever and needed no new ``fit``: the postings hold raw counts, and what depends on
-# ``k1`` is computed for the terms that queries ask for.
+# ``k1`` was set on a fitted retriever without a new ``fit``. The postings have raw counts, and the weights that depend
+# on ``k1`` are computed for the terms of the queries.

@@ -1,16 +1,16 @@
 """
-Hybrid search, and what fusion adds
-===================================
+Hybrid search, and the gain of fusion
+=====================================
 
-BM25 matches words. Latent semantic analysis (LSA) matches topics: a singular value decomposition of the corpus, which
-needs no model from elsewhere. Each finds what the other misses, so their rankings are fused.
+BM25 matches words. Latent semantic analysis (LSA) matches topics: it is a singular value decomposition of the corpus,
+which needs no pretrained model. Each finds documents that the other misses, so their rankings are fused.
 
-The claim of this example: to fuse two rankings as equals harms search where one of them is worse; with weights learned
-from other queries it helps. The mean is a sum of gains and losses, and query by query one sees both.
+The claim of this example: fusion of two rankings as equals harms search if one of them is worse. Fusion with weights
+learned from other queries helps. A mean is a sum of gains and losses, and a plot query by query shows both.
 """
 
 # %%
-# Two retrievers over one corpus, and what they make of the test queries: candidates with one column of scores each.
+# Two retrievers over one corpus, and their candidates for the test queries, with one column of scores per retriever.
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.pipeline import make_pipeline
@@ -30,17 +30,17 @@ union = RetrieverUnion([("bm25", bm25), ("lsa", DenseRetriever(train.corpus, enc
 candidates = union.fit_transform(test.queries)
 
 # %%
-# Before anything is fused: how do the two agree, what does each find alone, and does it help to fuse them as equals?
-# About half of what one has among its first ten the other has, too, and if each query had the better of the two,
-# nDCG@10 would be .74. There is something to gain.
+# Before the fusion: how far do the two agree, what does each find alone, and does it help to fuse them as equals? About
+# half of the first ten documents of one are also among the first ten of the other. If each query had the better of the
+# two rankings, nDCG@10 would be .74, so that a gain is possible.
 from sklrank.inspection import diagnose
 
 diagnosis = diagnose(candidates, test.qrels)
 print(diagnosis)
 
 # %%
-# But LSA is the weaker one, and reciprocal rank fusion believes it as much as BM25. Among their first hundred, each has
-# relevant documents that the other lacks:
+# But LSA is weaker, and reciprocal rank fusion gives it the same weight as BM25. Among their first hundred documents,
+# each has relevant ones that the other lacks:
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 2.5), layout="constrained")
@@ -48,7 +48,7 @@ diagnosis.plot(ax=ax)
 plt.show()
 
 # %%
-# A fuser learns weights when it is told to, on the training queries.
+# With ``weights="learn"``, a fuser learns weights from the training queries.
 from sklrank.fusers import ReciprocalRankFuser, ScoreFuser
 
 equals = make_pipeline(union, ReciprocalRankFuser()).fit(train.queries)
@@ -56,7 +56,7 @@ learned = make_pipeline(union, ScoreFuser("weighted", weights="learn")).fit(trai
 learned[-1].weights_
 
 # %%
-# The test queries judge. The gain is small, and it is no accident.
+# The comparison uses the test queries. The gain is small, and it is significant.
 from sklrank.metrics import compare
 
 runs = {
@@ -68,8 +68,8 @@ comparison = compare(test.qrels, runs, ["ndcg@10", "recall@100"], baseline="bm25
 print(comparison)
 
 # %%
-# Query by query: as equals, the two help 45 queries and harm 71. With weights the losses are nearly gone, and a part of
-# the gains is left.
+# Query by query: fusion as equals helps 45 queries and harms 71. With weights, nearly all losses disappear, and a part
+# of the gains remains.
 from sklrank.metrics import PerQueryDisplay
 
 figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 3.5), layout="constrained")
@@ -79,7 +79,7 @@ for ax, name in zip(axes, ("equals", "learned")):
 plt.show()
 
 # %%
-# Why a document rose: the query that gained most, and its relevant document, system by system.
+# Why did a document rise? This is the query that gained most and its relevant document, with the ranks of each system.
 import numpy as np
 
 from sklrank.inspection import explain

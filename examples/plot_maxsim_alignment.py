@@ -1,17 +1,17 @@
 """
-What MaxSim matched
-===================
+Matches of MaxSim, token by token
+=================================
 
-Late interaction compares texts token by token: each token of the query looks for the one of the document that is most
-like it, and the similarities are added. So a score can be read.
+Late interaction compares texts token by token. Each token of the query is matched with the most similar token of the
+document, and the similarities are added. So each part of a score can be shown.
 
-The claim of this example: texts that share no word match all the same, and one sees by what. One sees, too, that every
-word finds something, whether or not it is there.
+The claim of this example: texts without a common word can match, and the matches show why. They also show that each
+token of the query finds a match, even if the document has none of its kind.
 """
 
 # %%
-# An encoder of tokens without a model: the vector of a word is that of its stem in a latent semantic analysis of the
-# corpus. Where an encoder has ``tokens``, an explanation names them. A neural one takes its place as
+# An encoder of tokens without a neural model: the vector of a word is that of its stem in a latent semantic analysis of
+# the corpus. If an encoder has the method ``tokens``, explanations show the tokens. A neural encoder is used as
 # ``MaxSimReranker(OnnxTokenEncoder("model.onnx"), OnnxTokenEncoder("model.onnx", role="query"))``.
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -24,7 +24,7 @@ from sklrank.encoders import TermVectorizer
 
 
 class WordEncoder(TransformerMixin, BaseEstimator):
-    """One vector a word."""
+    """Encode texts as one vector per word."""
 
     def fit(self, X, y=None):
         self.stems_ = TermVectorizer(language="english")
@@ -32,7 +32,7 @@ class WordEncoder(TransformerMixin, BaseEstimator):
             self.stems_, TfidfTransformer(sublinear_tf=True), TruncatedSVD(64, n_iter=2, random_state=0)
         ).fit(X)
         vectors = lsa[-1].components_.T * lsa[-1].singular_values_
-        self.vectors_ = np.vstack([vectors, np.zeros(64)])  # the last for words that the corpus lacks
+        self.vectors_ = np.vstack([vectors, np.zeros(64)])  # the last one is for words that the corpus lacks
         return self
 
     def transform(self, X):
@@ -44,8 +44,8 @@ class WordEncoder(TransformerMixin, BaseEstimator):
 
 
 # %%
-# A query, which in SciFact is a claim, and the title of a document that was judged relevant to it. The encoder learns
-# from whole texts.
+# A query, which is a claim in SciFact, and the title of a document that is judged relevant to it. The encoder learns
+# from the whole texts.
 from sklearn.frozen import FrozenEstimator
 
 from sklrank.datasets import load_scifact
@@ -60,7 +60,7 @@ matched = alignment(MaxSimReranker(encoder, field="title"), candidates, "2053259
 print(matched)
 
 # %%
-# All similarities, and in each row the one that counts.
+# All similarities. In each row, the frame marks the one that counts.
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 5.5), layout="constrained")
@@ -79,5 +79,5 @@ figure.colorbar(image, label="cosine")
 plt.show()
 
 # %%
-# *Fat* finds *adipose*, and *browning* too. *Undergo* and *processes* find nothing of their kind, and add half as much:
-# ``query_weights`` says what each token counts.
+# *Fat* matches *adipose*, and so does *browning*. *Undergo* and *processes* have no similar word in the title, and add
+# half as much. The parameter ``query_weights`` sets the weight of each token.

@@ -2,11 +2,11 @@
 Tuning fusion in one grid search
 ================================
 
-Which retrievers to fuse, how, with what weights, and how to set each of them: all of these are parameters of one
-pipeline, and one ``GridSearchCV`` goes over them. Retrieval is not repeated where only the fuser changes.
+The choice of retrievers, the fuser, its weights and the settings of each retriever are parameters of one pipeline, and
+one ``GridSearchCV`` searches over all of them. Retrieval is not repeated if only the fuser changes.
 
-The claim of this example: under the best weights it matters little how one fuses, and around them the surface is flat.
-Under equal weights it matters: ranks forget how far apart documents were, so that a weak retriever does more harm.
+The claim of this example: with the best weights, the choice of the fuser matters little, and the surface around them is
+flat. With equal weights, it matters: ranks lose the distances between scores, so that a weak retriever does more harm.
 """
 
 # %%
@@ -38,7 +38,7 @@ pipe = Pipeline([("union", union), ("fuser", ReciprocalRankFuser())])
 
 # %%
 # One search over two fusers with all weights in tenths that sum to 1, and over ``k1`` of a retriever under one of them.
-# What each retriever found for a query is kept, whatever the fuser then does with it.
+# The rankings of each retriever are cached and used by all fusers.
 from sklearn.model_selection import GridSearchCV
 
 from sklrank.fusers import ScoreFuser, simplex_grid
@@ -56,22 +56,23 @@ search = GridSearchCV(pipe, grids, scoring=get_scorer("ndcg@10"), cv=3).fit(trai
 len(search.cv_results_["params"]), search.best_params_, round(search.best_score_, 4)
 
 # %%
-# The simplex of weights: a corner is one retriever alone, an edge leaves one out, and in the middle all are equals.
+# The simplex of weights: a corner is one retriever alone, an edge leaves one out, and in the middle all weights are
+# equal.
 import matplotlib.pyplot as plt
 import numpy as np
 
 corners = np.array([[0, 0], [1, 0], [0.5, 0.75**0.5]])
 shares = np.array([[point[name] for name in names] for point in weights])
-places = shares @ corners
+positions = shares @ corners
 even = np.argmin((shares**2).sum(axis=1))
 means = search.cv_results_["mean_test_score"][: 2 * len(weights)].reshape(2, -1)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for ax, values, title in zip(axes, means, ("weighted scores", "reciprocal ranks")):
-    points = ax.scatter(*places.T, c=values, s=260, marker="h", vmin=means.min(), vmax=means.max())
+    points = ax.scatter(*positions.T, c=values, s=260, marker="h", vmin=means.min(), vmax=means.max())
     best = np.argmax(values)
-    ax.scatter(*places[best], s=260, marker="h", facecolors="none", edgecolors="C3", linewidths=2)
-    for name, place, side in zip(names, corners, ("right", "left", "center")):
-        ax.annotate(name, place, xytext=(0, 16 if side == "center" else -24), textcoords="offset points", ha="center")
+    ax.scatter(*positions[best], s=260, marker="h", facecolors="none", edgecolors="C3", linewidths=2)
+    for name, corner, offset in zip(names, corners, (-24, -24, 16)):
+        ax.annotate(name, corner, xytext=(0, offset), textcoords="offset points", ha="center")
     ax.set(title=f"{title}: {values[best]:.3f}, of equals {values[even]:.3f}", aspect="equal")
     ax.axis("off")
     ax.margins(0.15)
@@ -79,8 +80,8 @@ figure.colorbar(points, ax=axes, label="nDCG@10 on the training queries")
 plt.show()
 
 # %%
-# On queries that the search has not seen, the tuned fusion is not shown to be better at the top than the best retriever
-# alone. Its first hundred have somewhat more of the relevant documents, for a reranker to find.
+# On queries that the search has not seen, the tuned fusion is not significantly better at the top than the best
+# retriever alone. Its first hundred documents include somewhat more of the relevant ones, which a reranker can use.
 from sklrank.metrics import compare
 
 equals = pipe.set_params(fuser=ReciprocalRankFuser()).fit(train.queries)

@@ -2,16 +2,16 @@
 Two-stage search: quality against latency
 =========================================
 
-A first stage looks at all documents, a reranker at the first few of what it found, more closely. How many these are is
-its depth, and the deeper, the longer a query takes.
+A first stage searches all documents, and a reranker examines its first candidates more closely. Their number is the
+depth of the reranker. The greater the depth, the longer a query takes.
 
-The claim of this example: nearly all that rerankers gain, they gain on the first ten candidates. Two hundred take
-several times as long; and where the score of the first stage is forgotten, deeper is worse.
+The claim of this example: rerankers gain nearly all of their effect on the first ten candidates. Two hundred candidates
+take several times as long. If the score of the first stage is not used any more, a greater depth is worse.
 """
 
 # %%
-# Two rerankers that need no model from elsewhere. The first compares token by token (MaxSim): the vector of a term is
-# its row in a latent semantic analysis of the corpus, and in a query it counts the more, the rarer it is.
+# Two rerankers that need no pretrained model. The first compares token by token (MaxSim). The vector of a term is its
+# row in a latent semantic analysis of the corpus, and rare terms of a query have greater weights.
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -31,13 +31,13 @@ vectors = (svd.components_.T * svd.singular_values_).astype(np.float32)
 
 
 def tokens(texts):
-    """A vector for each term of each text."""
+    """Return a vector for each term of each text."""
     counts = terms.transform(texts)
     return TokenVectors(vectors[counts.indices], counts.indptr)
 
 
 def weights(query):
-    """What each term of a query counts."""
+    """Return the weight of each term of a query."""
     return tfidf.idf_[terms.transform([query]).indices]
 
 
@@ -45,14 +45,14 @@ corpus = data.corpus.with_columns(tokens=tokens(texts))
 maxsim = MaxSimReranker(query_encoder=FunctionTransformer(tokens), query_weights=weights, field="tokens")
 
 # %%
-# The second compares queries with titles by pieces of words, three letters each. A neural model stands in the same
-# place: ``MaxSimReranker(OnnxTokenEncoder(...))`` for the first, ``CrossEncoderReranker.from_hub(...)`` for either.
+# The second compares queries with titles by pieces of words, of three letters each. A neural model is used in the same
+# way: ``MaxSimReranker(OnnxTokenEncoder(...))`` for the first, ``CrossEncoderReranker.from_hub(...)`` for either.
 letters = make_pipeline(TermVectorizer(analyzer="char_wb", ngram_range=(3, 3)), TfidfTransformer(sublinear_tf=True))
 titles = DenseReranker(letters, field="title")
 
 # %%
-# Behind BM25 they rank alone, or their scores are added to its own. The vectors of documents are there already, so that
-# the time is that of queries: the shortest of five runs over the first hundred.
+# After BM25, they rank alone, or their scores are added to the scores of BM25. The vectors of documents are computed
+# before, so that only queries are timed: the time is the shortest of five runs over the first hundred.
 from functools import partial
 from timeit import repeat
 
@@ -62,7 +62,7 @@ from sklrank.retrievers import BM25Retriever
 
 
 def measure(pipe, depth):
-    """Milliseconds a query, nDCG@10, and the run."""
+    """Return the milliseconds per query, nDCG@10, and the run."""
     run = pipe.set_params(bm25retriever__k=depth).fit(data.queries).predict(data.queries)
     seconds = min(repeat(partial(pipe.predict, data.queries[:100]), number=1, repeat=5))
     return 10 * seconds, ndcg_score(data.qrels, run, k=10), run
@@ -83,7 +83,7 @@ curves = {
 }
 
 # %%
-# Up is good, and so is left.
+# Points at the top left are best.
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(layout="constrained")
@@ -100,7 +100,7 @@ ax.legend(title="numbers are depths", loc="lower left")
 plt.show()
 
 # %%
-# The gain is no accident. What the candidates behind the tenth add to it could be luck.
+# The gain is significant. The part that the candidates after the tenth add to it is not.
 from sklrank.metrics import compare
 
 best = curves["BM25 + MaxSim + titles"]
@@ -108,8 +108,8 @@ runs = {"BM25": alone[2], "depth 10": best[1][2], "depth 200": best[-1][2]}
 print(compare(data.qrels, runs, ["ndcg@10"]))
 
 # %%
-# Two hundred candidates hold most of what ten leave out, and the steps behind them lose most of it again: it stays, or
-# comes to stand, behind the tenth place.
+# Two hundred candidates include most of the relevant documents that ten candidates lack. The rerankers lose most of
+# them again: these documents stay, or come, below the tenth rank.
 from sklrank.inspection import waterfall
 
 deep = make_pipeline(bm25, titles, maxsim, blend).set_params(bm25retriever__k=200).fit(data.queries)
@@ -118,5 +118,5 @@ report.plot()
 plt.show()
 
 # %%
-# Printed, it says so for each document.
+# The printed report shows this for each document.
 print(report)

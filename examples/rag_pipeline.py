@@ -2,10 +2,10 @@
 Retrieval-augmented generation, end to end
 ==========================================
 
-Documents are cut into passages, which Qdrant and BM25 search; their rankings are fused and reranked; the best passages
-become a context of bounded length, numbered for citation; a generator answers from it. And since each step is one of a
-scikit-learn pipeline, all of it is measured: what the ranking is worth, which step lost which document, and how many
-answers had what they needed. That takes about a minute.
+Documents are split into passages, which Qdrant and BM25 search. Their rankings are fused and reranked. The best
+passages become a context of limited length, numbered for citation, from which a generator answers. Because each step is
+a step of a scikit-learn pipeline, everything is measured: the quality of the ranking, which step lost which document,
+and how many answers had the documents that they needed. This takes about a minute.
 
 .. code-block:: sh
 
@@ -13,7 +13,7 @@ answers had what they needed. That takes about a minute.
     python examples/rag_pipeline.py
     python examples/rag_pipeline.py "Does vitamin D in pregnancy change birth weight?"
 
-This needs no download: the encoder is latent semantic analysis, the reranker compares words and pairs of words, the
+This needs no download: the encoder is latent semantic analysis, the reranker compares words and pairs of words, and the
 generator copies sentences. Models come from the Hugging Face hub or from files (``pip install 'sklrank[onnx,hub]'``):
 
 .. code-block:: sh
@@ -40,8 +40,8 @@ from sklrank.retrievers import BM25Retriever, QdrantRetriever, RetrieverUnion
 
 
 # %%
-# The models. A name that ends in ``.onnx`` is a file with its ``tokenizer.json`` beside it; any other is a repository
-# of the hub, or a folder that is laid out like one.
+# The models. A name that ends in ``.onnx`` is a file with its ``tokenizer.json`` beside it. Any other name is a
+# repository of the hub, or a folder with the files of one.
 def encoder_of(model):
     if model is None:
         terms = TermVectorizer(language="english", min_df=2)
@@ -59,9 +59,9 @@ def reranker_of(model):
 
 
 # %%
-# Two retrievers over the passages, their scores fused, a reranker, and its score fused with theirs. Without models,
-# words count most; with neural ones, equal weights are a good start, and ``weights="learn"`` takes what is best for
-# judged queries.
+# Two retrievers search the passages, and their scores are fused. A reranker follows, and its score is fused with
+# theirs. Without neural models, words have the greatest weight. With neural models, equal weights are a good start, and
+# ``weights="learn"`` chooses the best weights for judged queries.
 def build(passages, encoder=None, cross_encoder=None):
     union = RetrieverUnion(
         [
@@ -99,7 +99,7 @@ def extract(question, passages):
 
 
 def answer(question, search, context, generate=extract):
-    """An answer, and the passages that stand for its citations: records with docid, title, text and scores."""
+    """Return an answer and the passages that it cites: records with docid, title, text and scores."""
     sources = context.transform(search.predict([question])).to_records(fields=["parent_id", "title", "text"])
     if not sources:
         return "Nothing was found.", []
@@ -109,7 +109,7 @@ def answer(question, search, context, generate=extract):
 
 
 # %%
-# From here on it is a program: it builds, answers, and measures.
+# The rest is the program, which builds the pipeline, answers questions, and measures.
 def model(name):
     if name.endswith(".onnx") and not Path(name).is_file():
         raise argparse.ArgumentTypeError(f"there is no file {name!r}")
@@ -141,7 +141,7 @@ def main(arguments=None):
         for i, source in sources:
             print(f"[{i}] {source['title']} (document {source['parent_id']}, score {source['score']:.2f})")
 
-    # The ranking of passages, as one of documents; and the context, of which rank does not matter.
+    # The ranking of passages is measured as a ranking of documents, and so is the context, whose ranks do not matter.
     run = search.predict(data.queries)
     documents = PassageAggregator()
     ranked, read = documents.transform(run), documents.transform(context.transform(run))
