@@ -37,7 +37,7 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         Number of dimensions to which tokens are projected, by a matrix of random signs. If None, tokens are not
         projected.
     role : {"document", "query"}, default="document"
-        Role of the texts that `transform` encodes.
+        Role of the texts.
     random_state : int or RandomState, default=0
         Seed of the random numbers. They give the hyperplanes and projections. The default is a number because encoders
         of documents and of queries must have the same ones.

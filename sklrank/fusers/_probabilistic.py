@@ -91,13 +91,13 @@ class ProbabilisticFuser(ColumnFuser):
     Parameters
     ----------
     method : {"probfuse", "segfuse", "slidefuse", "posfuse", "mapfuse", "bayesfuse", "mixed"}, default="slidefuse"
-        Method of fusion; see Notes.
+        Method of fusion. See Notes.
     n_segments : int, default=25
         Number of equal segments into which "probfuse" cuts each list.
     window : int, default=2
         Number of ranks on each side that "slidefuse" includes in its mean.
     norm : str, default="min-max"
-        Normalization of the scores, as in `ScoreFuser`. Used by "segfuse" and "mixed".
+        Normalization of the scores of a list. The names are those of `ScoreFuser`. Used by "segfuse" and "mixed".
     weights : dict of str to float, "learn" or None, default="learn"
         Weight of each score column, at least 0. Used by "mixed". "learn" chooses the weights that are best on the
         training queries. If None, each weight is 1.

@@ -119,7 +119,7 @@ class RankFuser(WeightedFuser):
     Parameters
     ----------
     method : str, default="borda"
-        Method that makes a score of the ranks. In the formulas, :math:`r_i` is the rank of a document in list
+        Method of fusion. In the formulas, :math:`r_i` is the rank of a document in list
         :math:`i`, from 1, :math:`w_i` is the weight of the list, sums are over the lists that have the document,
         :math:`N` is the number of these lists, and :math:`C` is the number of candidates of the query:
 

@@ -55,7 +55,7 @@ class ScoreFuser(WeightedFuser):
     Parameters
     ----------
     method : str, default="sum"
-        Method that combines normalized scores. In the formulas, :math:`s_i` is the normalized score of a document in
+        Method of fusion. In the formulas, :math:`s_i` is the normalized score of a document in
         list :math:`i`, :math:`w_i` is the weight of the list, and :math:`N` is the number of lists that have the
         document:
 

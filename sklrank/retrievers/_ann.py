@@ -46,8 +46,8 @@ class AnnRetriever(VectorRetriever):
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
         Similarity of two vectors. The score is the cosine, the dot product, or minus the euclidean distance.
     dtype : {"float32", "bfloat16", "float16", "int8"}, default="float32"
-        Type in which vectors are stored in the graph. Coarser types are faster and smaller. Candidates are scored in
-        float32 with any of them.
+        Type in which vectors are stored. Coarser types make the graph faster and smaller.
+        Candidates are scored in float32 with any of them.
     connectivity : int, default=16
         Number of neighbours of a vector in the graph; twice as many on the lowest level (M in the paper).
     expansion_add : int, default=128

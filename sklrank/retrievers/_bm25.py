@@ -33,7 +33,7 @@ class BM25Retriever(InvertedIndexRetriever):
     k1 : float, default=1.2
         Saturation of the term frequency. With 0, only the presence of a term counts.
     b : float, default=0.75
-        Weight of the length of the document, from 0 (none) to 1.
+        Weight of the length, from 0 (none) to 1.
     delta : float, default=None
         Lower bound of a match in ``"bm25l"`` and ``"bm25+"``. If None, it is that of the paper, 0.5 and 1.
     k : int, default=100

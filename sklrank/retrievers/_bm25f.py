@@ -39,9 +39,9 @@ class BM25FRetriever(InvertedIndexRetriever):
     weights : dict of str to float, default=None
         Weight of each column to search. If None, all columns of text are searched, each with weight 1.
     k1 : float, default=1.2
-        Saturation of the weighted term frequency.
+        Saturation of the term frequency. It applies to the weighted sum over the fields.
     b : float or dict of str to float, default=0.75
-        Weight of the length of a field, from 0 (none) to 1, for all fields or for each field.
+        Weight of the length, from 0 (none) to 1. A number holds for all fields, a dict gives one for each field.
     k : int, default=100
         Number of documents to return for each query.
     vectorizer : transformer, default=None

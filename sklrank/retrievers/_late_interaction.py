@@ -66,8 +66,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         Type in which vectors are stored: single or half precision, one byte per feature with a scale for each token, or
         one bit per feature, which tells whether it is above its mean. Documents are searched in this type.
     rescore : float, default=None
-        Number of candidates to rescore exactly, in multiples of `k`, from the float32 vectors. If 0, no candidate is
-        rescored, and the float32 vectors are not kept. If None, it is 4 for ``"int8"``, 10 for ``"binary"`` and 0 for
+        Number of candidates to rescore exactly, in multiples of `k`. It uses the float32 vectors, which are not
+        kept if it is 0. If None, it is 4 for ``"int8"``, 10 for ``"binary"`` and 0 for
         the others.
     k : int, default=100
         Number of documents to return for each query.

@@ -66,8 +66,8 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
     query_encoder : transformer or dict of str to transformer, default=None
         Encoder for queries, if different from `encoder`. For a list of encoders, a dict by name.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
-        Similarity of two vectors, dense vectors or token vectors. Sparse weights are compared by the dot product. An
-        existing `collection` has its own metric.
+        Similarity of two vectors. It holds for dense vectors and for token vectors. Sparse weights are
+        compared by the dot product. An existing `collection` has its own metric.
     fusion : str, default="rrf"
         Fusion of the candidates of a hybrid query. "rrf" and "dbsf" fuse them; the name of a vector ranks the
         candidates of the other vectors by this vector.
