@@ -46,7 +46,7 @@ def main():
         run(arguments.only, arguments.quick)
         return
     failed = []
-    for part in PARTS:  # each in a process of its own: what one compiles, allocates or starts is not there for the next
+    for part in PARTS:  # each in its own process, so that none uses what another compiled, allocated or started
         done = subprocess.run([sys.executable, "-m", "benchmarks", "--only", part, *sys.argv[1:]])
         failed += [part] if done.returncode else []
     if failed:

@@ -1,9 +1,9 @@
-"""How everything here is measured: interleaved, on checked results, with one form of report.
+"""Measurement of all benchmarks: in turns, with checked results, and one form of report.
 
-Contenders take turns, one call each a round, so that a slow phase of the machine hits all alike; the first call of
-each, which compiles and fills caches, is not counted, and times are medians over the rounds. What runs on one thread
-is measured in CPU time, which other work on the machine disturbs least, the rest by the wall clock. A benchmark
-compares the results first and refuses to time what differs (`require`).
+Contenders take turns, with one call each per round, so that a slow phase of the machine affects all of them. The first
+call of each, which compiles and fills caches, is not counted, and times are medians over the rounds. Work on one thread
+is measured in CPU time, which other work on the machine disturbs least, and all other work by the wall clock. A
+benchmark compares the results first, and stops if they differ (`require`).
 """
 
 import gc
@@ -92,7 +92,7 @@ def thousands(n):
 
 
 def require(condition, message):
-    """Refuse to go on where results differ."""
+    """Raise an error if results differ."""
     if not condition:
         raise SystemExit(f"results differ, so that times would mean nothing: {message}")
 
@@ -108,17 +108,17 @@ def interleave(contenders, *, rounds=5, clock=time.process_time, at_least=0.0, w
     Parameters
     ----------
     contenders : dict of str to callable
-        What to time.
+        Calls to time.
     rounds : int, default=5
-        Turns of each.
+        Number of calls of each.
     clock : callable, default=time.process_time
         CPU time of the process, for what runs on one thread; ``time.perf_counter`` or `wall_and_cpu` for the rest.
     at_least : float, default=0.0
-        Go on for so many seconds (and at most ten times the rounds), where a round is short.
+        Minimum number of seconds, if rounds are short (for at most ten times the rounds).
     warm_up : bool, default=True
-        Call each once before, uncounted.
+        Whether to call each once before, without counting.
     summary : callable, default=statistics.median
-        What is made of the times of a contender; `sum` where each turn is another part of one task.
+        Function that combines the times of a contender; `sum` if each turn is another part of one task.
 
     Returns
     -------

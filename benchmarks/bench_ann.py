@@ -1,8 +1,8 @@
-"""Approximate search: what AnnRetriever adds to usearch's own time, and what it saves against exact search.
+"""Approximate search: the time that AnnRetriever adds to usearch, and the time that it saves against exact search.
 
-Vectors come in clusters, as those of texts do. Both search the same graph with the same breadth, on one thread, and
-find the same documents; usearch gets vectors of unit length in an array, AnnRetriever the queries as they are. The peer
-of the second part is exact search by blocks.
+Vectors form clusters, as the vectors of texts do. Both search the same graph with the same breadth, on one thread, and
+find the same documents. usearch gets an array of vectors of unit length, and AnnRetriever the queries without a change.
+The peer of the second part is exact search by blocks.
 """
 
 import numpy as np

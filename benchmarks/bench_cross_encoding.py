@@ -5,8 +5,8 @@ pair, as a `CrossEncoder` reads a model whose int8 activations are scaled by the
 one on each core; they run one, whose operators are split between the cores, which is ONNX Runtime's default. Scores of
 one pair at a time are compared first; how far those of batches are from them is a line of the table.
 
-All pairs are one call, but for FlashRank, which takes a query at a time. What is not `session.run` is told as a share
-of what two threads could have run in the time.
+All pairs are one call, except for FlashRank, which takes one query at a time. The time outside of `session.run` is
+given as a share of the time that two threads have.
 """
 
 import itertools

@@ -1,8 +1,8 @@
-"""The same on a GPU: results equal to those of the CPU, how busy the GPU is, and how much faster it is.
+"""GPU against CPU: whether results are equal, how busy the GPU is, and how much faster it is.
 
-The model is all-MiniLM-L6-v2; as a cross-encoder it has a head of random numbers, for what is measured here does not
-depend on what it has learned. The CPU runs as many threads as there are cores, in MaxSim one. How busy the GPU is says
-`nvidia-smi`, ten times a second. Without a GPU there is one line that says so.
+The model is all-MiniLM-L6-v2. As a cross-encoder it has a head of random numbers, because the measurements do not
+depend on its weights. The CPU runs as many threads as there are cores, and one thread in MaxSim. `nvidia-smi` tells ten
+times a second how busy the GPU is. Without a GPU, the only line of the table says that there is none.
 
 This needs an environment of its own with the extra onnx-gpu and maxsim-cpu: other peers bring ONNX Runtime for CPUs,
 which overwrites the one for GPUs.

@@ -1,11 +1,11 @@
-"""Exact dense search on one thread, and what it gains from vectors of fewer bits.
+"""Exact dense search on one thread, and its gain from vectors with fewer bits.
 
 Many queries at once, against this machine's own matrix product (blocks of 4096 documents into one buffer, nothing
 selected, the fastest that was found here) and against faiss's flat index with its BLAS threshold tuned: as shipped it
-takes the product path only for many queries. Rankings are those of faiss, but for documents whose scores differ by less
-than single precision tells apart.
+takes the product path only for many queries. Rankings are those of faiss, except for documents whose scores differ by
+less than single precision can distinguish.
 
-One query at a time, on what MiniLM makes of real documents: the collections, and 160 000 vectors drawn from them with
+One query at a time, on vectors of MiniLM of real documents: the collections, and 160 000 vectors drawn from them with
 noise that leaves a cosine of .9. The models and the collections come from the folder that SKLRANK_TEST_DATA names.
 """
 

@@ -2,8 +2,8 @@
 
 The peer is fastembed with the same model file, the same tokenizer and the same maximum length, at its defaults (batches
 of 256 in the order of arrival), and over every tenth document at a batch size that suits it better, too; the vectors
-are compared. All documents take minutes, so contenders take turns at 1024 of them. What is not `session.run`,
-tokenizing included, is measured as CPU time; padding is a count.
+are compared. All documents take minutes, so contenders take turns at 1024 of them. The work outside of `session.run`,
+tokenizing included, is measured in CPU time, and padding is counted.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What pseudo-relevance feedback adds to BM25: MAP of out-of-fold rankings, all parameters cross-validated.
+"""Gain of pseudo-relevance feedback over BM25: MAP of out-of-fold rankings, with all parameters cross-validated.
 
 Five folds; on the four others a grid search of three folds chooses the parameters of BM25 and, for feedback, the number
 of documents and terms and the weight of the query, by MAP. The baseline is BM25 tuned alike. Rankings of 1 000

@@ -1,10 +1,10 @@
-"""What hybrid retrieval finds, and what one query costs.
+"""Quality of hybrid retrieval, and the time of one query.
 
 Quality: nDCG@10 of BM25, latent semantic analysis (LSA), MiniLM and SPLADE alone and fused, on collections with
-judgments. What is tuned is tuned by nested cross-validation: a grid search inside each of five training folds, and
-the rankings of the held-out queries put together; what it must not fall below is reciprocal rank fusion as it comes,
-the usual untuned hybrid. The models and the collections come from the folder that
-SKLRANK_TEST_DATA names; what the models make of the texts is kept in the user's cache folder.
+judgments. Parameters are tuned by nested cross-validation: a grid search inside each of five training folds, and the
+rankings of the held-out queries joined. The result must not be worse than reciprocal rank fusion without tuning, the
+usual hybrid. The models and the collections come from the folder that SKLRANK_TEST_DATA names. The vectors of the texts
+are kept in the cache folder of the user.
 
 Latency: one query at a time through BM25, LSA and reciprocal rank fusion at 100 000 documents, and how much of it is
 outside of kernels, matrix products and scikit-learn's LSA, which takes most of the time: its transform copies the

@@ -1,12 +1,13 @@
-"""What each stage of a pipeline adds on SciFact, and what one query costs.
+"""Gain of each stage of a pipeline on SciFact, and the time of one query.
 
-BM25 and MiniLM alone, fused by the sum of z-scores (hybrid), and the first of the hybrid ranking looked at again: by
-MaxSim over MiniLM's token vectors, or by the small cross-encoder of the folder that SKLRANK_TEST_DATA names. What a
-reranker says is added to the hybrid score, again as z-scores; nothing is tuned. The others stay below, so that the
-recall is that of the hybrid ranking.
+BM25 and MiniLM alone, fused by the sum of z-scores (hybrid), and with the first documents of the hybrid ranking
+reranked: by MaxSim over token vectors of MiniLM, or by the small cross-encoder of the folder that SKLRANK_TEST_DATA
+names. The score of a reranker is added to the hybrid score, again as z-scores, and nothing is tuned. The other
+documents stay below, so that the recall is that of the hybrid ranking.
 
-A query is asked alone, on one thread: it is encoded, and documents are not, whose vectors and token vectors are there
-already. Of token vectors, those of documents that MaxSim looks at are; they are kept in the user's cache folder.
+Queries are searched one by one, on one thread. The time includes encoding the query, but not the documents, whose
+vectors are computed before, and so are the token vectors of the documents that MaxSim reads. They are kept in the cache
+folder of the user.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""What a cross-encoder adds to BM25, and to what depth, with the time that a query takes.
+"""Gain of a cross-encoder over BM25, by depth, and the time of a query.
 
 nDCG@10 of BM25, of BM25 reranked, and of both blended: the sum of z-scores over the columns that the reranker keeps.
-The model is the small one of the folder that SKLRANK_TEST_DATA names; it is test equipment, of which a known result is
-to be met. Seconds are those of one thread.
+The model is the small one of the folder that SKLRANK_TEST_DATA names. It serves for tests, and must reach a known
+result. Seconds are those of one thread.
 """
 
 import os

@@ -1,12 +1,11 @@
 """Sparse retrieval on one thread: all queries in one call.
 
 SciFact as a SPLADE model sees it, against a product of matrices in SciPy, `queries @ documents.T`, and a partition of
-each row. The rankings are the same, but for the order of equal scores. With the transposed matrix made in advance,
-too, which takes as much memory again.
+each row. The rankings are the same, except for the order of equal scores. A second contender has the transposed matrix
+made in advance, which takes the same memory once more.
 
-Topical synthetic vectors, 50 000 documents of about 100 terms and queries of about 30, against Seismic: its index as
-it is by default, and for each k the least of its settings `query_cut` that finds .98 of the exact ranking. Ours is
-exact.
+Topical synthetic vectors, 50 000 documents of about 100 terms and queries of about 30, against Seismic: its default
+index, and for each k the least `query_cut` that finds .98 of the exact ranking. sklrank is exact.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a fresh process costs: import, the first query after an install and of later processes, a read-only install.
+"""Time of a new process: import, the first query after an install and of later processes, a read-only install.
 
 Each figure is the CPU time of a process, or of a process beyond that of one that imports scikit-learn; the median of
 several, in turns. Nothing in them runs on more than one thread, so that on a quiet machine this is wall time.

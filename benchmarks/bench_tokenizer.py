@@ -1,8 +1,8 @@
 """The tokenizer alone, in MB/s of UTF-8 on one thread, and term counts with and without stemming.
 
-The same tokens are checked first. On ASCII, the peer is what everybody else does per document: ``re.findall`` of the
-lower-cased text, which yet has to number its tokens; ``bm25s.tokenize`` numbers them. The mixed texts are the same
-sentences, a quarter each as they are, with accents, in Cyrillic letters, and in Greek ones with capitals and sigmas.
+The tokens are compared first. On ASCII, the peer is the usual call per document: ``re.findall`` of the lower-cased
+text, which does not number its tokens; ``bm25s.tokenize`` numbers them. The mixed texts are the same sentences, a
+quarter each: without a change, with accents, in Cyrillic letters, and in Greek letters with capitals and sigmas.
 """
 
 import re
