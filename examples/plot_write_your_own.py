@@ -110,8 +110,9 @@ class SentenceReranker(Reranker):
         spans = {row: slice(end - len(sentences[row]), end) for row, end in zip(sentences, ends)}
         scores = []
         for asked, ranking in zip(self.encoder.transform(X.queries.texts), X):
+            asked = asked.toarray()[0]
             for rank, row in enumerate(ranking.rows.tolist(), start=1):
-                scores.append(1 / (10 + rank) + self.weight * (vectors[spans[row]] @ asked.T).max())
+                scores.append(1 / (10 + rank) + self.weight * (vectors[spans[row]] @ asked).max())
         return X.with_old_score().reorder(scores, name="sentences")
 
 
