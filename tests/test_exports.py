@@ -80,12 +80,12 @@ def test_no_column_takes_the_place_of_ids(kind):
     with pytest.raises(ValueError, match=f"have ids already.*column '{name}'"):
         kind({"a": {"text": "x", name: "b"}})
     assert kind({"a": {"text": "x", name: "a"}}).to_dict() == {"a": "x"}
-    with pytest.raises(ValueError, match="bring their own"):
+    with pytest.raises(ValueError, match="give them once"):
         kind([{"text": "x", name: "b"}], ids=["a"])
     other = kind([{"text": "x", name: "a", "_id": "b"}])
     assert list(other.ids) == ["a"] and other["_id"].tolist() == ["b"]
     if kind is Corpus:
-        with pytest.raises(ValueError, match="documents have their ids"):
+        with pytest.raises(ValueError, match="cannot have the name 'docid'"):
             other.with_columns(docid=["b"])
 
 

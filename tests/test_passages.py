@@ -45,6 +45,12 @@ def test_columns_go_along():
     assert corpus.split(1, field="title")["text"].tolist() == ["one two three"]
 
 
+def test_only_one_column_is_split():
+    for field in (["title", "text"], None):
+        with pytest.raises(TypeError, match="field= is the name of the one column to split"):
+            Corpus({"d": {"title": "heat", "text": "flows on"}}).split(1, field=field)
+
+
 def test_tokens_of_a_tokenizer(model_folder):
     from tokenizers import Tokenizer
 
@@ -55,13 +61,13 @@ def test_tokens_of_a_tokenizer(model_folder):
         assert re.sub(r"\s", "", "".join(passages)) == re.sub(r"\s", "", text)
         counts = [len(tokenizer.encode(passage, add_special_tokens=False).ids) for passage in passages]
         assert counts[:-1] == [3] * (len(counts) - 1) and counts[-1] <= 3
-    with pytest.raises(TypeError, match="where its tokens stand"):
+    with pytest.raises(TypeError, match="positions of its tokens"):
         Corpus([text]).split(3, tokenizer=lambda texts: [[1] for _ in texts])
 
 
 @pytest.mark.parametrize("arguments", [{"max_tokens": 0}, {"max_tokens": 2.5}, {"max_tokens": 2, "stride": 3}])
 def test_wrong_sizes_say_so(arguments):
-    with pytest.raises(ValueError, match="is a number of tokens"):
+    with pytest.raises(ValueError, match="is a number of tokens|is at most max_tokens=2"):
         Corpus(["a"]).split(**arguments)
 
 

@@ -474,7 +474,7 @@ def test_what_to_try_again_are_exceptions():
 
 def test_a_field_that_is_none_says_so():
     for bad in (3, []):
-        with pytest.raises(TypeError, match="field=.* is neither the name of a column"):
+        with pytest.raises(TypeError, match="field= is the name of a column"):
             CallableReranker(length, field=bad).transform(ranked([[5, 1]]))
 
 

@@ -89,9 +89,9 @@ def test_the_cutoff_of_a_run_never_grows():
 @pytest.mark.parametrize("method", ["reorder", "with_scores"])
 def test_one_score_per_entry(method):
     run = Run({"q": ["a", "b"]})
-    with pytest.raises(ValueError, match="one of the scores per entry, 2; got shape"):
+    with pytest.raises(ValueError, match=r"scores of shape \(2,\), one per entry; got the shape"):
         getattr(run, method)([1.0])
-    with pytest.raises(ValueError, match="one of the ranks per entry, 2; got shape"):
+    with pytest.raises(ValueError, match=r"ranks of shape \(2,\), one per entry; got the shape"):
         run.with_column("x", [1, 2], ranks=[[1, 2]])
 
 

@@ -143,7 +143,7 @@ def test_a_number_among_texts_is_an_error_and_no_empty_text():
             lambda bad=bad: Corpus({"a": bad, "b": "x"}),
             lambda bad=bad: Queries([{"text": bad}, {"text": "x"}]),
         ):
-            with pytest.raises(TypeError, match="text .str. is needed"):
+            with pytest.raises(TypeError, match="expected text .str."):
                 make()
 
 

@@ -224,7 +224,7 @@ def test_runs_over_a_corpus_and_over_ids():
 
 def test_union_of_bad_input():
     run = Run({"q1": {"a": 1.0}})
-    for bad, match in [([run], "dict"), ({}, "dict"), ({"a": {"q1": {}}}, "needed is a Run")]:
+    for bad, match in [([run], "dict"), ({}, "dict"), ({"a": {"q1": {}}}, "to be a Run, got a dict")]:
         with pytest.raises(TypeError, match=match):
             Run.union(bad)
     with pytest.raises(ValueError, match="position"):

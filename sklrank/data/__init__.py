@@ -1,4 +1,4 @@
-"""The data model: documents, queries, rankings and judgments, between whatever users hold them in and arrays."""
+"""Data model: documents, queries, rankings and judgments, with conversions between common formats and arrays."""
 
 from sklrank.data._corpus import Corpus
 from sklrank.data._documents import DocumentIds

@@ -1,13 +1,13 @@
-"""Score columns of a run."""
+"""Score columns of a run: their names, and arrays that are taken on first use."""
 
 from collections.abc import Mapping
 
-_KEPT = ("qid", "rank", "docid", "score")  # what frames and records of a run hold themselves
+_KEPT = ("qid", "rank", "docid", "score")  # reserved by frames and records of a run
 _OLD_SCORE = "previous"  # column of the score of a run without a name
 
 
 def check_score_columns(names):
-    """Raise an error that shows the first names that score columns cannot have."""
+    """Raise an error that shows the first invalid name of a score column."""
     names = list(names)
     for name in names:
         if not isinstance(name, str):
@@ -27,7 +27,7 @@ def check_score_columns(names):
 
 
 def name_of_old_score(name, names):
-    """Name of the column that keeps the score of a run called `name`, beside the columns `names`."""
+    """Return the name of the column for the score of the run `name`, beside the columns `names`."""
     name = name or _OLD_SCORE
     if name in _KEPT or name.endswith("_rank") and name.removesuffix("_rank") in names or f"{name}_rank" in names:
         name = _OLD_SCORE
@@ -35,7 +35,7 @@ def name_of_old_score(name, names):
 
 
 def numbered(name, names):
-    """The name with the first number from 2 that makes it unlike `names`; without one, if it is unlike them already."""
+    """Return the name; if it is among `names`, with the first number from 2 that makes it new."""
     n, free = 1, name
     while free in names:
         n += 1
@@ -44,9 +44,9 @@ def numbered(name, names):
 
 
 class TakenArrays(Mapping):
-    """Arrays by name, of which the chosen entries are taken on first use.
+    """Map names to arrays, of which the chosen entries are taken on first use.
 
-    A fused run has as many columns as there are systems, and most callers never ask for them.
+    A fused run has one column per system, and most callers do not use them.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class TakenArrays(Mapping):
         self._taken = {}
 
     def __getitem__(self, name):
-        if name not in self._taken:  # threads that come here together take the same
+        if name not in self._taken:  # several threads may do this; their arrays are equal
             self._taken[name] = self._arrays[name][self._entries]
         return self._taken[name]
 

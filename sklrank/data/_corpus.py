@@ -13,7 +13,7 @@ from sklrank._caching import DEFAULT_LIMIT, Cache, Folder, Recent
 from sklrank._caching.keys import file_name
 from sklrank.data._display import printable
 from sklrank.data._documents import DocumentIds
-from sklrank.data._frames import frame_like
+from sklrank.data._frames import as_names, frame_like
 from sklrank.data._ids import Ids
 from sklrank.data._passages import split_texts
 from sklrank.data._strings import StringArray
@@ -22,6 +22,7 @@ from sklrank.data._table import (
     as_column,
     as_table,
     holds_vectors,
+    n_rows,
     plain_columns,
     table_dict,
     table_html,
@@ -30,35 +31,35 @@ from sklrank.data._table import (
 
 _ID_NAMES = ("docid", "_id", "id", "docno", "doc_id")
 
-# Unpickling returns the corpus of that content that is in the process already, so that a worker has one for all tasks.
-# Between two tasks, nothing else holds the corpora of a worker.
+# Unpickling returns the corpus of the same content if the process has one, so that a worker has one for all its tasks.
+# Between two tasks, only this store holds the corpora of a worker.
 _LIVING = Recent(4)
-# Raw lists and frames that were given as corpora, by content: a grid search that clones them indexes them once.
+# Corpora of raw lists and frames, by content: a grid search that clones these indexes them once.
 _BY_CONTENT = Recent(4)
-# What pickles of corpora and estimators take along: objects that act where they are unpickled.
+# Objects that are pickled with corpora and estimators, and act when they are unpickled.
 TRAVELLERS = []
 
 
 class Corpus(DocumentIds):
-    """Documents: ids and named columns.
+    """Hold documents: ids and named columns.
 
-    A corpus does not change. It is shared, not copied: `clone` returns it as it is, worker processes hold one of
-    it, and what is derived from it (term counts, postings, vectors) is kept on it, so that a grid search
+    A corpus cannot be changed. It is shared, not copied: `clone` returns the same object, and a worker process holds
+    one copy. Data that are derived from it (term counts, postings, vectors) are cached on it, so that a grid search
     tokenizes each document once.
 
     Parameters
     ----------
     documents : list of str, dict, list of dict, DataFrame, or matrix of shape (n_documents, n_features)
-        Texts; a dict from id to text or to columns; records or a frame (pandas, polars), whose ids stand in
-        ``"docid"``, ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. Missing text is empty text.
+        Texts; a dict from id to text or to columns; records or a frame (pandas, polars) with the ids in ``"docid"``,
+        ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. A missing text is an empty text.
     ids : sequence of str, default=None
-        Ids of the documents where `documents` has none. ``None``: their positions, "0", "1", …
+        Ids of the documents, if `documents` has none. If None, their positions, "0", "1", …
     cache_folder : path, default=None
-        Folder that keeps what is slow to derive between processes, memory-mapped. Files are pickles: share the folder
-        only with those whose code you would run. ``None``: memory only.
+        Folder that keeps results between processes: data that are slow to derive, as memory maps. Files are pickles:
+        share the folder only with people whose code you would run. If None, results are kept in memory only.
     cache_limit : int, default=4294967296
-        Bytes that everything derived from the corpus may hold in memory: indexes and their impacts, vectors, rankings.
-        Beyond, what was used longest ago is dropped.
+        Maximum number of bytes that all data derived from the corpus may hold in memory: indexes and their impacts,
+        vectors, rankings. If they exceed it, those that were used longest ago are dropped.
 
     Attributes
     ----------
@@ -69,8 +70,8 @@ class Corpus(DocumentIds):
 
     See Also
     --------
-    Queries : What is asked.
-    Run : What was found.
+    Queries : Hold queries.
+    Run : Hold rankings.
 
     Examples
     --------
@@ -91,26 +92,34 @@ class Corpus(DocumentIds):
         self._set(columns, ids, cache_folder, int(cache_limit))
 
     def _like(self, columns, ids, parent):
-        """Return a corpus of other documents that keeps what is derived from it as this one does."""
+        """Return a corpus of other documents with the cache settings of this one."""
         new = object.__new__(type(self))
-        new._set(columns, ids, self._cache.folder and self._cache.folder.path, self._cache.limit, parent)
+        new._set(columns, ids, self._cache_path, self._cache.limit, parent)
         return new
 
     def _set(self, columns, ids, cache_folder, cache_limit, parent=None, fingerprint=None):
         super().__init__(ids)
         self._columns = columns
         self._parent = parent
-        self._cache = Cache(cache_limit, None if cache_folder is None else Folder(cache_folder))
+        folder = None
+        if cache_folder is not None:
+            folder = Folder(cache_folder)
+        self._cache = Cache(cache_limit, folder)
         self._fingerprint = fingerprint
         self._warned = False
 
+    @property
+    def _cache_path(self):
+        """Path of the `cache_folder`, or None."""
+        return getattr(self._cache.folder, "path", None)
+
     @classmethod
     def of(cls, documents):
-        """A corpus as it is; anything else as the one corpus of that content.
+        """Return a corpus as it is; for other data, return the one corpus of that content.
 
         Parameters
         ----------
-        documents : Corpus or whatever a Corpus is made from
+        documents : Corpus, or data that a Corpus is made from
 
         Returns
         -------
@@ -129,7 +138,7 @@ class Corpus(DocumentIds):
     def fingerprint(self):
         """Hash of ids and columns, and of the corpus that passages come from.
 
-        It is equal for equal content, in every process, and made when it is first asked for.
+        It is equal for equal content in every process, and is computed on first use.
         """
         if self._fingerprint is None:
             parts = [plain_columns(self._columns), self._ids]
@@ -140,24 +149,24 @@ class Corpus(DocumentIds):
 
     @property
     def token(self):
-        """Fingerprint, under which other objects that arrive in this process find the corpus."""
-        _LIVING.put(self.fingerprint, self, hold=False)  # of equal ones the last that was asked
+        """Fingerprint, by which unpickled objects find the corpus in this process."""
+        _LIVING.put(self.fingerprint, self, hold=False)  # the last one, if several are equal
         return self._fingerprint
 
     def __getitem__(self, name):
         if not isinstance(name, str):
-            raise TypeError(f"a corpus is indexed by the names of columns, {list(self._columns)}; got {name!r}")
+            raise TypeError(f"expected the name of a column of the corpus, one of {list(self._columns)}; got {name!r}")
         if name not in self._columns:
             raise KeyError(f"the corpus has no column {name!r}; its columns are {list(self._columns)}")
         return self._columns[name]
 
     def text(self, field=None):
-        """Text of each document.
+        """Return the text of each document.
 
         Parameters
         ----------
         field : str or sequence of str, default=None
-            Columns, joined by a space. ``None``: title and text where both exist, else the one that does.
+            Columns of the corpus to read, joined by a space. If None, title and text, or the one that exists.
 
         Returns
         -------
@@ -166,10 +175,12 @@ class Corpus(DocumentIds):
         if field is None:
             field = [name for name in ("title", "text") if isinstance(self._columns.get(name), StringArray)]
             if not field:
-                raise ValueError(f"the corpus has no column 'text' or 'title', only {list(self._columns)}; say field=")
+                raise ValueError(
+                    f"the corpus has no column 'text' or 'title', only {list(self._columns)}; name one by field="
+                )
         if not isinstance(field, (str, list, tuple)) or not len(field):
-            raise TypeError(f"field={field!r} is neither the name of a column of the corpus nor a list of such")
-        names = (field,) if isinstance(field, str) else tuple(field)
+            raise TypeError(f"field= is the name of a column of the corpus or a list of names, got {field!r}")
+        names = as_names(field)
         columns = [self[name] for name in names]
         for name, column in zip(names, columns):
             if not isinstance(column, StringArray):
@@ -179,35 +190,37 @@ class Corpus(DocumentIds):
         return self.cached(("text", names), lambda: _join(columns))
 
     def matrix(self, field=None):
-        """Vectors of the documents.
+        """Return the vectors of the documents.
 
         Parameters
         ----------
         field : str, default=None
-            Column that holds them; ``None``: the one of a corpus that was made from a matrix.
+            Column that holds the vectors. If None, the column of a corpus that was made from a matrix.
 
         Returns
         -------
         matrix of shape (n_documents, n_features), or TokenVectors
         """
-        name = VECTOR if field is None else field
+        name = field
+        if field is None:
+            name = VECTOR
         column = self[name]
         if not holds_vectors(column):
             raise TypeError(f"column {name!r} of the corpus holds no vectors")
         return column
 
     def with_columns(self, **columns):
-        """The same documents with further columns, such as vectors that were made elsewhere.
+        """Return the same documents with additional columns, such as vectors.
 
         Parameters
         ----------
         **columns : list or array of length n_documents, matrix, or TokenVectors
-            The columns by name; one of that name is replaced.
+            Columns by name. An existing column of the same name is replaced.
 
         Returns
         -------
         Corpus
-            A new one: what is derived from this corpus is not kept on it.
+            A new corpus with an empty cache.
 
         Examples
         --------
@@ -216,39 +229,39 @@ class Corpus(DocumentIds):
         <Corpus: 2 documents, columns text, views>
         """
         if _ID_NAMES[0] in columns:
-            raise ValueError(f"documents have their ids; no column beside them can have the name {_ID_NAMES[0]!r}")
+            raise ValueError(f"a column cannot have the name {_ID_NAMES[0]!r}, which means the ids of the documents")
         added = {name: as_column(values, "document", name) for name, values in columns.items()}
         for name, column in added.items():
-            n = column.shape[0] if hasattr(column, "shape") else len(column)
+            n = n_rows(column)
             if n != len(self):
                 raise ValueError(f"column {name!r} has {n} values for {len(self)} documents")
         return self._like({**self._columns, **added}, self._ids, self._parent)
 
     def split(self, max_tokens, *, stride=None, tokenizer=None, field="text"):
-        """Passages of the documents, each with the id of its document as ``"parent_id"``.
+        """Split the documents into passages, each with the id of its document as ``"parent_id"``.
 
         Parameters
         ----------
         max_tokens : int
-            Most tokens of a passage.
+            Maximum number of tokens per passage.
         stride : int, default=None
-            How many tokens after one passage the next begins; fewer than `max_tokens` let passages overlap. ``None``:
-            `max_tokens`.
+            Number of tokens from the start of a passage to the start of the next one. If it is less than `max_tokens`,
+            passages overlap. If None, `max_tokens`.
         tokenizer : tokenizers.Tokenizer, path or bytes, default=None
-            What tokens are: those of a model's tokenizer, an object, a ``tokenizer.json`` or its content. A passage may
-            then begin or end within a word, of which a lexical index would see a part; it is for passages that a model
-            reads. ``None``: words, separated by space.
+            Tokenizer that defines the tokens: an object, a ``tokenizer.json`` or its content. A passage may then begin
+            or end within a word, so that a lexical index would see a part of a word; use it for passages that a model
+            reads. If None, tokens are words separated by space.
         field : str, default="text"
-            Column to split; passages have all other columns of their document, such as the title.
+            Column to split. Passages keep all other columns of their document, such as the title.
 
         Returns
         -------
         Corpus
-            A new one. Passage 0 of document "d" has the id "d#0". A document without text is one passage.
+            A new corpus. Passage 0 of document "d" has the id "d#0". A document without text is one passage.
 
         See Also
         --------
-        sklrank.rerankers.PassageAggregator : Brings a run of passages back to documents.
+        sklrank.rerankers.PassageAggregator : Combine the scores of passages into scores of documents.
 
         Examples
         --------
@@ -259,20 +272,21 @@ class Corpus(DocumentIds):
         >>> passages.ids.tolist()
         ['d1#0', 'd1#1', 'd2#0']
         """
+        if not isinstance(field, str):
+            raise TypeError(f"field= is the name of the one column to split, got {field!r}")
         parents, texts = split_texts(self.text(field), max_tokens, stride, tokenizer)
-        own = self._ids.take(parents).tolist()
+        parent_ids = self._ids.take(parents).tolist()
         numbers = np.arange(len(parents)) - np.searchsorted(parents, parents)
-        # Objects are copied: a hash tells one that two corpora share from two that are equal.
-        columns = {
-            name: texts if name == field else _own_objects(column)[parents] for name, column in self._columns.items()
-        }
-        columns["parent_id"] = as_column(own, "document", "parent_id")
-        ids = [f"{docid}#{n}" for docid, n in zip(own, numbers.tolist())]
+        # Objects are copied, because joblib hashes an object that two corpora share differently from two equal objects.
+        columns = {name: _with_own_objects(column)[parents] for name, column in self._columns.items() if name != field}
+        columns = {name: columns.get(name, texts) for name in self._columns}  # in the old order
+        columns["parent_id"] = as_column(parent_ids, "document", "parent_id")
+        ids = [f"{docid}#{n}" for docid, n in zip(parent_ids, numbers.tolist())]
         return self._like(columns, Ids.of(ids, len(ids), "passage"), self)
 
     @property
     def parent(self):
-        """The corpus that this one holds passages of, if `split` made it; else None."""
+        """Corpus that `split` made the passages from; None for another corpus."""
         return self._parent
 
     @property
@@ -281,17 +295,17 @@ class Corpus(DocumentIds):
         return holds_vectors(self._columns.get(VECTOR))
 
     def cached(self, key, make, *, of=None, persist=False):
-        """Return the value derived under `key`, made by ``make()`` the first time.
+        """Return the derived value of `key`; make it by ``make()`` if it is not kept.
 
         Parameters
         ----------
         key : hashable
-            What determines the value beside the corpus: a name, and parameters.
+            A name and the parameters that determine the value, besides the corpus.
         make : callable
-            Makes the value; called once, whichever threads ask.
+            Function without arguments that makes the value. It is called once, even if several threads ask.
         of : hashable, default=None
-            Key of the value that this one is derived from. To ask for this one is to ask for both, so that neither is
-            dropped while the other is in use.
+            Key of the value that this one is derived from. A request for this value counts as a request for both, so
+            that neither is dropped while the other is in use.
         persist : bool, default=False
             Whether a corpus with a `cache_folder` also keeps the value there.
 
@@ -299,23 +313,26 @@ class Corpus(DocumentIds):
         -------
         object
         """
-        return self._cache.get(key, make, of=of, file=self._file_of(key) if persist else None)
+        file = None
+        if persist:
+            file = self._file_of(key)
+        return self._cache.get(key, make, of=of, file=file)
 
     def cached_each(self, key, keys, make, *, size_of, of=None):
-        """Return many small values derived under `key`, of which each is made once.
+        """Return many small derived values of `key`; each is made once.
 
-        They may hold half of `cache_limit`; beyond, those that were made longest ago are dropped.
+        They may hold half of `cache_limit`. If they exceed it, those that were made longest ago are dropped.
 
         Parameters
         ----------
         key : hashable
-            What determines the values beside the corpus: a name, and parameters.
+            A name and the parameters that determine the values, besides the corpus.
         keys : list of hashable
-            What each of them is of, such as a document or a query.
+            Key of each value, such as a document or a query.
         make : callable
-            Takes positions in `keys`, a list of int; returns their values.
+            Function that takes positions in `keys`, a list of int, and returns their values.
         size_of : callable
-            Bytes of a value.
+            Function that returns the bytes of a value.
         of : hashable, default=None
             Key of the value that these are derived from, as for `cached`.
 
@@ -326,47 +343,49 @@ class Corpus(DocumentIds):
         return self._cache.get_each(key, keys, make, size_of=size_of, of=of)
 
     def cached_parts(self, key):
-        """Return the parts of the value of `key` that an interrupted run left in the `cache_folder`.
+        """Return the parts of a value that an interrupted run has left in the `cache_folder`.
 
         Parameters
         ----------
         key : hashable
-            That of `cached`, which removes the parts when the value is finished.
+            Key as for `cached`, which removes the parts when the value is complete.
 
         Returns
         -------
         parts : object
-            ``parts.get(name, make)`` is a part of the value: the one that is there, else made by ``make()``.
+            ``parts.get(name, make)`` returns a part of the value, and makes it by ``make()`` if it is missing.
         """
         return self._cache.parts(self._file_of(key))
 
     def has_cached(self, key):
-        """Return whether the value of `key` is at hand, in memory or in the `cache_folder`.
+        """Return whether the value of `key` is kept, in memory or in the `cache_folder`.
 
         Parameters
         ----------
         key : hashable
-            That of `cached`.
+            Key as for `cached`.
 
         Returns
         -------
         bool
         """
-        file = None if key in self._cache else self._file_of(key)
-        return key in self._cache or (file is not None and file in self._cache.folder)
+        if key in self._cache:
+            return True
+        file = self._file_of(key)
+        return file is not None and file in self._cache.folder
 
     @property
     def cache_limit(self):
-        """Bytes that everything derived from the corpus may hold in memory."""
+        """Maximum number of bytes of all derived data in memory."""
         return self._cache.limit
 
     def cache_usage(self):
-        """Return the bytes of what is kept in memory, by what it is.
+        """Return the bytes of the values that are kept in memory, by their kind.
 
         Returns
         -------
         dict of str to int
-            Memory that several values share counts for the one that was used longest ago.
+            Memory that several values share counts for the value that was used longest ago.
 
         Examples
         --------
@@ -380,9 +399,9 @@ class Corpus(DocumentIds):
         return self._cache.usage()
 
     def clear_cache(self):
-        """Drop what is kept in memory; files in the `cache_folder` stay.
+        """Drop all values that are kept in memory; files in the `cache_folder` stay.
 
-        Estimators that are fitted keep what they hold.
+        Fitted estimators keep the values that they hold.
 
         Returns
         -------
@@ -392,7 +411,7 @@ class Corpus(DocumentIds):
         return self
 
     def _file_of(self, key):
-        """Name of the file of a value; None if there is no folder, or the key holds what no other process knows."""
+        """Return the file name of a value; None if there is no folder, or the key is valid in this process only."""
         if self._cache.folder is None:
             return None
         name = file_name(sklrank.__version__, key)
@@ -401,8 +420,8 @@ class Corpus(DocumentIds):
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"what is derived under {key!r:.200} is kept in this process only, not in cache_folder=: it depends "
-                "on a function or another object that no other process can tell from others",
+                f"the value of {key!r:.200} is kept in this process only, and not in cache_folder=: it depends on a "
+                "function or another object that other processes cannot identify",
                 UserWarning,
                 stacklevel=4,
             )
@@ -422,7 +441,7 @@ class Corpus(DocumentIds):
             "fingerprint": self.token,
             "columns": plain_columns(self._columns),
             "ids": self._ids,
-            "cache_folder": None if self._cache.folder is None else str(self._cache.folder.path),
+            "cache_folder": self._cache_path and str(self._cache_path),
             "cache_limit": self._cache.limit,
             "parent": self._parent,
         }
@@ -434,7 +453,7 @@ class Corpus(DocumentIds):
         return _restore, (self.__getstate__(), *TRAVELLERS)
 
     def to_dict(self):
-        """Id → text where text is all there is, else id → dict of columns.
+        """Return a dict from id to text if there is no other column, else from id to a dict of columns.
 
         Returns
         -------
@@ -443,12 +462,12 @@ class Corpus(DocumentIds):
         return table_dict(self._columns, self._ids.tolist())
 
     def to_frame(self, *, backend=None):
-        """One row a document: docid, and the columns.
+        """Return a frame with one row per document: docid and the columns.
 
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas where it is installed, else polars.
+            Library of the frame. If None, pandas if it is installed, else polars.
 
         Returns
         -------
@@ -456,13 +475,15 @@ class Corpus(DocumentIds):
         """
         return frame_like({"docid": self._ids.tolist(), **table_lists(self._columns)}, backend)
 
-    __iter__ = None  # columns are asked for by name, documents by id
+    __iter__ = None  # a corpus is indexed by names of columns
 
     def __array__(self, dtype=None, copy=None):
         # One object, not a sequence: GridSearchCV makes an array of the values of a parameter.
         array = np.empty((), dtype=object)
         array[()] = self
-        return array if dtype is None else array.astype(dtype)
+        if dtype is None:
+            return array
+        return array.astype(dtype)
 
     def _repr_html_(self):
         return table_html(self, "docid", self._columns, self._ids)
@@ -472,7 +493,7 @@ class Corpus(DocumentIds):
 
 
 def _restore(state, *travellers):
-    """Return the corpus of that content that lives in this process, else a new one."""
+    """Return the corpus of the same content if this process has one, else a new one."""
 
     def make():
         corpus = object.__new__(Corpus)
@@ -483,13 +504,15 @@ def _restore(state, *travellers):
 
 
 def living_corpus(token):
-    """Return the corpus of `token`, if this process has it, else None."""
+    """Return the corpus of `token`; None if this process does not have it."""
     return _LIVING.get(token, hold=False)
 
 
-def _own_objects(column):
-    """The column; of one of objects a copy."""
-    return deepcopy(column) if isinstance(column, np.ndarray) and column.dtype == object else column
+def _with_own_objects(column):
+    """Return the column, or a copy if it holds Python objects."""
+    if isinstance(column, np.ndarray) and column.dtype == object:
+        return deepcopy(column)
+    return column
 
 
 def _join(columns):

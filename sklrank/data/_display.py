@@ -1,4 +1,4 @@
-"""Text for people to read."""
+"""Text output that is safe to print."""
 
 import re
 
@@ -7,12 +7,12 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e
 
 
 def plural(what):
-    """Many of a thing, such as "document", "query" or "column name"."""
+    """Return the plural of a word, such as "document", "query" or "column name"."""
     return "queries" if what == "query" else f"{what}s"
 
 
 def printable(text):
-    r"""Write out the characters that would act on a terminal, or on the order in which a line is shown.
+    r"""Escape characters that control a terminal or the direction of text.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def printable(text):
 
 
 def printable_lines(text):
-    r"""Write out the same characters except newlines and tabs, in the form that JSON also reads (``\u001b``).
+    r"""Escape the same characters except newlines and tabs, in a form that JSON also reads (``\u001b``).
 
     Parameters
     ----------
     text : str
-        Text of several lines, or JSON, which stays JSON of the same meaning.
+        Text of several lines, or JSON, whose meaning does not change.
 
     Returns
     -------
@@ -67,16 +67,18 @@ def snippet(text, width):
     str
     """
     text = printable(" ".join(text.split()))
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if len(text) > width:
+        text = text[: width - 1] + "…"
+    return text
 
 
 def table_lines(rows):
-    """Lay out cells in columns.
+    """Align cells in columns.
 
     Parameters
     ----------
     rows : list of list of str
-        The cells. Characters that would act on a terminal are written out.
+        The cells. Control characters are escaped.
 
     Returns
     -------

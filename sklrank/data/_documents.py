@@ -1,4 +1,4 @@
-"""DocumentIds: documents of which nothing but the ids is known."""
+"""DocumentIds: documents of which only the ids are known."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from sklrank._kernels._strings import number_distinct
 from sklrank.data._ids import Ids, as_id_list, object_array, show
 from sklrank.data._strings import StringArray
 
-_MANY_IDS = 1 << 14  # from which a kernel numbers them
+_MANY_IDS = 1 << 14  # number of ids from which a kernel is used
 
 
 class DocumentIds:
-    """Documents of which nothing but the ids is known, as those of a run file.
+    """Hold documents of which only the ids are known, such as those of a run file.
 
     Parameters
     ----------
     ids : Ids
-        The ids; a document's row is its position among them.
+        The ids. The row of a document is its position among them.
 
     Examples
     --------
@@ -35,23 +35,22 @@ class DocumentIds:
         Parameters
         ----------
         docids : ndarray of object
-            Ids, of which some may repeat.
+            Ids, which may repeat.
 
         Returns
         -------
         documents : DocumentIds
         rows : ndarray of int64
         """
-        firsts, rows = _number(docids) if len(docids) >= _MANY_IDS else (None, None)
-        table = None
-        if rows is None:
+        names = table = None
+        if len(docids) >= _MANY_IDS:
+            names, rows = _number(docids)
+        if names is None:
             flat = docids.tolist()
             table = dict.fromkeys(flat)
             names = object_array(list(table))
             table = dict(zip(table, range(len(table))))
             rows = np.fromiter(map(table.__getitem__, flat), dtype=np.int64, count=len(flat))
-        else:
-            names = docids[firsts]
         ids = Ids(StringArray.from_strings(names.tolist(), what="document id"), len(names))
         ids._objects, ids._table = names, table
         return cls(ids), rows
@@ -65,7 +64,7 @@ class DocumentIds:
         return len(self._ids)
 
     def docids(self, rows):
-        """Ids of the documents `rows`.
+        """Return the ids of documents.
 
         Parameters
         ----------
@@ -78,13 +77,13 @@ class DocumentIds:
         return self._ids.take(rows)
 
     def rows(self, docids, *, unknown="raise"):
-        """Rows of the documents `docids`.
+        """Return the rows of documents.
 
         Parameters
         ----------
         docids : sequence of str or int
         unknown : {"raise", "ignore"}, default="raise"
-            What an id that is not here is: an error, or -1.
+            Whether an unknown id is an error or has the row -1.
 
         Returns
         -------
@@ -102,15 +101,20 @@ class DocumentIds:
 
 
 def _number(docids):
-    """Number ids by their hashes, which Python keeps, several times as fast as a dict that outgrows the cache.
+    """Number ids by their hashes, which Python caches; this is faster than a dict that exceeds the CPU cache.
 
     Returns
     -------
-    firsts, rows : ndarray of int64, or None and None
-        Where each distinct id stands first, and for each id the number of it. Nothing where two ids share a hash.
+    names : ndarray of object, or None
+        Distinct ids, in the order in which they first appear; None if two ids have the same hash.
+    rows : ndarray of int64, or None
+        Number of each id.
     """
     hashes = np.fromiter(map(hash, docids.tolist()), dtype=np.int64, count=len(docids))
     slots = np.full(1 << (2 * len(docids) - 1).bit_length(), -1)
     firsts, rows = np.empty_like(hashes), np.empty_like(hashes)
     firsts = firsts[: number_distinct(hashes, slots, firsts, rows)]
-    return (firsts, rows) if (docids[firsts][rows] == docids).all() else (None, None)
+    names = docids[firsts]
+    if (names[rows] == docids).all():
+        return names, rows
+    return None, None

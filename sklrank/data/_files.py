@@ -1,4 +1,4 @@
-"""Files: their lines, read with bounded memory, and outputs that are written whole or not at all."""
+"""Files: lines are read with bounded memory, and outputs are written completely or not at all."""
 
 import errno
 import gzip
@@ -10,19 +10,19 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
-_BLOCK = 1 << 20  # bytes to read before lines are handed on
-_LONGEST_LINE = 1 << 26  # bytes; a longer line is an error, so that memory is bounded
+_BLOCK = 1 << 20  # bytes that are read at a time
+_LONGEST_LINE = 1 << 26  # bytes; a longer line is an error, which bounds the memory
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STREAMS = ("/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc/")  # open files of a process, by name
 
 
 def bad_line(path, number, reason):
-    """Make the error of a line that cannot be read."""
+    """Return the error of a line that cannot be read."""
     return ValueError(f"{path}:{number}: {reason}")
 
 
 def open_binary(path):
-    """Open a file to read bytes, unpacked if its name ends in ``.gz``."""
+    """Open a file to read bytes; decompress it if its name ends in ``.gz``."""
     if str(path).endswith(".gz"):
         return gzip.open(path, "rb")
     return open(path, "rb")
@@ -31,7 +31,7 @@ def open_binary(path):
 def byte_blocks(path):
     r"""Yield the bytes of a file in blocks of whole lines, each with the number of its first line.
 
-    Lines end in ``\n`` and in nothing else. A byte order mark is not part of the text.
+    Only ``\n`` ends a line. A byte order mark is not part of the text.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ def byte_blocks(path):
     number : int
         Number of the first line, from 1.
     block : bytes
-        The lines with their ends.
+        The lines, with their line ends.
 
     Raises
     ------
     ValueError
-        If the file is damaged gzip, or has a line of more than 64 MB; the message names file and line.
+        If the file is damaged gzip, or has a line of more than 64 MB. The message names file and line.
     """
     number = 1
-    pending, end = bytearray(), 0  # bytes that were read, and the length of the whole lines among them
+    pending, end = bytearray(), 0  # bytes that were read, and the length of the complete lines among them
     with open_binary(path) as file:
         while True:
             try:
@@ -84,7 +84,7 @@ def _without_mark(number, block):
 
 
 def text_blocks(path):
-    """Yield the text of a file as `byte_blocks` does; bytes that are not UTF-8 are a ValueError with file and line."""
+    """Yield the text of a file as `byte_blocks` does; if it is not UTF-8, raise a ValueError with file and line."""
     for number, block in byte_blocks(path):
         try:
             yield number, block.decode("utf-8")
@@ -94,7 +94,7 @@ def text_blocks(path):
 
 
 def numbered_lines(path):
-    """Yield the number, from 1, and the text of each line that holds more than blanks and tabs, without its end."""
+    """Yield the number, from 1, and the text of each line that is not blank, without its line end."""
     for first, text in text_blocks(path):
         for number, line in enumerate(text.split("\n"), first):
             line = line.removesuffix("\r")
@@ -103,7 +103,7 @@ def numbered_lines(path):
 
 
 def file_to_write(path):
-    """Find the file that writing to `path` makes or replaces, links followed; None for a pipe or a device.
+    """Return the file that writing to `path` makes or replaces, with links resolved; None for a pipe or a device.
 
     Raises
     ------
@@ -115,7 +115,9 @@ def file_to_write(path):
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         if not target.parent.is_dir():
-            folder = target.parent if os.path.islink(path) else Path(path).parent
+            folder = Path(path).parent
+            if os.path.islink(path):
+                folder = target.parent
             raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}", str(path)) from None
         return target
     if stat.S_ISDIR(mode):
@@ -127,11 +129,11 @@ def file_to_write(path):
 
 @contextmanager
 def write_whole(path):
-    """Open a text file that takes its name only when all is written; a pipe or a device takes each part at once."""
+    """Open a text file that gets its name when it is complete; a pipe or a device is written at once."""
     target = file_to_write(path)
     packed = str(path).endswith(".gz")
     if target is None:
-        # Appended, because standard output may be a file that others write to as well.
+        # Appended, because standard output may be a file that other processes write to as well.
         with open(path, "ab") as raw, _text(raw, packed) as out:
             yield out
         return
@@ -149,7 +151,7 @@ def write_whole(path):
 
 @contextmanager
 def _text(raw, packed):
-    """Put text on top of a binary file, packed or not."""
+    """Open a binary file for text, compressed or not."""
     if packed:
         with (
             gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as inner,
@@ -162,6 +164,6 @@ def _text(raw, packed):
 
 
 def write_lines(path, lines):
-    """Write `lines` to a file, whole or not at all."""
+    """Write `lines` to a file, completely or not at all."""
     with write_whole(path) as out:
         out.writelines(lines)

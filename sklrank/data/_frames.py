@@ -1,4 +1,4 @@
-"""The one seam to data frames: narwhals, so that pandas, polars and pyarrow are alike."""
+"""Data frames of pandas, polars and pyarrow, all read by narwhals."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -8,34 +8,43 @@ from sklrank.data._display import plural
 
 
 def is_frame(value):
-    """Whether `value` is a data frame, told without importing any data-frame library."""
+    """Return whether `value` is a data frame, without importing a data-frame library."""
     module = type(value).__module__.partition(".")[0]
     return module in {"pandas", "polars", "pyarrow", "modin", "cudf"} and hasattr(value, "columns")
 
 
 def is_series(value):
-    """Whether `value` is a pandas or polars Series."""
+    """Return whether `value` is a pandas or polars Series."""
     module = type(value).__module__.partition(".")[0]
     return module in {"pandas", "polars", "modin", "cudf"} and not is_frame(value) and hasattr(value, "to_list")
 
 
 def series_ids(series):
-    """Index of a pandas Series if it holds str; else None.
+    """Return the index of a pandas Series if it holds str, else None.
 
-    An index of integers tells where the rows once stood, and a split shuffles it.
+    An index of integers only tells the original positions of the rows, and a split shuffles it.
     """
     index = getattr(series, "index", None)
-    return index.tolist() if getattr(index, "inferred_type", None) == "string" else None
+    if getattr(index, "inferred_type", None) != "string":
+        return None
+    return index.tolist()
+
+
+def as_names(names):
+    """Return one name, or several, as a tuple."""
+    if isinstance(names, str):
+        return (names,)
+    return tuple(names)
 
 
 def as_list(values, what):
-    """A list of what a sequence, one-dimensional array, Series, pyarrow array or iterable holds.
+    """Return the values of a sequence, one-dimensional array, Series, pyarrow array or iterable as a list.
 
     Parameters
     ----------
     values : iterable
     what : str
-        What one of them is called in error messages, such as "document id".
+        Word for one of them in error messages, such as "document id".
 
     Returns
     -------
@@ -44,7 +53,7 @@ def as_list(values, what):
     Raises
     ------
     TypeError
-        If `values` is one str, has no order, as a set, or is not a list at all.
+        If `values` is one str, has no order, such as a set, or is not iterable.
     """
     if isinstance(values, list):
         return values
@@ -64,7 +73,7 @@ def as_list(values, what):
 
 
 def frame_columns(frame):
-    """Name → list of Python values, for each column of a data frame; what is missing is None."""
+    """Return a dict from the name of each column to a list of Python values, with None for missing values."""
     check_column_names(getattr(frame, "column_names", frame.columns))  # pyarrow's `columns` are the arrays
     nw = optional_import("narwhals")
     frame = nw.from_native(frame, eager_only=True)
@@ -72,12 +81,12 @@ def frame_columns(frame):
 
 
 def check_column_names(names):
-    """Raise an error that shows the first name that is not a str, or stands twice."""
+    """Raise an error that shows the first name that is not a str or occurs twice."""
     seen = set()
     for name in names:
         if not isinstance(name, str):
             raise TypeError(
-                f"names of columns are str, got {name!r} of type {type(name).__name__}; a frame takes them as "
+                f"names of columns are str, got {name!r} of type {type(name).__name__}; set them by "
                 "frame.columns = [...]"
             )
         if name in seen:
@@ -93,22 +102,24 @@ def _values(series):
 
 
 def frame_like(columns, backend=None):
-    """A data frame of `columns` (name → list or array), of pandas where it is installed, else of polars."""
+    """Return a frame of `columns` (name → list or array), of pandas if it is installed, else of polars."""
     if backend not in (None, "pandas", "polars"):
-        raise ValueError(f"backend={backend!r}; it is 'pandas' or 'polars', or None for the one that is installed")
+        raise ValueError(f"got backend={backend!r}; expected 'pandas', 'polars', or None for the one that is installed")
     nw = optional_import("narwhals")
-    backend = backend or ("pandas" if find_spec("pandas") else "polars")
+    if backend is None and find_spec("pandas"):
+        backend = "pandas"
+    backend = backend or "polars"
     optional_import(backend)
     return nw.from_dict(columns, backend=backend).to_native()
 
 
 def pick_column(columns, given, names, what):
-    """Name of the column that holds `what`: the one given, else the first of `names` that is there.
+    """Return the name of the column that holds `what`: `given`, or the first of `names` that exists.
 
     Raises
     ------
     ValueError
-        If there is none; the message lists the columns and the parameter that names one.
+        If it is missing. The message lists the columns and names the parameter that sets one.
     """
     if given is not None:
         if given not in columns:
@@ -118,5 +129,5 @@ def pick_column(columns, given, names, what):
         if name in columns:
             return name
     raise ValueError(
-        f"no column for the {what}: the columns are {list(columns)}, looked for {list(names)}; name it with {what}="
+        f"no column for the {what}: expected one of {list(names)} among {list(columns)}; or name it by {what}="
     )

@@ -1,4 +1,4 @@
-"""Ids: the names that users give to documents and queries, and the row of each."""
+"""Ids of documents and queries, and the row of each."""
 
 from numbers import Integral
 
@@ -9,29 +9,31 @@ from sklrank.data._display import plural, snippet
 from sklrank.data._frames import as_list
 from sklrank.data._strings import StringArray
 
-_SHOWN = 3  # offenders that an error message shows
-_WIDTH = 100  # characters of each
+_SHOWN = 3  # values that an error message shows
+_WIDTH = 100  # characters of each value
 
 
 def show(values):
-    """The first offenders, for an error message."""
+    """Return the first values as text for an error message."""
     values = list(values)
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return ", ".join(snippet(repr(value), _WIDTH) for value in values[:_SHOWN]) + more
+    text = ", ".join(snippet(repr(value), _WIDTH) for value in values[:_SHOWN])
+    if len(values) > _SHOWN:
+        text += f" and {len(values) - _SHOWN} more"
+    return text
 
 
 def object_array(values):
-    """A list as a one-dimensional object array."""
-    return np.fromiter(values, dtype=object, count=len(values))  # an assignment would look into lists
+    """Return a list as a one-dimensional object array."""
+    return np.fromiter(values, dtype=object, count=len(values))  # an assignment would unpack lists
 
 
 def is_id(value):
-    """Whether a value can be an id: a str or an int."""
+    """Return whether a value can be an id: a str or an int."""
     return isinstance(value, (str, Integral)) and not isinstance(value, bool)
 
 
 def as_id_list(ids, what):
-    """`ids` as a list of str; int ids are written out, anything else is an error."""
+    """Return `ids` as a list of str; an int is converted, and other types are an error."""
     ids = as_list(ids, f"{what} id")
     kinds = set(map(type, ids))
     if kinds <= {str}:
@@ -43,7 +45,7 @@ def as_id_list(ids, what):
 
 
 def check_unique(ids, what):
-    """Raise ValueError that shows the first ids that stand twice."""
+    """Raise a ValueError that shows the first ids that occur twice."""
     if len(set(ids)) == len(ids):
         return
     seen, twice = set(), {}
@@ -51,16 +53,16 @@ def check_unique(ids, what):
         if i in seen:
             twice[i] = None
         seen.add(i)
-    raise ValueError(f"{what} ids must be unique; these stand more than once: {show(twice)}")
+    raise ValueError(f"{what} ids must be unique; these occur more than once: {show(twice)}")
 
 
 class Ids:
-    """Unique ids in the order of their rows.
+    """Hold unique ids in the order of their rows.
 
     Parameters
     ----------
     strings : StringArray or None
-        The ids; ``None`` stands for the positions "0", "1", …, which take no memory.
+        The ids. If None, the positions "0", "1", …, which need no memory.
     n : int
         Number of ids.
     """
@@ -74,18 +76,18 @@ class Ids:
 
     @classmethod
     def of(cls, ids, n, what):
-        """Check `ids` (``None``: positions) against the number of things that they name."""
+        """Make ids, or positions if `ids` is None; check that there are `n` of them."""
         if ids is None:
             return cls(None, n)
         ids = as_id_list(ids, what)
         if len(ids) != n:
-            raise ValueError(f"got {len(ids)} ids for {n} {plural(what)}; each needs one")
+            raise ValueError(f"expected one id for each of {n} {plural(what)}, got {len(ids)} ids")
         check_unique(ids, what)
         return cls(StringArray.from_strings(ids, what=f"{what} id"), n)
 
     @property
     def given(self):
-        """Whether the user gave the ids; positions say nothing about what is meant."""
+        """Whether the user gave the ids; positions do not identify documents or queries."""
         return self.strings is not None
 
     def __len__(self):
@@ -102,11 +104,13 @@ class Ids:
         return iter(self.tolist())
 
     def tolist(self):
-        """All ids, as a list of str."""
-        return self.strings.tolist() if self.given else list(map(str, range(self.n)))
+        """Return all ids as a list of str."""
+        if self.given:
+            return self.strings.tolist()
+        return list(map(str, range(self.n)))
 
     def take(self, rows):
-        """Ids of `rows`, as an object array of the shape of `rows`."""
+        """Return the ids of `rows` as an object array of the same shape."""
         rows = np.asarray(rows, dtype=np.int64)
         objects = self._objects_for(rows.size)
         if objects is not None:
@@ -116,15 +120,15 @@ class Ids:
         return out.reshape(rows.shape)
 
     def take_ragged(self, rows, indptr):
-        """Ids of the rows of each query, as a list of lists."""
+        """Return the ids of the rows of each query as a list of lists."""
         objects = self._objects_for(len(rows))
-        if objects is not None:  # query by query: the strings that are counted are still in the cache for the list
+        if objects is not None:  # query by query, while the strings are in the CPU cache
             return [objects[rows[start:stop]].tolist() for start, stop in intervals(indptr)]
         flat = self._made(rows)
         return [flat[start:stop] for start, stop in intervals(indptr)]
 
     def _objects_for(self, n_taken):
-        """All ids as an object array once many have been taken; None before, and where they cost nothing."""
+        """Return all ids as an object array if many have been taken; None before, and for positions."""
         if self._objects is None and self.given:
             self._n_taken += n_taken
             if 8 * self._n_taken >= self.n:
@@ -134,22 +138,28 @@ class Ids:
         return self._objects
 
     def _made(self, rows):
-        inside = rows.size == 0 or (rows.min() >= 0 and rows.max() < self.n)
-        return list(map(str if inside and not self.given else self.__getitem__, rows.tolist()))
+        make = self.__getitem__
+        if not self.given and (rows.size == 0 or (rows.min() >= 0 and rows.max() < self.n)):
+            make = str
+        return list(map(make, rows.tolist()))
 
     def rows(self, ids):
-        """Row of each of `ids`, a list of str, int64; -1 where there is none."""
+        """Return the row of each of `ids`, a list of str, as int64; -1 if the id is unknown."""
         if not self.given:
             return np.fromiter(map(self._position, ids), dtype=np.int64, count=len(ids))
         if self._table is None:
-            self._table = dict(zip(self.strings if self._objects is None else self._objects, range(self.n)))
+            names = self._objects
+            if names is None:
+                names = self.strings
+            self._table = dict(zip(names, range(self.n)))
         lookup = self._table.get
         return np.fromiter((lookup(i, -1) for i in ids), dtype=np.int64, count=len(ids))
 
     def _position(self, text):
         if text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0"):
             position = int(text)
-            return position if position < self.n else -1
+            if position < self.n:
+                return position
         return -1
 
     def __eq__(self, other):
@@ -166,5 +176,7 @@ class Ids:
         self.__init__(**state)
 
     def __repr__(self):
-        head = ", ".join(repr(self[i]) for i in range(min(self.n, _SHOWN)))
-        return f"<{self.n} ids: {head}{', …' if self.n > _SHOWN else ''}>"
+        shown = [repr(self[i]) for i in range(min(self.n, _SHOWN))]
+        if self.n > _SHOWN:
+            shown.append("…")
+        return f"<{self.n} ids: {', '.join(shown)}>"

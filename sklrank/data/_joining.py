@@ -1,4 +1,4 @@
-"""Data joined by NumPy: one after the other, never side by side."""
+"""Concatenation by NumPy: objects are joined one after the other, not side by side."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ JOINS = (np.concatenate, np.hstack, np.column_stack, np.dstack)
 
 
 def one_after_the_other(first, function, parts, axis=0, **options):
-    """The parts that a function of NumPy joins; ValueError if it would put them side by side.
+    """Return the parts that a function of NumPy joins; raise a ValueError if it would put them side by side.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def one_after_the_other(first, function, parts, axis=0, **options):
     if function is not np.concatenate or axis != 0:
         raise ValueError(
             f"{type(first).__name__} objects are joined one after the other, by np.concatenate(parts), and not side by "
-            "side, as a FeatureUnion joins arrays. A RetrieverUnion unites retrievers, and Run.union unites runs."
+            "side, as a FeatureUnion joins arrays. Use RetrieverUnion for retrievers, and Run.union for runs."
         )
     if options:
         raise TypeError(f"np.concatenate takes no {', '.join(options)} for {type(first).__name__} objects")

@@ -1,4 +1,4 @@
-"""The one function that ranks."""
+"""Ranking of entries by their scores."""
 
 import numpy as np
 
@@ -6,40 +6,43 @@ from sklrank._kernels._fusion import order_entries
 
 
 def rank(indptr, scores, rows=None, k=None):
-    """Order the entries of each query by score, descending; leave out those whose score is NaN.
+    """Order the entries of each query by score, descending; drop entries with a score of NaN.
 
     Parameters
     ----------
     indptr : ndarray of int64, shape (n_queries + 1,)
-        Query ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
+        The entries of query ``i`` are ``indptr[i]:indptr[i + 1]``.
     scores : ndarray of float32 or float64, shape (n_entries,)
         Score of each entry; -0.0 equals 0.0.
     rows : ndarray of int64, shape (n_entries,), default=None
-        Document of each entry. Of equal scores the lower row goes first; ``None``: the one that stands first.
+        Document of each entry. If scores are equal, the lower row goes first. If None, the earlier entry goes first.
     k : int, default=None
-        Number of entries to keep of each query; ``None``: all.
+        Number of entries to keep for each query. If None, all are kept.
 
     Returns
     -------
     entries : ndarray of int64
         Positions of the entries in their new order.
     indptr : ndarray of int64, shape (n_queries + 1,)
-        The queries in `entries`.
+        Bounds of the queries in `entries`.
     scores : ndarray of the type of `scores`
         Scores of `entries`.
     """
-    rows = np.arange(len(scores)) if rows is None else rows
-    # One specialization of the kernel: for writable arrays of float64, as which float32 orders alike.
+    if rows is None:
+        rows = np.arange(len(scores))
+    if k is None:
+        k = len(scores)
+    # One specialization of the kernel, for writable arrays of float64. float32 has the same order in float64.
     indptr, rows = (np.require(array, np.int64, ("C", "W")) for array in (indptr, rows))
     values = np.require(scores, np.float64, ("C", "W"))
     entries, ranked = np.empty(len(values), dtype=np.int64), np.empty(len(values))
     new = np.empty_like(indptr)
-    order_entries(indptr, rows, values, len(values) if k is None else k, entries, ranked, new)
+    order_entries(indptr, rows, values, k, entries, ranked, new)
     return entries[: new[-1]], new, ranked[: new[-1]].astype(scores.dtype, copy=False)
 
 
 def descend_ties(indptr, scores, entries, docids):
-    """Order entries of equal score by document id, descending, as trec_eval does.
+    """Order entries of equal score by document id, descending, as in trec_eval.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def descend_ties(indptr, scores, entries, docids):
         Scores of `entries`, in their order.
     entries : ndarray of int64, shape (n_entries,)
     docids : ndarray of object
-        Document of each entry, before it was ordered.
+        Document of each entry, in the order before ranking.
 
     Returns
     -------

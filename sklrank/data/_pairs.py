@@ -1,4 +1,4 @@
-"""Pairs of a query and a document, query by query: what runs and judgments have in common."""
+"""Pairs of a query and a document: shared code of `Run` and `Qrels`."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -14,19 +14,19 @@ from sklrank.data._joining import JOINS, one_after_the_other
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
-_DENSE_CELLS = 1 << 27  # most cells that a dense matrix may have
+_DENSE_CELLS = 1 << 27  # maximum number of cells of a dense matrix
 
 
 class Pairs:
     """Base of `Run` and `Qrels`: ragged pairs (query, document), each with values.
 
     Entry ``e`` of query ``i`` (``indptr[i] <= e < indptr[i + 1]``) is the document ``rows[e]`` of `documents`. Pairs
-    that came with ids keep them as they came until somebody asks for rows: to number documents takes longer than
-    most of what is done with them.
+    that are read with ids keep only the ids until rows are needed, because the numbering of documents takes longer than
+    most methods.
     """
 
     _noun = "pairs"  # in messages
-    _values = ()  # names of the arrays with one value an entry; None stands for one that is not there
+    _values = ()  # names of the arrays with one value per entry; a missing array is None
 
     def _set_pairs(self, indptr, queries, documents, rows, docids=None):
         self._indptr = indptr
@@ -37,14 +37,14 @@ class Pairs:
 
     def _number_documents(self):
         docids = self._docids
-        if docids is not None:  # other threads may be here, too; they number alike
+        if docids is not None:  # several threads may do this; their numbers are equal
             self._documents, self._rows = DocumentIds.factorize(docids)
             self._docids = None
 
-    # --- what everybody may ask for
+    # --- content
     @property
     def indptr(self):
-        """Bounds of the queries' entries.
+        """Bounds of the entries of each query.
 
         Returns
         -------
@@ -69,18 +69,20 @@ class Pairs:
 
     @property
     def documents(self):
-        """What the rows refer to: the corpus, or ids alone."""
+        """Documents that the rows refer to: the corpus, or ids only."""
         self._number_documents()
         return self._documents
 
     @property
     def corpus(self):
-        """The corpus, where it is at hand; else None."""
-        return self._documents if isinstance(self._documents, Corpus) else None
+        """The corpus, or None if only ids are known."""
+        if isinstance(self._documents, Corpus):
+            return self._documents
+        return None
 
     @property
     def is_numbered(self):
-        """Whether `rows` are at hand; a run that came with ids numbers its documents when they are first asked for."""
+        """Whether `rows` are known; a run that was read with ids numbers its documents on first use."""
         return self._docids is None
 
     @property
@@ -103,7 +105,9 @@ class Pairs:
         ndarray of object, shape (n_entries,)
         """
         docids = self._docids
-        return self._documents.docids(self._rows) if docids is None else docids
+        if docids is None:
+            docids = self._documents.docids(self._rows)
+        return docids
 
     @property
     def docids(self):
@@ -125,23 +129,25 @@ class Pairs:
 
     @classmethod
     def of(cls, data):
-        """Return `data` if it is of this class already, else make it so.
+        """Return `data` if it has this type already, else convert it.
 
         Parameters
         ----------
-        data : Run or Qrels, or whatever they are made from
+        data : Run or Qrels, or data that they are made from
 
         Returns
         -------
         Run or Qrels
         """
-        return data if isinstance(data, cls) else cls(data)
+        if isinstance(data, cls):
+            return data
+        return cls(data)
 
     def __len__(self):
         return len(self._indptr) - 1
 
     def with_corpus(self, corpus):
-        """The same with its documents in `corpus`.
+        """Return the same entries with their documents in `corpus`.
 
         Parameters
         ----------
@@ -162,12 +168,12 @@ class Pairs:
         return self._replace(self._indptr, self._queries, corpus, rows, None, self._value_arrays())
 
     def align(self, queries):
-        """Return the entries of `queries`, in their order; a query that is not there has none.
+        """Return the entries of `queries`, in their order; an unknown query has no entries.
 
         Parameters
         ----------
-        queries : Queries or whatever they are made from
-            The queries. They align by id if both sides have ids, else by position and equal length.
+        queries : Queries, or data that they are made from
+            The queries. They are aligned by id if both have ids, else by position, which requires equal lengths.
 
         Returns
         -------
@@ -177,18 +183,20 @@ class Pairs:
         return self._take_queries(align_queries(self._queries, queries, self._noun), queries)
 
     def _csr(self, values):
-        # A copy: whoever sorts the matrix in place must not sort this.
+        # A copy, because a caller may sort the matrix in place.
         return sparse.csr_array((values, self.rows, self._indptr), shape=self.shape, copy=True)
 
     def _dense(self, values, dtype):
         n_cells = self.shape[0] * self.shape[1]
         if n_cells > _DENSE_CELLS:
-            raise ValueError(f"a dense matrix would have {n_cells} cells; to_csr() has the entries only")
+            raise ValueError(f"a dense matrix would have {n_cells} cells; to_csr() stores the entries only")
         dense = self._csr(values).toarray()
-        return dense if dtype is None else dense.astype(dtype)
+        if dtype is None:
+            return dense
+        return dense.astype(dtype)
 
     def _check_distinct_queries(self):
-        """Raise ValueError where a query stands twice, as in a bootstrap: what is keyed by ids would lose one."""
+        """Raise a ValueError if a query occurs twice, as in a bootstrap: a dict by ids would lose one of them."""
         if self.has_ids:
             check_unique(self._queries.ids.tolist(), "query")
 
@@ -202,7 +210,7 @@ class Pairs:
         return {name: getattr(self, name) for name in self._values}
 
     def take(self, entries, indptr):
-        """Choose entries; everything that belongs to an entry follows.
+        """Choose entries, with all values that belong to them.
 
         Parameters
         ----------
@@ -214,7 +222,7 @@ class Pairs:
         Returns
         -------
         Run or Qrels
-            With the same queries and documents.
+            The chosen entries, with the same queries and documents.
         """
         return self._take_entries(entries, indptr, self._queries)
 
@@ -226,12 +234,12 @@ class Pairs:
         return new
 
     def _take_entries(self, entries, indptr, queries):
-        """The entries `entries` (a slice or indices), cut anew by `indptr`."""
+        """Return the chosen entries (a slice or indices), divided among `queries` by `indptr`."""
 
         def pick(value):
             if isinstance(value, Mapping):
                 return {name: pick(array) for name, array in value.items()}
-            return None if value is None else value[entries]
+            return chosen(value, entries)
 
         values = {name: pick(value) for name, value in self._value_arrays().items()}
         return self._replace(indptr, queries, self._documents, pick(self._rows), pick(self._docids), values)
@@ -247,17 +255,15 @@ class Pairs:
         return self._take_queries(key, self._queries[key])
 
     def _take_queries(self, positions, queries):
-        """The entries of the queries at `positions`, which are `queries` from now on; none for position -1."""
+        """Return the entries of the queries at `positions` as those of `queries`; no entries for position -1."""
         entries, indptr = entries_of(positions, self._indptr)
         return self._take_entries(entries, indptr, queries)
 
     @classmethod
     def _concatenate(cls, parts):
-        strangers = {type(part).__name__ for part in parts if not isinstance(part, cls)}
-        if strangers:
-            raise TypeError(
-                f"a {cls.__name__} is joined with others of its kind, not with {', '.join(sorted(strangers))}"
-            )
+        others = {type(part).__name__ for part in parts if not isinstance(part, cls)}
+        if others:
+            raise TypeError(f"expected {cls.__name__} objects to concatenate, got {', '.join(sorted(others))}")
         first = parts[0]
         indptr = joined([part._indptr for part in parts])
         queries = concatenate_queries([part._queries for part in parts])
@@ -286,13 +292,15 @@ class Pairs:
         def dense(value):
             if isinstance(value, Pairs):
                 return np.asarray(value)
-            return type(value)(map(dense, value)) if isinstance(value, (list, tuple)) else value
+            if isinstance(value, (list, tuple)):
+                return type(value)(map(dense, value))
+            return value
 
         return function(*map(dense, args), **{name: dense(value) for name, value in kwargs.items()})
 
-    # --- pickling: the token of the corpus and the ids in use, not the corpus
+    # --- pickling: the token of the corpus and the ids of the entries, not the corpus
     def __getstate__(self):
-        self._number_documents()  # so that the state does not depend on what was asked before
+        self._number_documents()  # so that the state does not depend on earlier calls
         state = dict(vars(self))
         if isinstance(self._documents, Corpus):
             used, positions = np.unique(self._rows, return_inverse=True)
@@ -312,14 +320,21 @@ class Pairs:
                 self._documents = DocumentIds(Ids(ids, len(ids)))
 
 
+def chosen(array, entries):
+    """Return the chosen entries of an array; None if the array is None."""
+    if array is None:
+        return None
+    return array[entries]
+
+
 def entries_of(positions, indptr):
-    """Entries of the queries at `positions`, none for position -1, and their indptr."""
+    """Return the entries of the queries at `positions`, none for position -1, and their indptr."""
     lengths = np.diff(indptr, append=indptr[-1])[positions]  # the last one is empty
     return spans(indptr[positions], lengths)
 
 
 def take_queries(positions, indptr, arrays):
-    """Entries of the queries at `positions`, of each of some arrays; None stands for one that is not there.
+    """Return the entries of the queries at `positions` in each array, which may be None.
 
     Returns
     -------
@@ -329,43 +344,53 @@ def take_queries(positions, indptr, arrays):
     if np.array_equal(positions, np.arange(len(indptr) - 1)):
         return indptr, arrays
     entries, indptr = entries_of(positions, indptr)
-    return indptr, [None if array is None else array[entries] for array in arrays]
+    return indptr, [chosen(array, entries) for array in arrays]
 
 
-def check_shape(matrix, queries, documents):
-    """Raise ValueError if a matrix is not of shape (n_queries, n_documents)."""
+def sides_of_matrix(matrix, queries, corpus):
+    """Return the queries and the documents of a matrix of shape (n_queries, n_documents), which is checked."""
+    if queries is None:
+        queries = Queries.unnamed(matrix.shape[0])
+    if corpus is None:
+        documents = DocumentIds(Ids(None, matrix.shape[1]))
+    else:
+        documents = Corpus.of(corpus)
     if matrix.shape != (len(queries), len(documents)):
-        raise ValueError(f"a matrix of shape {matrix.shape} for {len(queries)} queries and {len(documents)} documents")
+        raise ValueError(
+            f"expected a matrix of shape ({len(queries)}, {len(documents)}), one row per query and one column per "
+            f"document; got the shape {matrix.shape}"
+        )
+    return queries, documents
 
 
-def align_queries(own, wanted, what):
-    """Position in `own` of each of the queries `wanted`; -1 where there is none.
+def align_queries(queries, wanted, what):
+    """Return the position in `queries` of each of the queries `wanted`; -1 if it is missing.
 
-    By id where both have ids, else by position and equal length.
+    They are aligned by id if both have ids, else by position, which requires equal lengths.
 
     Raises
     ------
     ValueError
-        If positions do not match in number, or ids do not match at all.
+        If the lengths differ, or if no id matches.
     """
-    if not (own.has_ids and wanted.has_ids):
-        if len(own) != len(wanted):
+    if not (queries.has_ids and wanted.has_ids):
+        if len(queries) != len(wanted):
             raise ValueError(
-                f"{what} of {len(own)} queries for {len(wanted)} queries: without ids on both sides they align by "
-                "position, which takes equal numbers"
+                f"got {what} of {len(queries)} queries for {len(wanted)} queries; unless both have ids, they align by "
+                "position, which requires equal numbers"
             )
-        return np.arange(len(own))
-    if len(own) == len(wanted) and (own.ids == wanted.ids).all():
-        return np.arange(len(own))
-    positions = positions_by_id(own, wanted)
-    if len(own) and len(wanted) and (positions < 0).all():
+        return np.arange(len(queries))
+    if len(queries) == len(wanted) and (queries.ids == wanted.ids).all():
+        return np.arange(len(queries))
+    positions = positions_by_id(queries, wanted)
+    if len(queries) and len(wanted) and (positions < 0).all():
         raise ValueError(
-            f"no query id of the {what} is among those asked for: {show(own.ids)} against {show(wanted.ids)}"
+            f"no query id of the {what} is among those asked for: {show(queries.ids)} against {show(wanted.ids)}"
         )
     return positions
 
 
-def positions_by_id(own, wanted):
-    """Position in `own` of each of the queries `wanted`, both with ids; -1 where there is none."""
-    table = {qid: i for i, qid in enumerate(own.ids.tolist())}
+def positions_by_id(queries, wanted):
+    """Return the position in `queries` of each of the queries `wanted`, both with ids; -1 if it is missing."""
+    table = {qid: i for i, qid in enumerate(queries.ids.tolist())}
     return np.fromiter((table.get(qid, -1) for qid in wanted.ids.tolist()), dtype=np.int64, count=len(wanted))

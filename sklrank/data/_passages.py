@@ -1,4 +1,4 @@
-"""Passages: pieces of texts, so many tokens each."""
+"""Passages: parts of texts with a limited number of tokens."""
 
 import re
 
@@ -11,38 +11,45 @@ _BATCH = 1024  # texts that are tokenized at a time
 
 
 def split_texts(texts, max_tokens, stride=None, tokenizer=None):
-    """Cut texts into passages, in their own words: what stands between the first token and the last.
+    """Split texts into passages, each the original text from its first token to its last.
 
     Parameters
     ----------
     texts : StringArray
     max_tokens : int
-        Most tokens of a passage.
+        Maximum number of tokens per passage.
     stride : int, default=None
-        How many tokens after one passage the next begins; ``None``: `max_tokens`.
+        Number of tokens from the start of a passage to the start of the next one. If None, `max_tokens`.
     tokenizer : tokenizers.Tokenizer, path or bytes, default=None
-        What tokens are; ``None``: words, separated by space.
+        Tokenizer that defines the tokens. If None, tokens are words separated by space.
 
     Returns
     -------
     parents : ndarray of int64, shape (n_passages,)
-        The text of each passage; every text has at least one, an empty one too.
+        Position of the text of each passage. Every text has at least one passage, even an empty text.
     passages : StringArray
     """
-    stride = max_tokens if stride is None else stride
-    for name, value, most in (("max_tokens", max_tokens, np.inf), ("stride", stride, max_tokens)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
-            reason = "" if most == np.inf else f", at most max_tokens={max_tokens}, so that no token is left out"
-            raise ValueError(f"{name} is a number of tokens, an int of at least 1{reason}; got {value!r}")
-    spans_of = _word_spans if tokenizer is None else _token_spans(tokenizer)
+    if stride is None:
+        stride = max_tokens
+    for name, value in (("max_tokens", max_tokens), ("stride", stride)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} is a number of tokens, an int of at least 1; got {value!r}")
+    if stride > max_tokens:
+        raise ValueError(f"stride is at most max_tokens={max_tokens}, so that no token is left out; got {stride}")
+    spans_of = _word_spans
+    if tokenizer is not None:
+        spans_of = _token_spans(tokenizer)
     parents, passages = [], []
     for first in range(0, len(texts), _BATCH):
         batch = texts[first : first + _BATCH].tolist()
         for i, (text, spans) in enumerate(zip(batch, spans_of(batch)), start=first):
             for start in range(0, max(len(spans) - max_tokens + stride, 1), stride):
-                own = spans[start : start + max_tokens]
+                window = spans[start : start + max_tokens]
+                passage = ""
+                if window:
+                    passage = text[window[0][0] : window[-1][1]]
                 parents.append(i)
-                passages.append(text[own[0][0] : own[-1][1]] if own else "")
+                passages.append(passage)
     return np.array(parents, dtype=np.int64), StringArray.from_strings(passages, what="passage")
 
 
@@ -55,5 +62,5 @@ def _token_spans(tokenizer):
 
     opened = open_tokenizer(tokenizer)
     if not hasattr(opened, "spans"):
-        raise TypeError("a function does not say where its tokens stand in the text; give a tokenizers.Tokenizer")
+        raise TypeError("a function does not return the positions of its tokens; pass a tokenizers.Tokenizer")
     return opened.spans

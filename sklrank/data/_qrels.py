@@ -7,44 +7,44 @@ from sklrank.data._corpus import Corpus
 from sklrank.data._documents import DocumentIds
 from sklrank.data._files import write_lines
 from sklrank.data._frames import frame_columns, frame_like, is_frame, pick_column
-from sklrank.data._ids import Ids, as_id_list, show
-from sklrank.data._pairs import Pairs, align_queries, check_shape, take_queries
+from sklrank.data._ids import as_id_list, show
+from sklrank.data._pairs import Pairs, align_queries, sides_of_matrix, take_queries
 from sklrank.data._queries import Queries
 from sklrank.data._shapes import as_numbers, as_pairs, is_matrix, matrix_entries, pair_of, pairs_of_columns
 from sklrank.data._trec import check_fields, place_of_repeat, read_trec
 
 _QUERY_NAMES = ("qid", "query_id", "query-id", "q_id", "query")
 _DOC_NAMES = ("docid", "doc_id", "docno", "corpus-id", "doc")
-LARGEST_GRADE = 2.0**53  # of the grades; beyond, float64 does not tell whole numbers apart
+LARGEST_GRADE = 2.0**53  # above it, float64 cannot represent every whole number
 _GRADE_NAMES = ("grade", "relevance", "rel", "score", "label")
 
 
 class Qrels(Pairs):
-    """Relevance judgments: a grade for each judged pair of query and document.
+    """Hold relevance judgments: a grade for each judged pair of query and document.
 
-    Grade 0 is judged and not relevant; a pair that is not there is unjudged. Negative grades are kept; metrics
-    take them for not relevant.
+    Grade 0 means judged and not relevant. A pair without a grade is unjudged. Negative grades are kept, and metrics
+    treat them as not relevant.
 
     Parameters
     ----------
     judgments : dict, list of dict, DataFrame, or matrix of shape (n_queries, n_documents)
         ``{qid: {docid: grade}}``; one dict ``{docid: grade}`` for each query, in order; a frame (see `from_frame`);
-        or grades by position: of a sparse matrix the stored entries are judged, of a dense one all are.
+        or a matrix of grades. The stored entries of a sparse matrix are judged, or all entries of a dense one.
     queries : Queries or sequence of str, default=None
-        The queries of a list or a matrix, whose ids it then has.
+        Queries of a list or a matrix.
     corpus : Corpus, default=None
-        The documents; ``None``: the ids that `judgments` names, or the positions in a matrix.
+        The documents. If None, the ids that `judgments` names, or the positions in a matrix.
 
     Attributes
     ----------
     indptr, rows, grades : ndarray
-        Ragged arrays: query ``i`` judges the documents ``rows[indptr[i]:indptr[i + 1]]``.
+        Ragged arrays: the judged documents of query ``i`` are ``rows[indptr[i]:indptr[i + 1]]``.
     subtopics : ndarray of object or None
-        Subtopic of each judgment, where there are any.
+        Subtopic of each judgment, or None if there are no subtopics.
 
     See Also
     --------
-    Run : What was found, to be measured against judgments.
+    Run : Hold rankings.
 
     Examples
     --------
@@ -61,8 +61,9 @@ class Qrels(Pairs):
 
     def __init__(self, judgments, *, queries=None, corpus=None):
         if isinstance(judgments, Qrels):
-            raise TypeError("these are Qrels already; align(queries) brings them into another order")
-        queries = None if queries is None else Queries.of(queries)
+            raise TypeError("these are Qrels already; align(queries) puts them into another order")
+        if queries is not None:
+            queries = Queries.of(queries)
         if is_matrix(judgments):
             self._from_matrix(judgments, queries, corpus)
         elif is_frame(judgments):
@@ -72,7 +73,7 @@ class Qrels(Pairs):
             self._fill(found, indptr, docids, as_numbers(grades, "grades"), None, corpus, queries)
 
     def _fill(self, found, indptr, docids, grades, subtopics, corpus, queries=None):
-        """Take in entries that are keyed by ids, those of `queries` if there are any."""
+        """Set entries with document ids, of all queries or of the given ones."""
         _check_grades(grades, found, indptr, docids)
         if corpus is None:
             documents, rows = DocumentIds.factorize(docids)
@@ -87,9 +88,7 @@ class Qrels(Pairs):
         self.grades, self.subtopics = grades, subtopics
 
     def _from_matrix(self, matrix, queries, corpus):
-        queries = Queries.unnamed(matrix.shape[0]) if queries is None else queries
-        documents = DocumentIds(Ids(None, matrix.shape[1])) if corpus is None else Corpus.of(corpus)
-        check_shape(matrix, queries, documents)
+        queries, documents = sides_of_matrix(matrix, queries, corpus)
         indptr, rows, grades = matrix_entries(matrix)
         grades = as_numbers(grades, "grades")
         _check_grades(grades, queries, indptr, rows)
@@ -98,16 +97,16 @@ class Qrels(Pairs):
 
     @classmethod
     def from_frame(cls, frame, *, query=None, doc=None, grade=None, subtopic=None, corpus=None):
-        """Judgments from a long data frame, one row each.
+        """Make judgments from a long data frame with one row per judgment.
 
         Parameters
         ----------
         frame : DataFrame
-            Of pandas, polars or pyarrow.
+            Frame of pandas, polars or pyarrow.
         query, doc, grade : str, default=None
-            Names of the columns; ``None`` looks for the usual ones, such as ``"qid"``, ``"docid"``, ``"grade"``.
+            Names of the columns. If None, common names are tried, such as ``"qid"``, ``"docid"``, ``"grade"``.
         subtopic : str, default=None
-            Column of the subtopic that a judgment is about; ``None``: the one named ``"subtopic"``, if there is one.
+            Column of the subtopic of a judgment. If None, the column ``"subtopic"``, if it exists.
         corpus : Corpus, default=None
             The documents.
 
@@ -121,12 +120,12 @@ class Qrels(Pairs):
 
     @classmethod
     def from_trec(cls, path, *, subtopics=False, corpus=None):
-        """Judgments from a TREC file: ``qid iteration docid grade``.
+        """Read judgments from a TREC file: ``qid iteration docid grade``.
 
         Parameters
         ----------
         path : path
-            The file; ``.gz`` is unpacked.
+            The file. A file ``.gz`` is decompressed.
         subtopics : bool, default=False
             Whether the second column holds subtopics.
         corpus : Corpus, default=None
@@ -139,13 +138,16 @@ class Qrels(Pairs):
         Raises
         ------
         ValueError
-            If a line is not of that form; the message names file, line and reason.
+            If a line has another form. The message names file, line and reason.
         """
         qids, iterations, docids, grades = read_trec(path, "qid iteration docid grade", "grade", largest=LARGEST_GRADE)
+        topics, fields = None, (0, 2)
+        if subtopics:
+            topics, fields = iterations, (0, 1, 2)
         try:
-            entries = pairs_of_columns(qids, docids, grades, iterations if subtopics else None)
+            entries = pairs_of_columns(qids, docids, grades, topics)
         except ValueError as error:
-            raise ValueError(f"{place_of_repeat(path, (0, 1, 2) if subtopics else (0, 2))}: {error}") from None
+            raise ValueError(f"{place_of_repeat(path, fields)}: {error}") from None
         self = object.__new__(cls)
         self._fill(*entries, corpus)
         return self
@@ -157,7 +159,7 @@ class Qrels(Pairs):
 
     @property
     def judgments(self):
-        """Judgments of each query, as a dict of document id to grade; of several subtopics the highest grade.
+        """Judgments of each query as a dict from document id to grade; with subtopics, the highest grade.
 
         Returns
         -------
@@ -172,7 +174,7 @@ class Qrels(Pairs):
         return found
 
     def to_dict(self):
-        """``{qid: {docid: grade}}``; whole grades are int.
+        """Return ``{qid: {docid: grade}}``; whole grades are int.
 
         Returns
         -------
@@ -182,12 +184,12 @@ class Qrels(Pairs):
         return dict(zip(self.ids.tolist(), self.judgments))
 
     def to_frame(self, *, backend=None):
-        """One row a judgment: qid, docid, grade, and subtopic where there are any.
+        """Return a frame with one row per judgment: qid, docid, grade, and subtopic if there are subtopics.
 
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas where it is installed, else polars.
+            Library of the frame. If None, pandas if it is installed, else polars.
 
         Returns
         -------
@@ -203,21 +205,23 @@ class Qrels(Pairs):
         return frame_like(columns, backend)
 
     def to_trec(self, path):
-        """Write a TREC file, whole or not at all.
+        """Write a TREC file, completely or not at all.
 
         Parameters
         ----------
         path : path
-            The file; ``.gz`` is packed.
+            The file. A file ``.gz`` is compressed.
         """
         qids = np.repeat(self.ids, np.diff(self._indptr)).tolist()
-        second = ["0"] * len(qids) if self.subtopics is None else self.subtopics.tolist()
+        second = ["0"] * len(qids)
+        if self.subtopics is not None:
+            second = self.subtopics.tolist()
         grades = _plain(self.grades)
         check_fields(query=self.ids, document=set(self.flat_docids), subtopic=set(second))
         write_lines(path, (f"{q} {s} {d} {g}\n" for q, s, d, g in zip(qids, second, self.flat_docids, grades)))
 
     def to_csr(self):
-        """Grades as a matrix of shape (n_queries, n_documents).
+        """Return the grades as a matrix of shape (n_queries, n_documents).
 
         Returns
         -------
@@ -235,14 +239,16 @@ class Qrels(Pairs):
 
 
 def _frame_pairs(frame, query=None, doc=None, grade=None, subtopic=None):
-    """Judgments of a data frame, as `pairs_of_columns` gives them."""
+    """Return the judgments of a data frame as `pairs_of_columns` does."""
     columns = frame_columns(frame)
     qids = as_id_list(columns[pick_column(columns, query, _QUERY_NAMES, "query")], "query")
     docids = as_id_list(columns[pick_column(columns, doc, _DOC_NAMES, "doc")], "document")
     grades = as_numbers(columns[pick_column(columns, grade, _GRADE_NAMES, "grade")], "grades")
     if subtopic is None and "subtopic" in columns:
         subtopic = "subtopic"
-    topics = None if subtopic is None else list(map(str, columns[pick_column(columns, subtopic, (), "subtopic")]))
+    topics = None
+    if subtopic is not None:
+        topics = list(map(str, columns[pick_column(columns, subtopic, (), "subtopic")]))
     return pairs_of_columns(qids, docids, grades, topics)
 
 
@@ -254,9 +260,11 @@ def _check_grades(grades, queries, indptr, docs):
 
 
 def _refuse_bare(docids):
-    raise TypeError(f"judgments need grades: a dict {{docid: grade}} for each query, got the list {list(docids)[:3]}…")
+    raise TypeError(f"expected a dict {{docid: grade}} for each query, got the list {list(docids)[:3]}… without grades")
 
 
 def _plain(grades):
-    whole = (grades == np.trunc(grades)).all()
-    return grades.astype(np.int64).tolist() if whole else grades.tolist()
+    """Return grades as a list of int if all are whole, else of float."""
+    if (grades == np.trunc(grades)).all():
+        grades = grades.astype(np.int64)
+    return grades.tolist()

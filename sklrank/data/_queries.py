@@ -1,4 +1,4 @@
-"""Queries: what is asked."""
+"""Queries: ids, texts and columns."""
 
 import numpy as np
 from scipy import sparse
@@ -15,10 +15,10 @@ _ID_NAMES = ("qid", "_id", "query_id", "id")
 
 
 def as_key(key, n):
-    """`key` (int, slice, mask, indices, or the tuple that scikit-learn sends) as a slice or an index array."""
+    """Return `key` (int, slice, mask, indices, or the tuple that scikit-learn passes) as a slice or an index array."""
     if isinstance(key, tuple):
         if len(key) != 2 or key[1] is not Ellipsis:
-            raise IndexError(f"samples are indexed by one key, got {key!r}")
+            raise IndexError(f"expected one key, got {key!r}")
         key = key[0]
     if isinstance(key, slice):
         return key
@@ -28,31 +28,32 @@ def as_key(key, n):
         return np.array([key % n])
     key = np.asarray(key)
     if key.ndim != 1:
-        raise IndexError(f"queries are indexed in one dimension, got an array of shape {key.shape}")
+        raise IndexError(f"expected an array of one dimension to index queries, got the shape {key.shape}")
     if key.dtype == bool:
         if len(key) != n:
-            raise IndexError(f"a mask of {len(key)} for {n} queries")
+            raise IndexError(f"expected a mask of length {n}, one value per query; got the length {len(key)}")
         return np.flatnonzero(key)
     if key.size == 0:
         return np.empty(0, dtype=np.int64)
     if key.dtype.kind not in "iu":
-        raise IndexError(f"queries are indexed by integers, a slice or a mask, got an array of {key.dtype}")
-    if key.min() < -n or key.max() >= n:
-        raise IndexError(f"query {key.min() if key.min() < -n else key.max()} of {n}")
+        raise IndexError(f"expected integers, a slice or a mask to index queries, got an array of {key.dtype}")
+    outside = key[(key < -n) | (key >= n)]
+    if len(outside):
+        raise IndexError(f"query {outside[0]} of {n}")
     return key.astype(np.int64) % max(n, 1)
 
 
 class Queries:
-    """Queries: ids, texts and further columns.
+    """Hold queries: ids, texts and additional columns.
 
     Parameters
     ----------
     queries : list of str, dict, Series, DataFrame, list of dict, or matrix of shape (n_queries, n_features)
-        Texts; a dict from id to text; a Series (its index are the ids where it holds str); records or a frame
-        with the columns ``"qid"`` (or ``"_id"``) and ``"text"`` (or ``"query"``); or vectors.
+        Texts; a dict from id to text; a Series (its index holds the ids if they are str); records or a frame with the
+        columns ``"qid"`` (or ``"_id"``) and ``"text"`` (or ``"query"``); or vectors.
     ids : sequence of str, default=None
-        Ids where `queries` has none. ``None``: positions, "0", "1", …, which are not taken for names: what has no
-        ids of its own aligns by position.
+        Ids of the queries, if `queries` has none. If None, positions, "0", "1", …, which do not count as ids: queries
+        without ids are aligned by position.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class Queries:
 
     See Also
     --------
-    Qrels : The judgments of the queries.
+    Qrels : Hold relevance judgments.
 
     Examples
     --------
@@ -82,16 +83,15 @@ class Queries:
             and set(map(type, queries)) == {str}
             and "".join(queries).isascii()
         ):
-            # A query or two, in a service: no detour through a buffer.
+            # A fast path for few queries, as in a service: no buffer is made.
             self._columns, self._n, self._ids, self._texts = {"text": None}, len(queries), None, queries.copy()
             return
         columns, ids = as_table(queries, ids, "query", _ID_NAMES)
         if "text" not in columns and "query" in columns:
             columns["text"] = columns.pop("query")
-        self._columns = columns
-        self._n = len(ids)
-        self._ids = ids.take(np.arange(len(ids))) if ids.given else None
-        self._texts = None
+        self._columns, self._n, self._ids, self._texts = columns, len(ids), None, None
+        if ids.given:
+            self._ids = ids.take(np.arange(len(ids)))
 
     @classmethod
     def _make(cls, columns, n, ids):
@@ -101,21 +101,23 @@ class Queries:
 
     @classmethod
     def of(cls, queries):
-        """Queries as they are; anything else made into some.
+        """Return `queries` if they are `Queries` already, else convert them.
 
         Parameters
         ----------
-        queries : Queries or whatever they are made from
+        queries : Queries, or data that they are made from
 
         Returns
         -------
         Queries
         """
-        return queries if isinstance(queries, cls) else cls(queries)
+        if isinstance(queries, cls):
+            return queries
+        return cls(queries)
 
     @classmethod
     def named(cls, ids):
-        """Queries of which only the ids are known.
+        """Make queries of which only the ids are known.
 
         Parameters
         ----------
@@ -130,7 +132,7 @@ class Queries:
 
     @classmethod
     def unnamed(cls, n):
-        """Queries of which only the number is known.
+        """Make queries of which only the number is known.
 
         Parameters
         ----------
@@ -159,7 +161,7 @@ class Queries:
 
     @property
     def ids(self):
-        """Ids; positions where none were given.
+        """Ids of the queries, or their positions if no ids were given.
 
         Returns
         -------
@@ -186,7 +188,7 @@ class Queries:
 
     @property
     def matrix(self):
-        """Vectors of the queries, of those that were made from a matrix."""
+        """Vectors of queries that were made from a matrix."""
         return self[VECTOR]
 
     @property
@@ -206,17 +208,24 @@ class Queries:
             return self._columns[key]
         key = as_key(key, self._n)
         columns = {name: self[name][key] for name in self._columns}
-        n = len(range(*key.indices(self._n))) if isinstance(key, slice) else len(key)
-        return Queries._make(columns, n, None if self._ids is None else self._ids[key])
+        n = len(range(self._n)[key]) if isinstance(key, slice) else len(key)
+        ids = self._ids
+        if ids is not None:
+            ids = ids[key]
+        return Queries._make(columns, n, ids)
 
     def __getstate__(self):
         columns = plain_columns({name: self[name] for name in self._columns})
-        return {"columns": columns, "n": self._n, "ids": None if self._ids is None else self._ids.tolist()}
+        ids = self._ids
+        if ids is not None:
+            ids = ids.tolist()
+        return {"columns": columns, "n": self._n, "ids": ids}
 
     def __setstate__(self, state):
         ids = state["ids"]
-        self._columns, self._n, self._texts = state["columns"], state["n"], None
-        self._ids = None if ids is None else object_array(ids)
+        if ids is not None:
+            ids = object_array(ids)
+        self._columns, self._n, self._ids, self._texts = state["columns"], state["n"], ids, None
 
     def __iter__(self):
         return iter(self.texts)
@@ -227,7 +236,7 @@ class Queries:
         return NotImplemented
 
     def to_dict(self):
-        """Id → text where text is all there is, else id → dict of columns.
+        """Return a dict from id to text if there is no other column, else from id to a dict of columns.
 
         Returns
         -------
@@ -237,12 +246,12 @@ class Queries:
         return table_dict({name: self[name] for name in self._columns}, self.ids.tolist())
 
     def to_frame(self, *, backend=None):
-        """One row a query: qid, and the columns.
+        """Return a frame with one row per query: qid and the columns.
 
         Parameters
         ----------
         backend : {"pandas", "polars"}, default=None
-            The library of the frame; ``None``: pandas where it is installed, else polars.
+            Library of the frame. If None, pandas if it is installed, else polars.
 
         Returns
         -------
@@ -260,10 +269,12 @@ class Queries:
 
 
 def concatenate_queries(parts):
-    """Queries one after the other, with the columns that all have; ids where all have some."""
+    """Return queries one after the other, with the columns that all parts have, and ids if all parts have ids."""
     names = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
     columns = {name: _concatenate([part[name] for part in parts]) for name in names}
-    ids = np.concatenate([part.ids for part in parts]) if all(part.has_ids for part in parts) else None
+    ids = None
+    if all(part.has_ids for part in parts):
+        ids = np.concatenate([part.ids for part in parts])
     return Queries._make(columns, sum(map(len, parts)), ids)
 
 

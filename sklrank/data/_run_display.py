@@ -9,10 +9,12 @@ _N_SHOWN = 5  # queries, and documents of each
 
 
 def run_text(run):
-    """The first documents of the first queries, as lines."""
+    """Return the first documents of the first queries as lines of text."""
     lines = []
     for query, entries, n in _first_rankings(run, 60):
-        lines.append(query if n else f"{query}\n  nothing found")
+        lines.append(query)
+        if not n:
+            lines.append("  nothing found")
         lines += [f"  {line}" for line in table_lines(entries)]
         if n > len(entries):
             lines.append(f"  … {n - len(entries)} more")
@@ -22,11 +24,15 @@ def run_text(run):
 
 
 def run_html(run):
-    """The first documents of the first queries, as tables."""
+    """Return the first documents of the first queries as HTML tables."""
     parts = [f"<p>{html.escape(repr(run))}</p>"]
-    names = ["rank", "docid", "score", ""] if run.has_order else ["docid", ""]
+    names = ["docid", ""]
+    if run.has_order:
+        names = ["rank", "docid", "score", ""]
     for query, entries, n in _first_rankings(run, 120):
-        lines = [_row("th", names)] if n else ["<tr><td>nothing found</td></tr>"]
+        lines = [_row("th", names)]
+        if not n:
+            lines = ["<tr><td>nothing found</td></tr>"]
         lines += [_row("td", entry) for entry in entries]
         if n > len(entries):
             lines.append(f"<tr><td colspan=4>… {n - len(entries)} more</td></tr>")
@@ -39,13 +45,14 @@ def _row(tag, cells):
 
 
 def _first_rankings(run, width):
-    """Of each of the first queries: what it asks, its first documents as tuples of str, and how many it has."""
+    """Yield the text of each of the first queries, its first documents as tuples of str, and their total number."""
     texts = []
     if run.corpus is not None:
         columns = [run.corpus[name] for name in ("title", "text") if name in run.corpus.columns]
         texts = [column for column in columns if isinstance(column, StringArray)]
-    for one in (run[i] for i in range(min(len(run), _N_SHOWN))):
-        shown = one.head(_N_SHOWN)
+    for i in range(min(len(run), _N_SHOWN)):
+        ranking = run[i]
+        shown = ranking.head(_N_SHOWN)
         docids = list(map(printable, shown.flat_docids.tolist()))
         snippets = [""] * len(docids)
         if texts:
@@ -55,7 +62,9 @@ def _first_rankings(run, width):
         if run.has_order:
             ranks, scores = range(1, len(docids) + 1), shown.scores.tolist()
             entries = ((str(r), d, f"{s:.6g}", t) for r, d, s, t in zip(ranks, docids, scores, snippets))
-        query = one.qids[0]
+        names = []
+        if run.has_ids or "text" not in run.queries.columns:
+            names.append(ranking.qids[0])
         if "text" in run.queries.columns:
-            query = f"{query}: {one.queries.texts[0]}" if run.has_ids else one.queries.texts[0]
-        yield printable(query), list(entries), len(one.flat_docids)
+            names.append(ranking.queries.texts[0])
+        yield printable(": ".join(names)), list(entries), len(ranking.flat_docids)

@@ -1,4 +1,4 @@
-"""Runs and judgments in the shapes that users hold them in."""
+"""Conversion of rankings and judgments from dicts, lists, columns and matrices."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _UNREAL = (complex, np.complexfloating, np.datetime64, np.timedelta64)
 
 
 def is_matrix(data):
-    """Whether `data` is a matrix of numbers, sparse or dense, and not an array of ids."""
+    """Return whether `data` is a matrix of numbers, sparse or dense, and not an array of ids."""
     if sparse.issparse(data):
         return True
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.dtype.kind in "US":
@@ -24,14 +24,15 @@ def is_matrix(data):
 
 
 def as_pairs(data, value_of):
-    """Flatten judgments or rankings that are keyed by ids.
+    """Flatten judgments or rankings with ids.
 
     Parameters
     ----------
     data : mapping of str to (mapping or list), or list of (mapping or list)
-        For each query, document → value, or documents alone. A list may be any sequence, array, Series or iterable.
+        A dict from document to value for each query, or its documents only. A list may be any sequence, array, Series
+        or iterable.
     value_of : callable
-        Turns the documents of one query that came without values into values.
+        Function that returns the values of the documents of one query, if none are given.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def as_pairs(data, value_of):
     Raises
     ------
     ValueError
-        If a document stands twice in a query.
+        If a document occurs twice for a query.
     """
     if isinstance(data, Mapping):
         qids, entries = list(data), list(data.values())
@@ -51,7 +52,9 @@ def as_pairs(data, value_of):
         qids, entries = None, list(data)
     else:
         qids, entries = series_ids(data), as_list(data, "ranking")
-    queries = Queries.unnamed(len(entries)) if qids is None else Queries.named(qids)
+    queries = Queries.unnamed(len(entries))
+    if qids is not None:
+        queries = Queries.named(qids)
     docids, values, lengths = [], [], []
     distinct = True
     for i, entry in enumerate(entries):
@@ -65,9 +68,9 @@ def as_pairs(data, value_of):
             distinct = False
         lengths.append(len(entry))
     if not set(map(type, docids)) <= {str}:
-        bad = next((d for d in docids if not is_id(d)), None)
-        if bad is not None:
-            raise TypeError(f"document id {bad!r} of type {type(bad).__name__}; ids are str or int")
+        for docid in docids:
+            if not is_id(docid):
+                raise TypeError(f"document id {docid!r} of type {type(docid).__name__}; ids are str or int")
         docids, distinct = list(map(str, docids)), False
     indptr, docids = lengths_to_indptr(lengths), object_array(docids)
     if not distinct:
@@ -76,7 +79,7 @@ def as_pairs(data, value_of):
 
 
 def _documents(entry, qid):
-    """Documents of one query as a list."""
+    """Return the documents of one query as a list."""
     try:
         return as_list(entry, "document")
     except TypeError:
@@ -87,14 +90,14 @@ def _documents(entry, qid):
 
 
 def pairs_of_columns(qids, docids, values, topics=None):
-    """Group entries that come one per row by query, in the order in which queries and entries first appear.
+    """Group entries by query, in the order in which queries and entries first appear.
 
     Parameters
     ----------
     qids, docids : list of str, length n_entries
     values : ndarray of shape (n_entries,)
     topics : list of str, default=None
-        Subtopics; a document stands once in each of them.
+        Subtopics. A document may occur once in each of them.
 
     Returns
     -------
@@ -115,14 +118,15 @@ def pairs_of_columns(qids, docids, values, topics=None):
     if (codes[1:] < codes[:-1]).any():
         order = np.argsort(codes, kind="stable")
         pairs, docids, values = pairs[order], docids[order], values[order]
-        topics = None if topics is None else topics[order]
+        if topics is not None:
+            topics = topics[order]
     check_duplicates(indptr, pairs, names.__getitem__)
     return Queries.named(names), indptr, docids, values, topics
 
 
 def check_duplicates(indptr, docids, qid_of):
-    """Raise ValueError that shows the first documents that stand twice in a query."""
-    if docids.dtype.kind == "i" and docids.size:  # rows: equal neighbours after one sort, without a Python object
+    """Raise a ValueError that shows the first documents that occur twice for a query."""
+    if docids.dtype.kind == "i" and docids.size:  # rows: duplicates are neighbours after sorting
         keys = owners(indptr) * (int(docids.max()) + 1) + docids
         keys.sort()
         if not (keys[1:] == keys[:-1]).any():
@@ -136,27 +140,30 @@ def check_duplicates(indptr, docids, qid_of):
             twice += [(qid_of(i), d) for d in entries if d in seen or seen.add(d)]
     if twice:
         raise ValueError(
-            f"a document stands once in a query; these (query, document) pairs stand more often: {show(twice)}"
+            f"a document may occur once for each query; these (query, document) pairs occur again: {show(twice)}"
         )
 
 
 def pair_of(queries, indptr, docs, entry):
-    """Query and document of an entry, for an error message."""
+    """Return query and document of an entry, for an error message."""
     doc = docs[entry]
-    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1], doc if isinstance(doc, str) else int(doc)
+    if not isinstance(doc, str):
+        doc = int(doc)
+    return queries.ids[np.searchsorted(indptr, entry, side="right") - 1], doc
 
 
 def canonical(matrix):
-    """A sparse matrix as CSR, its entries sorted and added up; the one given stays as it is."""
+    """Return a sparse matrix as CSR with sorted entries and without duplicates; the argument is not modified."""
     csr = as_csr(matrix)
     if not csr.has_canonical_format:
-        csr = csr.copy() if csr is matrix else csr
+        if csr is matrix:
+            csr = csr.copy()
         csr.sum_duplicates()
     return csr
 
 
 def matrix_entries(matrix):
-    """Entries of a matrix: of a sparse one those that it stores, of a dense one all.
+    """Return the stored entries of a sparse matrix, or all entries of a dense one.
 
     Parameters
     ----------
@@ -176,11 +183,11 @@ def matrix_entries(matrix):
 
 
 def as_numbers(values, what):
-    """`values` as an array of float64, a new one."""
+    """Return `values` as a new array of float64."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "cmM":
         raise TypeError(f"{what} are real numbers, got an array of {values.dtype}")
     if not isinstance(values, np.ndarray) or values.dtype == object:
-        if any(issubclass(kind, _UNREAL) for kind in set(map(type, values))):  # NumPy would cast them
+        if any(issubclass(kind, _UNREAL) for kind in set(map(type, values))):  # NumPy would convert these
             unreal = next(value for value in values if isinstance(value, _UNREAL))
             raise TypeError(f"{what} are real numbers, got {unreal!r} of type {type(unreal).__name__}")
     try:

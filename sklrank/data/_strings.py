@@ -1,4 +1,4 @@
-"""A column of text as one UTF-8 buffer."""
+"""StringArray: a column of text in one UTF-8 buffer."""
 
 import codecs
 
@@ -8,19 +8,19 @@ from sklrank._kernels._strings import gather_bytes, join_columns
 from sklrank._ragged import lengths_to_indptr
 
 _BLOCK = 1 << 20  # bytes that are checked at a time
-_CHUNK = 1 << 8  # strings encoded at a time, so few that the copies on the way stay in the cache
+_CHUNK = 1 << 8  # strings that are encoded at a time; intermediate copies fit into the CPU cache
 
 
 class StringArray:
-    """Immutable strings in one UTF-8 buffer.
+    """Hold immutable strings in one UTF-8 buffer.
 
-    A million documents as Python strings are a million objects; here they are two arrays, which joblib
-    memory-maps, pickles and hashes without looking inside, and which kernels read as they are.
+    A million documents as Python strings are a million objects. Here they are two arrays, which joblib memory-maps,
+    pickles and hashes as a whole, and which kernels read directly.
 
     Parameters
     ----------
     buffer : ndarray of uint8, shape (n_bytes,)
-        The strings in UTF-8, one after the other.
+        Strings in UTF-8, one after the other.
     offsets : ndarray of int64, shape (n_strings + 1,)
         String ``i`` is ``buffer[offsets[i]:offsets[i + 1]]``.
 
@@ -43,13 +43,13 @@ class StringArray:
 
     @classmethod
     def _of(cls, buffer, offsets):
-        """Strings in arrays that hold text as they should."""
+        """Make strings from arrays that are known to hold valid text."""
         new = object.__new__(cls)
         new._set(buffer, offsets)
         return new
 
     def _set(self, buffer, offsets):
-        # Read-only views, as memory maps are: kernels are compiled for one kind.
+        # Read-only views, like memory maps, so that kernels are compiled for one kind of array.
         self.buffer, self.offsets = buffer.view(), offsets.view()
         self.buffer.flags.writeable = self.offsets.flags.writeable = False
 
@@ -60,9 +60,9 @@ class StringArray:
         Parameters
         ----------
         strings : iterable of str
-            The strings.
+            Strings to encode.
         what : str, default="document"
-            What a string is called in error messages.
+            Word for a string in error messages.
 
         Returns
         -------
@@ -71,9 +71,9 @@ class StringArray:
         Raises
         ------
         TypeError
-            If an entry is not a str.
+            If a value is not a str.
         ValueError
-            If an entry holds a lone surrogate, which no UTF-8 text can.
+            If a value contains a lone surrogate, which UTF-8 cannot encode.
         """
         if not isinstance(strings, (list, tuple)):
             strings = list(strings)
@@ -85,7 +85,7 @@ class StringArray:
             encoded, lengths = _encode(chunk, start, what)
             offsets[start + 1 : start + 1 + len(chunk)] = lengths
             end = position + len(encoded)
-            if end > len(buffer):  # grows in place, so that no second copy of the text ever stands beside it
+            if end > len(buffer):  # grows in place, without a second copy of the text
                 buffer.resize(end + end // 8, refcheck=False)
             buffer[position:end] = np.frombuffer(encoded, dtype=np.uint8)
             position = end
@@ -95,7 +95,7 @@ class StringArray:
 
     @classmethod
     def joined(cls, first, second):
-        """Join two columns string by string, with a space where both have text.
+        """Join two columns string by string, with a space if both have text.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class StringArray:
 
     @property
     def nbytes(self):
-        """Bytes of memory: text and offsets."""
+        """Number of bytes of text and offsets."""
         return self.buffer.nbytes + self.offsets.nbytes
 
     def __len__(self):
@@ -141,7 +141,7 @@ class StringArray:
                 yield data[begin - origin : end - origin].decode()
 
     def tolist(self):
-        """All strings, as a list of str."""
+        """Return all strings as a list of str."""
         return list(self)
 
     def __eq__(self, other):
@@ -163,19 +163,22 @@ class StringArray:
 
 
 def _check_offsets(buffer, offsets):
-    """Raise an error if a kernel that follows the offsets would leave the buffer."""
+    """Raise an error if the offsets exceed the buffer, which kernels do not check."""
     for name, array, dtype in (("buffer", buffer, np.uint8), ("offsets", offsets, np.int64)):
-        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
-            shown = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise TypeError(f"{name} is a one-dimensional array of {np.dtype(dtype)}, got {shown}")
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} is an array of {np.dtype(dtype)}, got {type(array).__name__}")
+        if array.dtype != dtype or array.ndim != 1:
+            raise TypeError(
+                f"{name} is a one-dimensional array of {np.dtype(dtype)}, got {array.dtype} of shape {array.shape}"
+            )
         if not array.flags.c_contiguous:
-            raise ValueError(f"{name} has strides; np.ascontiguousarray gives one without")
+            raise ValueError(f"{name} has strides; np.ascontiguousarray makes an array without strides")
     if not len(offsets) or offsets[0] < 0 or offsets[-1] > len(buffer) or (offsets[1:] < offsets[:-1]).any():
         raise ValueError(f"offsets rise from 0 to the length of the buffer, {len(buffer)}; got {offsets}")
 
 
 def _check_text(buffer, offsets):
-    """Raise ValueError if a string is not UTF-8."""
+    """Raise a ValueError if a string is not UTF-8."""
     decode = codecs.getincrementaldecoder("utf-8")().decode
     try:
         for start in range(0, len(buffer), _BLOCK):
@@ -190,13 +193,13 @@ def _check_text(buffer, offsets):
 
 
 def _encode(strings, start, what):
-    """UTF-8 bytes of `strings` joined, and the length of each in bytes."""
+    """Return the joined UTF-8 bytes of `strings`, and the number of bytes of each."""
     try:
         joined = "".join(strings)
     except TypeError:
         i = next(i for i, s in enumerate(strings) if not isinstance(s, str))
         raise TypeError(
-            f"{what} {start + i} is {strings[i]!r} of type {type(strings[i]).__name__}; text (str) is needed"
+            f"{what} {start + i} is {strings[i]!r} of type {type(strings[i]).__name__}; expected text (str)"
         ) from None
     if joined.isascii():
         return joined.encode("ascii"), np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
@@ -208,7 +211,7 @@ def _encode(strings, start, what):
                 s.encode()
             except UnicodeEncodeError as error:
                 raise ValueError(
-                    f"{what} {start + i} holds a lone surrogate, {s[error.start]!r}, at character {error.start}; it "
-                    "is no text in any encoding. Decode the source with errors='replace', or mend it."
+                    f"{what} {start + i} holds a lone surrogate, {s[error.start]!r}, at character {error.start}, which "
+                    "no encoding can store. Decode the source with errors='replace', or correct it."
                 ) from None
     return b"".join(encoded), np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))

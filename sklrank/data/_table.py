@@ -1,4 +1,4 @@
-"""Named columns and ids: what a corpus and queries have in common."""
+"""Named columns and ids: shared code of `Corpus` and `Queries`."""
 
 import html
 from collections.abc import Mapping, Sized
@@ -16,16 +16,16 @@ VECTOR = "vector"  # name of the column of a table that was made from a matrix
 
 
 def as_table(data, ids, what, id_names):
-    """Columns and ids of whatever users hold documents or queries in.
+    """Return columns and ids of documents or queries in any supported format.
 
     Parameters
     ----------
     data : list of str, dict, list of dict, DataFrame, Series, StringArray or matrix
-        The things.
+        Documents or queries.
     ids : sequence or None
-        Their ids, where `data` does not hold them.
+        Their ids, if `data` does not contain them.
     what : str
-        What one of them is called in error messages.
+        Word for one of them in error messages, such as "document".
     id_names : tuple of str
         Names that the column of ids may have.
 
@@ -36,15 +36,25 @@ def as_table(data, ids, what, id_names):
     """
     columns, found = _split(data, what, id_names)
     if ids is not None and found is not None:
-        raise ValueError(f"ids= was given, but the {plural(what)} bring their own; give them once")
-    ids = found if ids is None else ids
-    n = {name: column.shape[0] if hasattr(column, "shape") else len(column) for name, column in columns.items()}
-    if len(set(n.values())) > 1:
-        raise ValueError(f"columns of unequal lengths: {n}")
-    if not n and ids is None:
+        raise ValueError(f"got ids= and {plural(what)} that contain ids; give them once")
+    if ids is None:
+        ids = found
+    lengths = {name: n_rows(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns of unequal lengths: {lengths}")
+    if not lengths and ids is None:
         raise ValueError(f"the {plural(what)} have no columns")
-    count = next(iter(n.values())) if n else len(ids)
-    return columns, Ids.of(ids, count, what)
+    n = max(lengths.values(), default=None)
+    if n is None:
+        n = len(ids)
+    return columns, Ids.of(ids, n, what)
+
+
+def n_rows(column):
+    """Return the number of rows of a column, which may be a sparse matrix."""
+    if sparse.issparse(column):
+        return column.shape[0]
+    return len(column)
 
 
 def _split(data, what, id_names):
@@ -53,8 +63,7 @@ def _split(data, what, id_names):
     if isinstance(data, TokenVectors):
         return {VECTOR: data}, None
     if isinstance(data, str):
-        shown = data if len(data) <= 40 else f"{data[:39]}…"
-        raise TypeError(f"got one str; {plural(what)} come as a list of str, even when there is one: [{shown!r}]")
+        raise TypeError(f"expected a list of str, even of one {what}, got a str: [{snippet(data, 40)!r}]")
     if is_frame(data):
         return _columns(frame_columns(data), what, id_names)
     if isinstance(data, Mapping):
@@ -67,7 +76,7 @@ def _split(data, what, id_names):
     if isinstance(data, np.ndarray) and data.ndim == 2 or hasattr(data, "__array_namespace__") and data.ndim == 2:
         return {VECTOR: _frozen(data)}, None
     values = as_list(data, what)
-    index = series_ids(data) if is_series(data) else None
+    index = series_ids(data)
     if values and all(isinstance(value, Mapping) for value in values):
         if index is not None:
             return _keyed_columns(_transpose(values), index, what, id_names[0])
@@ -80,17 +89,26 @@ def _split(data, what, id_names):
 
 
 def _rows(values, what):
-    """Vectors of numbers as a matrix, matrices as TokenVectors."""
-    if all(value.ndim == 2 if isinstance(value, np.ndarray) else _is_nested(value) for value in values):
+    """Return vectors of numbers as a matrix, and matrices as TokenVectors."""
+    if all(map(_is_nested, values)):
         return TokenVectors.from_list(values)
-    widths = {np.shape(value) if isinstance(value, np.ndarray) else (len(value),) for value in values}
-    if len(widths) > 1:
-        raise ValueError(f"vectors have one length; those of the {plural(what)} have the shapes {show(sorted(widths))}")
+    shapes = set(map(_shape, values))
+    if len(shapes) > 1:
+        raise ValueError(f"expected vectors of one length, got {plural(what)} with the shapes {show(sorted(shapes))}")
     return _frozen(np.asarray(values))
 
 
 def _is_nested(values):
+    """Return whether a list or an array is a matrix."""
+    if isinstance(values, np.ndarray):
+        return values.ndim == 2
     return len(values) > 0 and isinstance(values[0], (list, tuple, np.ndarray))
+
+
+def _shape(values):
+    if isinstance(values, np.ndarray):
+        return values.shape
+    return (len(values),)
 
 
 def _transpose(records):
@@ -99,20 +117,20 @@ def _transpose(records):
 
 
 def _keyed_columns(columns, ids, what, id_name):
-    """Make arrays of columns of things that have ids already, such as the keys of a dict."""
+    """Return columns as arrays, and ids that are known already, such as the keys of a dict."""
     check_column_names(columns)
     if columns.pop(id_name, ids) != ids:
         raise ValueError(
-            f"the {plural(what)} have ids already, and others in the column {id_name!r}; that name is kept for ids"
+            f"the {plural(what)} have ids already, and different ones in the column {id_name!r}, a name for ids only"
         )
     return {name: _column(values, what, name) for name, values in columns.items()}, ids
 
 
 def _columns(columns, what, id_names):
-    """Take the ids out of `columns`, and make arrays of the others."""
+    """Return columns as arrays, without the column of ids, and the ids."""
     check_column_names(columns)
     key = next((name for name in id_names if name in columns), None)
-    ids = columns.pop(key) if key is not None else None
+    ids = columns.pop(key, None)
     if ids is not None and None in ids:
         raise ValueError(f"{what} {ids.index(None)} has no {key!r}, and others have one")
     return {name: _column(values, what, name) for name, values in columns.items()}, ids
@@ -122,7 +140,7 @@ def _column(values, what, name):
     """Text as a StringArray (missing text is empty), numbers and vectors as an array (missing is NaN), else objects."""
     kinds = set(map(type, values))
     if any(issubclass(kind, np.generic) for kind in kinds):
-        values = [value.item() if isinstance(value, (np.number, np.bool_)) else value for value in values]
+        values = list(map(_python_value, values))
         kinds = set(map(type, values))
     if not (kinds <= {str, type(None)} or kinds <= {int, float, bool, type(None)}):
         values = [None if _is_missing(value) else value for value in values]
@@ -130,10 +148,9 @@ def _column(values, what, name):
     missing = type(None) in kinds
     kinds.discard(type(None))
     if name in ("text", "title") or kinds and kinds <= {str}:
-        texts = ["" if value is None else value for value in values] if missing else values
-        return StringArray.from_strings(texts, what=f"{name!r} of {what}")
+        return StringArray.from_strings(_filled(values, missing, ""), what=f"{name!r} of {what}")
     if kinds <= {int, float, bool} and kinds:
-        return _frozen(np.array([np.nan if value is None else value for value in values] if missing else values))
+        return _frozen(np.array(_filled(values, missing, np.nan)))
     if kinds and kinds <= {list, np.ndarray} and not missing:
         vectors = _vectors(values)
         if vectors is not None:
@@ -141,18 +158,32 @@ def _column(values, what, name):
     return _frozen(object_array(values))
 
 
+def _python_value(value):
+    """Return a number or a bool of NumPy as one of Python."""
+    if isinstance(value, (np.number, np.bool_)):
+        return value.item()
+    return value
+
+
+def _filled(values, missing, filler):
+    """Return the values, with `filler` instead of None if any is missing."""
+    if not missing:
+        return values
+    return [filler if value is None else value for value in values]
+
+
 def _is_missing(value):
-    """Whether a value marks what is missing: None, NaN, NaT or NA."""
+    """Return whether a value means that data are missing: None, NaN, NaT or NA."""
     if value is None or isinstance(value, Sized):
         return value is None
     try:
         return not value == value  # NaN and NaT do not equal themselves
-    except TypeError:  # of NA that cannot be told
+    except TypeError:  # the comparison of NA has no truth value
         return True
 
 
 def _vectors(values):
-    """A column of vectors as one matrix, one of matrices as TokenVectors; None where the values are neither."""
+    """Return vectors as one matrix, and matrices as TokenVectors; None if the values are neither."""
     arrays = list(map(np.asarray, values))
     if {array.dtype.kind for array in arrays} <= set("iuf") and len({array.shape[1:] for array in arrays}) == 1:
         if {array.ndim for array in arrays} == {2}:
@@ -163,7 +194,7 @@ def _vectors(values):
 
 
 def as_column(values, what, name):
-    """One further column, given whole: an array, a matrix, or whatever a list of values makes."""
+    """Return one additional column, given as an array, a matrix or a list of values."""
     if isinstance(values, (StringArray, TokenVectors)):
         return values
     if sparse.issparse(values):
@@ -175,14 +206,14 @@ def as_column(values, what, name):
 
 
 def as_csr(matrix):
-    """A sparse matrix, checked, as CSR; the one given stays as it is."""
-    from sklrank._validation import check_sparse  # imports scikit-learn, which data do without otherwise
+    """Check a sparse matrix and return it as CSR; the argument is not modified."""
+    from sklrank._validation import check_sparse  # imports scikit-learn, not needed otherwise
 
     return check_sparse(matrix).tocsr()
 
 
 def _frozen(array):
-    """A read-only view: what is shared must not change under anybody's hands."""
+    """Return a read-only view, because columns are shared."""
     if isinstance(array, np.ndarray):
         array = array.view()
         array.flags.writeable = False
@@ -190,37 +221,37 @@ def _frozen(array):
 
 
 def holds_vectors(column):
-    """Whether a column has a vector, or a matrix of token vectors, for each row."""
+    """Return whether a column has a vector, or a matrix of token vectors, for each row."""
     return isinstance(column, TokenVectors) or getattr(column, "ndim", 1) == 2
 
 
 def plain_columns(columns):
-    """The columns without what scipy notes on a matrix when it is used: equal content is equal state."""
-    return {
-        name: type(column)((column.data, column.indices, column.indptr), shape=column.shape, copy=False)
-        if sparse.issparse(column)
-        else column
-        for name, column in columns.items()
-    }
+    """Return the columns without the flags that scipy adds to a used matrix, so that equal content has equal state."""
+    return {name: _without_flags(column) for name, column in columns.items()}
+
+
+def _without_flags(column):
+    if not sparse.issparse(column):
+        return column
+    return type(column)((column.data, column.indices, column.indptr), shape=column.shape, copy=False)
 
 
 def table_lists(columns):
-    """Name → list of Python values, for each column; a vector is a list of numbers."""
-    return {
-        name: (column.toarray() if sparse.issparse(column) else column).tolist() for name, column in columns.items()
-    }
+    """Return a dict from the name of each column to a list of Python values; a vector is a list of numbers."""
+    dense = {name: column.toarray() for name, column in columns.items() if sparse.issparse(column)}
+    return {name: column.tolist() for name, column in {**columns, **dense}.items()}
 
 
 def table_dict(columns, ids):
-    """Id → text where text is all there is, else id → dict of columns."""
+    """Return a dict from id to text if there is no other column, else from id to a dict of columns."""
     lists = table_lists(columns)
     if list(lists) == ["text"]:
         return dict(zip(ids, lists["text"]))
     return {key: dict(zip(lists, values)) for key, *values in zip(ids, *lists.values())}
 
 
-def table_html(table, id_name, columns, ids, n_rows=5, width=120):
-    """The first rows of a table, for a notebook."""
+def table_html(table, id_name, columns, ids, n_shown=5, width=120):
+    """Return the first rows of a table as HTML, for a notebook."""
 
     def cell(value):
         return html.escape(snippet(str(value), width))
@@ -229,7 +260,9 @@ def table_html(table, id_name, columns, ids, n_rows=5, width=120):
     names = "".join(f"<th>{html.escape(printable(name))}</th>" for name in (id_name, *shown))
     rows = "".join(
         "<tr>" + "".join(f"<td>{cell(value)}</td>" for value in (ids[i], *(c[i] for c in shown.values()))) + "</tr>"
-        for i in range(min(len(table), n_rows))
+        for i in range(min(len(table), n_shown))
     )
-    more = f"<p>… {len(table) - n_rows} more</p>" if len(table) > n_rows else ""
-    return f"<p>{html.escape(repr(table))}</p><table><tr>{names}</tr>{rows}</table>{more}"
+    text = f"<p>{html.escape(repr(table))}</p><table><tr>{names}</tr>{rows}</table>"
+    if len(table) > n_shown:
+        text += f"<p>… {len(table) - n_shown} more</p>"
+    return text

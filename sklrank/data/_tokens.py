@@ -1,4 +1,4 @@
-"""TokenVectors: for each text a matrix of vectors, one a token."""
+"""TokenVectors: one matrix per text, with one vector per token."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from sklrank.data._joining import JOINS, one_after_the_other
 
 
 class TokenVectors:
-    """Vectors of the tokens of texts, one after the other in one array.
+    """Hold the vectors of the tokens of texts, one after the other in one array.
 
-    What late interaction compares: each document, or query, is a matrix with one row a token.
+    Late interaction compares such matrices: each document or query has one row per token.
 
     Parameters
     ----------
     values : ndarray of shape (n_tokens, n_features)
         Vectors of all tokens, text by text.
     indptr : array of int, shape (n_texts + 1,)
-        Text ``i`` has the tokens ``indptr[i]:indptr[i + 1]``.
+        The tokens of text ``i`` are ``indptr[i]:indptr[i + 1]``.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class TokenVectors:
         if getattr(values, "ndim", 0) != 2:
             raise ValueError(f"values have shape (n_tokens, n_features); got {getattr(values, 'shape', values)!r}")
         if indptr.ndim != 1 or not len(indptr) or indptr[0] != 0 or indptr[-1] != len(values):
-            raise ValueError(f"indptr goes from 0 to the number of tokens, {len(values)}; got {indptr}")
+            raise ValueError(f"indptr begins with 0 and ends with the number of tokens, {len(values)}; got {indptr}")
         if (np.diff(indptr) < 0).any():
             raise ValueError("indptr must not decrease")
         self.values = values
@@ -47,12 +47,12 @@ class TokenVectors:
 
     @classmethod
     def from_list(cls, matrices):
-        """Join one matrix a text.
+        """Join matrices, one per text.
 
         Parameters
         ----------
         matrices : sequence of ndarray of shape (n_tokens, n_features)
-            At least one; a text without tokens has shape (0, n_features).
+            At least one matrix. A text without tokens has the shape (0, n_features).
 
         Returns
         -------
@@ -61,19 +61,19 @@ class TokenVectors:
         matrices = [np.asarray(matrix) for matrix in matrices]
         shapes = {matrix.shape[1:] for matrix in matrices}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
-            raise ValueError(f"each text is a matrix with as many columns as the others; got {sorted(shapes)}")
+            raise ValueError(f"expected matrices with equal numbers of columns, one per text; got {sorted(shapes)}")
         return cls(np.concatenate(matrices), lengths_to_indptr([len(matrix) for matrix in matrices]))
 
     @classmethod
     def from_padded(cls, values, mask):
-        """Take the tokens that a mask names out of one array, in which texts are filled up to a common length.
+        """Take the tokens of a mask from one array, in which texts are padded to a common length.
 
         Parameters
         ----------
         values : array of shape (n_texts, longest, n_features)
-            Such as the last hidden state of a model.
+            Padded vectors, such as the last hidden state of a model.
         mask : array of bool, or of 0 and 1, shape (n_texts, longest)
-            Which tokens are there, such as the attention mask. They need not stand together.
+            Whether a token exists, such as the attention mask. The tokens need not be adjacent.
 
         Returns
         -------
@@ -91,13 +91,13 @@ class TokenVectors:
         values, mask = np.asarray(values), np.asarray(mask)
         if values.ndim != 3 or mask.shape != values.shape[:2]:
             raise ValueError(
-                f"values have shape (n_texts, longest, n_features), and a mask the first two of it; got {values.shape} "
-                f"and {mask.shape}"
+                "expected values of shape (n_texts, longest, n_features) and a mask of shape (n_texts, longest), got "
+                f"{values.shape} and {mask.shape}"
             )
-        there = mask.astype(bool)
-        if (there != mask).any():
-            raise ValueError("a mask holds 0 and 1; where padding has -inf or a weight, say which tokens are there")
-        return cls(values[there], lengths_to_indptr(there.sum(axis=1)))
+        exists = mask.astype(bool)
+        if (exists != mask).any():
+            raise ValueError("a mask contains 0 and 1 only; got other values, such as weights or -inf")
+        return cls(values[exists], lengths_to_indptr(exists.sum(axis=1)))
 
     @property
     def shape(self):
@@ -131,7 +131,7 @@ class TokenVectors:
         return TokenVectors(self.values[tokens], indptr)
 
     def tolist(self):
-        """One matrix a text.
+        """Return one matrix per text.
 
         Returns
         -------

@@ -8,21 +8,21 @@ import numpy as np
 from sklrank.data._files import bad_line, numbered_lines, text_blocks
 from sklrank.data._ids import show
 
-# Blanks and tabs alone separate fields, so that a no-break space or U+2028 may stand in an id. `str.split` also cuts at
-# the characters below; text that holds one of them, or the mark of a line's end, is split line by line.
+# Only blanks and tabs separate fields, so that an id may contain a no-break space or U+2028. `str.split` also splits at
+# the characters below. Text that contains one of them, or the mark of the end of a line, is split line by line.
 _FIELD = re.compile(r"[^ \t]+")
 _OTHER_SPACES = [character for character in map(chr, range(0x3001)) if character.isspace() and character not in " \t\n"]
 _MARK = "\0"
-_CUTS = re.compile(r"[ \t\n\r\v\f]")  # at these some reader of TREC files, such as trec_eval, cuts a field
+_CUTS = re.compile(r"[ \t\n\r\v\f]")  # other readers of TREC files, such as trec_eval, split at these
 
 
 def is_field(name):
-    """Whether `name` can be a field of a TREC file."""
+    """Return whether `name` can be a field of a TREC file."""
     return name != "" and not _CUTS.search(name)
 
 
 def check_fields(**fields):
-    """Raise ValueError that shows the first of `fields` (what → strings) that a TREC file cannot hold."""
+    """Raise a ValueError that shows the first strings of `fields` (word → strings) that a TREC file cannot hold."""
     for what, names in fields.items():
         bad = [name for name in names if not is_field(name)]
         if bad:
@@ -30,42 +30,42 @@ def check_fields(**fields):
     bad = [name for name in fields["query"] if name.startswith(("#", "\ufeff"))]
     if bad:
         raise ValueError(
-            "lines of a TREC file that start with # are comments, and a byte order mark is not read; these query names "
+            "a line of a TREC file that starts with # is a comment, and a byte order mark is not read; these queries "
             f"start with one of them: {show(bad)}"
         )
 
 
 def read_trec(path, form, number, skip=(), *, more=False, largest=np.inf):
-    """Columns of a file of fields between blanks and tabs; ``#`` starts a line of comment.
+    """Return the columns of a file with fields separated by blanks and tabs; ``#`` starts a comment line.
 
     Parameters
     ----------
     path : path
-        The file; ``.gz`` is unpacked.
+        The file. A file ``.gz`` is decompressed.
     form : str
         Names of the fields.
     number : str
-        The field that holds a number.
+        Name of the field that holds a number.
     skip : sequence of str, default=()
-        Fields that are not needed; their columns stay empty.
+        Fields that are not needed. Their columns are empty.
     more : bool, default=False
-        Whether lines may go on after the last field, as trec_eval 10 allows in runs.
+        Whether a line may have more fields, as trec_eval 10 allows in runs.
     largest : float, default=inf
-        Largest number that is taken, without its sign.
+        Largest valid absolute value of a number.
 
     Returns
     -------
     columns : list
-        A list of str for each field, an array of float64 for the number.
+        A list of str for each field; for the number, an array of float64.
 
     Raises
     ------
     ValueError
-        If a line has other fields; the message names file, line and reason.
+        If a line has other fields. The message names file, line and reason.
     """
     names = form.split()
     columns = [[] for _ in names]
-    shared = {}  # one str object for each distinct name, however many lines have it
+    shared = {}  # one str object for each distinct name
     for first, text in text_blocks(path):
         for i, values in enumerate(_fields(path, first, text, names, more)):
             if names[i] == number:
@@ -78,7 +78,7 @@ def read_trec(path, form, number, skip=(), *, more=False, largest=np.inf):
 
 
 def place_of_repeat(path, fields):
-    """``path:line`` of the first line that has the same `fields` (their positions) as one above; else the path."""
+    """Return ``path:line`` of the first line with the same `fields` (positions) as an earlier line; else the path."""
     seen = set()
     for number, line in numbered_lines(path):
         if line.startswith("#"):
@@ -92,8 +92,8 @@ def place_of_repeat(path, fields):
 
 
 def _fields(path, first, text, names, more):
-    """Fields of the lines of `text`, as one list per column."""
-    # One split for all lines, with a mark at the end of each that shows whether every line had its fields.
+    """Return the fields of the lines of `text` as one list per column."""
+    # One split for all lines. A mark at the end of each line shows whether every line has its fields.
     step = len(names) + 1
     text = text.replace("\r\n", "\n")
     if not text.endswith("\n"):
@@ -108,7 +108,7 @@ def _fields(path, first, text, names, more):
 
 
 def _checked(path, first, text, names, more):
-    """Number and fields of each line, for text with comments, blank lines, unusual spaces or an error."""
+    """Yield number and fields of each line of text with comments, blank lines, unusual spaces or an error."""
     for number, line in enumerate(text.split("\n"), first):
         line = line.removesuffix("\r")
         values = _FIELD.findall(line)
@@ -121,12 +121,12 @@ def _checked(path, first, text, names, more):
 
 
 def _numbers(path, first, text, values, names, i, largest):
-    """Read the numbers in field `i` of the lines of `text`, which are `values`."""
+    """Read the numbers `values`, which are field `i` of the lines of `text`."""
     try:
         numbers = np.array(values, dtype=np.float64)
     except ValueError:
         numbers = None
-    # Python's float also takes 1_000 and the digits of other scripts.
+    # Python's float also reads 1_000 and digits of other scripts.
     if numbers is not None and (np.abs(numbers) <= largest).all():
         written = "".join(values)
         if written.isascii() and "_" not in written:
@@ -136,7 +136,7 @@ def _numbers(path, first, text, values, names, i, largest):
         if math.isnan(value):
             raise bad_line(path, number, f"the {names[i]} {fields[i][:80]!r} is not a number")
         if abs(value) > largest:
-            raise bad_line(path, number, f"the {names[i]} {fields[i][:80]!r} is beyond {largest:g}")
+            raise bad_line(path, number, f"the {names[i]} {fields[i][:80]!r} is larger than {largest:g}")
     return numbers
 
 

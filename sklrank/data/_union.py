@@ -1,4 +1,4 @@
-"""The candidates of several runs, united."""
+"""Union of the candidates of several runs."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from sklrank.data._queries import concatenate_queries
 
 
 def united(runs):
-    """Candidates of runs, by row, with the score and the rank that each run gives them.
+    """Return the candidates of runs, sorted by row, with their score and rank in each run.
 
     Parameters
     ----------
     runs : list of Run
-        At least one. Queries align by id if all have ids, else by position.
+        The runs; at least one. Queries are aligned by id if all runs have ids, else by position.
 
     Returns
     -------
@@ -23,7 +23,7 @@ def united(runs):
     documents : Corpus or DocumentIds
     indptr, rows : ndarray of int64
     scores, ranks : ndarray of float64, shape (n_runs, n_entries)
-        NaN if the run lacks the document.
+        NaN for documents that the run does not have.
     """
     runs = _aligned(runs)
     documents, rows = _common_rows(runs)
@@ -34,32 +34,36 @@ def united(runs):
 
 
 def _aligned(runs):
-    """Runs brought to the same queries: to all that some run has if all have ids, else by position."""
+    """Return runs of the same queries: of all queries if all runs have ids, else by position."""
     if not all(run.has_ids for run in runs):
         lengths = list(map(len, runs))
         if len(set(lengths)) > 1:
-            raise ValueError(f"runs of {lengths} queries: without ids in all of them they align by position")
+            raise ValueError(f"runs of {lengths} queries: unless all have ids, they need equal numbers of queries")
         return runs
     known, parts = set(), []
     for run in runs:
         run._check_distinct_queries()
         new = [i for i, qid in enumerate(run.qids.tolist()) if qid not in known]
         known.update(run.qids.tolist())
-        parts.append(run.queries if len(new) == len(run) else run.queries[np.array(new, dtype=np.int64)])
-    queries = concatenate_queries([part for part in parts if len(part)]) if any(map(len, parts[1:])) else parts[0]
+        if len(new) == len(run):
+            parts.append(run.queries)
+        else:
+            parts.append(run.queries[np.array(new, dtype=np.int64)])
+    queries = parts[0]
+    if any(map(len, parts[1:])):
+        queries = concatenate_queries([part for part in parts if len(part)])
     if all(run.queries is queries for run in runs):
         return runs
     return [run._take_queries(positions_by_id(run.queries, queries), queries) for run in runs]
 
 
 def _common_rows(runs):
-    """The documents that the rows of all `runs` can refer to, and those rows."""
-    documents = runs[0].documents if runs[0].is_numbered else None
-    if documents is not None and all(run.is_numbered and run.documents is documents for run in runs):
-        return documents, [run.rows for run in runs]
+    """Return documents that contain those of all `runs`, and the rows of each run in them."""
+    if all(run.is_numbered and run.documents is runs[0].documents for run in runs):
+        return runs[0].documents, [run.rows for run in runs]
     corpus = next((run.corpus for run in runs if run.corpus is not None), None)
-    docids = [run.flat_docids for run in runs]
     if corpus is None:
+        docids = [run.flat_docids for run in runs]
         documents, rows = DocumentIds.factorize(np.concatenate(docids))
         return documents, np.split(rows, lengths_to_indptr(list(map(len, docids)))[1:-1])
-    return corpus, [run.rows if run.corpus is corpus else corpus.rows(ids) for run, ids in zip(runs, docids)]
+    return corpus, [run.with_corpus(corpus).rows for run in runs]
