@@ -38,7 +38,9 @@ def _aligned(runs):
     if not all(run.has_ids for run in runs):
         lengths = list(map(len, runs))
         if len(set(lengths)) > 1:
-            raise ValueError(f"runs of {lengths} queries: unless all have ids, they need equal numbers of queries")
+            raise ValueError(
+                f"runs of {lengths} queries: unless all have ids, they align by position, which requires equal numbers"
+            )
         return runs
     known, parts = set(), []
     for run in runs:
