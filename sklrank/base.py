@@ -44,7 +44,7 @@ class RankingMixin(FittedMixin):
         Parameters
         ----------
         X : object
-            Input of `transform`.
+            Queries for a retriever; candidates, a `Run`, for a fuser or a reranker.
         y : Qrels or list of dict, default=None
             Relevance judgments. They are not used.
 
@@ -60,7 +60,7 @@ class RankingMixin(FittedMixin):
         Parameters
         ----------
         X : object
-            Input of `transform`: queries for a retriever, a `Run` of candidates for a fuser or a reranker.
+            Queries for a retriever; candidates, a `Run`, for a fuser or a reranker.
         **params : dict
             Further arguments of `transform`, such as the `filter` of a retriever.
 
@@ -76,7 +76,7 @@ class RankingMixin(FittedMixin):
         Parameters
         ----------
         X : object
-            Input of `fit` and `transform`.
+            Queries for a retriever; candidates, a `Run`, for a fuser or a reranker.
         y : Qrels or list of dict, default=None
             Relevance judgments.
         **params : dict
@@ -94,7 +94,7 @@ class RankingMixin(FittedMixin):
         Parameters
         ----------
         X : object
-            Input of `predict`.
+            Queries for a retriever; candidates, a `Run`, for a fuser or a reranker.
         y : Qrels or list of dict
             Relevance judgments, in the order of the queries; `Qrels.align` brings them into this order.
         sample_weight : array-like of shape (n_queries,), default=None

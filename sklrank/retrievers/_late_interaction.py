@@ -63,8 +63,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
     pool_factor : int, default=None
         Number of tokens pooled into one, see `pool_tokens`. If None, all tokens are kept.
     dtype : {"float32", "float16", "int8", "binary"}, default="float32"
-        Type in which vectors are stored: single or half precision, one byte per feature with a scale for each token, or
-        one bit per feature, which tells whether it is above its mean. Documents are searched in this type.
+        Type in which vectors are stored. Documents are searched in this type: single or half precision, one byte per
+        feature with a scale for each token, or one bit per feature, which tells whether it is above its mean.
     rescore : float, default=None
         Number of candidates to rescore exactly, in multiples of `k`. It uses the float32 vectors, which are not
         kept if it is 0. If None, it is 4 for ``"int8"``, 10 for ``"binary"`` and 0 for
