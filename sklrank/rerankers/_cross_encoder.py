@@ -307,7 +307,7 @@ class CrossEncoder:
         ----------
         query : str
             Text of the query.
-        documents : list of str, dict, Corpus or whatever one is made from
+        documents : Corpus or input of Corpus
             The documents.
         k : int, default=None
             Number of documents to return. If None, all are returned.

@@ -25,7 +25,7 @@ class PassageAggregator(Reranker):
     how : {"max", "first", "mean", "sum"}, default="max"
         Function that combines the scores of passages. Only the passages that were found count: the best one, the one
         that comes first in the document, the mean, or the sum.
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, it is the corpus that was split. If that is not known, the result has ids only.
     k : int, default=None
         Number of documents to return for each query. If None, all are returned.

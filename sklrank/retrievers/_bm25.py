@@ -26,7 +26,7 @@ class BM25Retriever(InvertedIndexRetriever):
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, they are the `X` of `fit`.
     method : {"robertson", "lucene", "atire", "bm25l", "bm25+"}, default="lucene"
         Variant of the formula; see Notes.

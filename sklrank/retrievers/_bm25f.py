@@ -34,7 +34,7 @@ class BM25FRetriever(InvertedIndexRetriever):
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, they are the `X` of `fit`.
     weights : dict of str to float, default=None
         Weight of each column to search. If None, all columns of text are searched, each with weight 1.

@@ -37,7 +37,7 @@ class DFRRetriever(InvertedIndexRetriever):
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, they are the `X` of `fit`.
     model : {"PL2", "InL2", "DLH", "DPH"}, default="PL2"
         Formula of the score.

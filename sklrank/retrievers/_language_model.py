@@ -26,7 +26,7 @@ class LanguageModelRetriever(InvertedIndexRetriever):
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, they are the `X` of `fit`.
     smoothing : {"dirichlet", "jelinek-mercer"}, default="dirichlet"
         Method that mixes the models of document and corpus.

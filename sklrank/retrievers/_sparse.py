@@ -37,7 +37,7 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, they are the `X` of `fit`.
     encoder : transformer, default=None
         Encoder for documents and queries. It turns texts into sparse vectors, and is cloned and fitted on the corpus.

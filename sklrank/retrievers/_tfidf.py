@@ -15,7 +15,7 @@ class TfidfRetriever(InvertedIndexRetriever):
 
     Parameters
     ----------
-    corpus : Corpus or whatever one is made from, default=None
+    corpus : Corpus or input of Corpus, default=None
         The documents. If None, they are the `X` of `fit`.
     sublinear_tf : bool, default=False
         Whether to replace a count by 1 + log(count).
