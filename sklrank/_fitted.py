@@ -54,6 +54,7 @@ def record_fit(estimator):
     names = getattr(estimator, "_refit_parameters", ())
     if names:
         estimator._fit_record = ParameterRecord(estimator, names)
+        estimator._fit_record.note_valid(estimator)
 
 
 def check_unchanged(estimator):
@@ -106,7 +107,6 @@ class ParameterRecord:
         self._accepted = self._valid = None
         if not changed:
             self.accept(estimator)
-            self.note_valid(estimator)
 
     def accept(self, estimator):
         """Accept the present objects as equal to the recorded values, so that `holds` only compares identities.

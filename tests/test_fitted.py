@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import re
+from functools import partial
 
 import joblib
 import numpy as np
@@ -25,6 +26,7 @@ from sklrank.retrievers import BM25FRetriever, BM25Retriever, DenseRetriever, Re
 
 DOCUMENTS = [{"title": "heat", "text": "heat flows"}, {"title": "cold", "text": "cold rests in heat"}]
 CORPUS = Corpus(DOCUMENTS)
+TEXTS = ["heat flows", "cold rests in heat"]
 
 
 CLASSES = [
@@ -186,3 +188,38 @@ def test_the_docstring_names_the_parameters_that_need_a_new_fit(of):
     refit = getattr(of, "_refit_parameters", ())
     assert re.findall(r"`(\w+)`", listed) == list(refit)
     assert set(refit) <= set(inspect.signature(of).parameters)
+
+
+@pytest.mark.parametrize(
+    ("retriever", "wrong"),
+    [
+        (BM25Retriever(TEXTS), {"k1": -1}),
+        (BM25Retriever(TEXTS), {"method": "bm26"}),
+        (BM25Retriever(TEXTS), {"n_jobs": 1.5}),
+        (BM25FRetriever(Corpus(TEXTS)), {"b": "high"}),
+        (RM3Retriever(BM25Retriever(TEXTS)), {"n_terms": 0}),
+        (RM3Retriever(BM25Retriever(TEXTS)), {"retriever_": BM25Retriever(TEXTS).fit(None).set_params(k1=-1)}),
+    ],
+)
+def test_a_wrong_value_that_is_set_after_fit_is_an_error(retriever, wrong):
+    retriever = clone(retriever).fit(None)
+    retriever.predict(["heat"])
+    for name, value in wrong.items():
+        setattr(retriever, name, value)
+    for call in (retriever.predict, partial(retriever.explain, docid="0")):
+        with pytest.raises(ValueError, match="parameter of"):
+            call(["heat"])
+
+
+def test_parameters_are_validated_again_only_if_one_was_set(monkeypatch):
+    retriever = BM25Retriever(TEXTS).fit(None)
+    calls = []
+    monkeypatch.setattr(BM25Retriever, "_validate_params", lambda self: calls.append(self.k1))
+    retriever.predict(["heat"])
+    assert calls == []
+    for k1 in (0.5, 0.7):
+        retriever.set_params(k1=k1)
+        retriever.predict(["heat"]), retriever.predict(["cold"])
+    assert calls == [0.5, 0.7]
+    pickle.loads(pickle.dumps(retriever)).predict(["heat"])  # which holds other objects
+    assert calls == [0.5, 0.7, 0.7]

@@ -1,8 +1,8 @@
 """Least and greatest values of metrics over all judgments of the unjudged documents.
 
-The unjudged documents of a ranking stand at the positions that no hit has. For a fixed number of relevant ones among
-them, a metric that prefers relevant documents higher up is greatest when these are the first, and least when these are
-the last; what is left is to try all numbers.
+The unjudged documents of a ranking stand at the positions that no hit has. For a fixed number of relevant documents
+among them, a metric that prefers relevant documents higher up is greatest if these are the first, and least if these
+are the last. Therefore it is enough to try all numbers.
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from sklrank._kernels._jit import kernel
 
 @kernel
 def bound_precisions(indptr, positions, grades, n_retrieved, level, depth, n_relevant, low, high):
-    """Average precision with one or more unjudged documents relevant; infinite where there are none."""
+    """Bound average precision with at least one unjudged document relevant; infinite if there are no such documents."""
     for q in range(len(low)):
         start, stop = indptr[q], indptr[q + 1]
-        total, after = 0.0, 0.0  # precisions of the relevant hits; weights of those below the current position
+        total, after = 0.0, 0.0  # precisions of the relevant hits; weights of the hits below the current position
         count = 0
         for h in range(start, stop):
             if grades[h] >= level and positions[h] < depth[q]:
@@ -23,7 +23,7 @@ def bound_precisions(indptr, positions, grades, n_retrieved, level, depth, n_rel
                 total += count / (positions[h] + 1)
                 after += 1.0 / (positions[h] + 1)
 
-        # from the top: what is added lifts the relevant hits below it
+        # from the top: an added document lifts the relevant hits below it
         best, seen, added = -np.inf, 0, 0
         sum_up, below, h = total, after, start
         for p in range(n_retrieved[q]):
@@ -39,7 +39,7 @@ def bound_precisions(indptr, positions, grades, n_retrieved, level, depth, n_rel
             best = max(best, sum_up / (n_relevant[q] + added))
         high[q] = best
 
-        # from the bottom: it lifts those that were added before as well
+        # from the bottom: an added document also lifts the documents that were added before
         least, seen, added = np.inf, count, 0
         sum_down, below, h = total, 0.0, stop - 1
         for p in range(n_retrieved[q] - 1, -1, -1):
@@ -60,14 +60,14 @@ def bound_precisions(indptr, positions, grades, n_retrieved, level, depth, n_rel
 
 @kernel
 def bound_discounted_gain(indptr, positions, gains, n_retrieved, levels, above, reach, low, high):
-    """Normalized discounted gain where unjudged documents may have any gain of `levels` (ascending), or none.
+    """Bound normalized discounted gain if unjudged documents have any gain of `levels` (ascending), or no gain.
 
-    ``above[q, l]`` counts the judged documents of at least the gain ``levels[l]``; ``reach[n]`` is the sum of the first
-    `n` discounts. Gains are sums of steps between levels, and DCG and ideal alike are sums over levels, of a part that
-    knows only which documents reach the level. The ratio is quasi-concave in the gains. So its minimum gives each
-    unjudged document nothing or the highest gain, and its maximum is found by Dinkelbach's iteration: for a ratio r,
-    each level on its own takes the number of documents that makes DCG - r · ideal greatest; more documents at lower
-    levels, since their ideal is longer already.
+    ``above[q, l]`` counts the judged documents with at least the gain ``levels[l]``; ``reach[n]`` is the sum of the
+    first `n` discounts. Gains are sums of steps between levels. Therefore DCG and ideal DCG are sums over levels, and
+    the part of a level depends only on the documents that reach it. The ratio is quasi-concave in the gains. Therefore
+    its minimum gives each unjudged document no gain or the highest gain, and Dinkelbach's iteration finds its maximum:
+    for a ratio r, each level alone takes the number of documents that makes DCG - r · ideal greatest. Lower levels take
+    more documents, because their ideal is longer already.
     """
     n_levels = len(levels)
     for q in range(len(low)):
@@ -112,7 +112,9 @@ def bound_discounted_gain(indptr, positions, gains, n_retrieved, levels, above, 
             better = ideal > 0 and dcg > ratio * ideal * (1 + 1e-14)
             if better:
                 ratio = dcg / ideal
-        high[q] = ratio if ratio > 0 else -np.inf
+        high[q] = -np.inf
+        if ratio > 0:
+            high[q] = ratio
 
 
 @kernel
@@ -120,7 +122,10 @@ def _binary_preference(relevant, n_relevant, n_irrelevant):
     above, total = 0, 0.0
     for p in range(len(relevant)):
         if relevant[p]:
-            total += 1.0 if above == 0 else 1.0 - min(above, n_relevant) / min(n_relevant, n_irrelevant)
+            if above == 0:
+                total += 1.0
+            else:
+                total += 1.0 - min(above, n_relevant) / min(n_relevant, n_irrelevant)
         else:
             above += 1
     return total / n_relevant
@@ -132,7 +137,10 @@ def _inferred_precision(relevant, n_relevant):
     seen, total = 0, 0.0
     for p in range(len(relevant)):
         if relevant[p]:
-            total += 1.0 if p == 0 else (1.0 + p * (seen + epsilon) / (p + 2 * epsilon)) / (p + 1)
+            if p == 0:
+                total += 1.0
+            else:
+                total += (1.0 + p * (seen + epsilon) / (p + 2 * epsilon)) / (p + 1)
             seen += 1
     return total / n_relevant
 
@@ -164,15 +172,16 @@ def _r_precision(relevant, depth):
 def bound_by_sweep(
     measure, indptr, positions, grades, n_retrieved, level, n_relevant, n_irrelevant, recalls, rounding, low, high
 ):
-    """The measures for which every number of relevant documents has to be tried, each in one pass over the ranking.
+    """Bound a measure by trying every number of relevant documents, each in one pass over the ranking.
 
-    `measure` is 0 for bpref, 1 for inferred AP, 2 for interpolated precision (the mean over `recalls`, each made whole
-    after adding `rounding`), and 3 for R-precision at ``recalls[0]`` times the number of relevant documents.
+    `measure` is 0 for bpref, 1 for inferred AP, 2 for interpolated precision (the mean over `recalls`, truncated to
+    numbers of documents after adding `rounding`), and 3 for R-precision at ``recalls[0]`` times the number of relevant
+    documents.
     """
     for q in range(len(low)):
         n = n_retrieved[q]
         judged = np.zeros(n, dtype=np.int8)  # relevant by judgment
-        free = np.empty(n, dtype=np.int64)  # positions without one
+        free = np.empty(n, dtype=np.int64)  # positions of unjudged documents
         h, n_free = indptr[q], 0
         for p in range(n):
             if h < indptr[q + 1] and positions[h] == p:
@@ -185,7 +194,10 @@ def bound_by_sweep(
         for downwards in range(2):
             relevant = judged.copy()
             for m in range(1, n_free + 1):
-                relevant[free[m - 1 if downwards else n_free - m]] = 1
+                if downwards:
+                    relevant[free[m - 1]] = 1
+                else:
+                    relevant[free[n_free - m]] = 1
                 count = n_relevant[q] + m
                 if measure == 0:
                     value = _binary_preference(relevant, count, n_irrelevant[q] + n_free - m)
@@ -193,8 +205,10 @@ def bound_by_sweep(
                     value = _inferred_precision(relevant, count)
                 elif measure == 2:
                     value = _interpolated_precision(relevant, count, recalls, rounding)
+                elif recalls[0] == 1:
+                    value = _r_precision(relevant, count)
                 else:
-                    value = _r_precision(relevant, count if recalls[0] == 1 else int(recalls[0] * count + 0.9))
+                    value = _r_precision(relevant, int(recalls[0] * count + 0.9))
                 if downwards:
                     high[q] = max(high[q], value)
                 else:

@@ -1,14 +1,14 @@
-"""The best documents of each query, from scores that come block by block and are only nearly right.
+"""The best documents of each query, from approximate scores that come block by block.
 
-A matrix product rounds as the shapes of its operands have it: the same query and document get another last bit in
-another batch, and equal documents get different scores. So products only propose. A score that lies within `slack` of
-the exact one cannot hide a document by more than twice that:
+The rounding of a matrix product depends on the shapes of its operands: the same query and document get another last bit
+in another batch, and equal documents get different scores. Therefore products only propose documents. If a score lies
+within `slack` of the exact score, a document of the result is at most twice the slack below the k-th best:
 
     ---- sure to be worse ----|------ pending ------|--- k-th best so far ... best
                               theta = k-th - 2 slack
 
-Pending documents are settled by `exact`, which adds in one order whatever the batch, in double precision, and rounds
-once. Scores of integers, from compressed vectors, are exact as they are: their slack is 0, and of equal ones the later
+Pending documents are settled by `exact`, which adds in the same order in every batch, in double precision, and rounds
+once. Scores of integers, from compressed vectors, are exact already: their slack is 0, and of equal scores the later
 documents are dropped at once.
 
 A candidate is a key, an int64 that is larger for a larger score, then for a lower row.
@@ -19,33 +19,33 @@ import numpy as np
 from sklrank._kernels._instructions import CHUNK, LANES, LINE, ask_for, at_least, lowest_bit, sum_products, sum_squares
 from sklrank._kernels._jit import kernel, part
 
-AHEAD = 4  # documents for which vectors are asked before they are needed; they stand anywhere in memory
-_SPARE = 512  # pending documents beyond those needed; more make rarer and looser cuts
+AHEAD = 4  # number of documents whose vectors are prefetched, because they lie anywhere in memory
+_SPARE = 512  # pending documents beyond the candidates; with a larger number, cuts are rarer and less tight
 
 
 def workspace(n_queries, k, n_candidates):
-    """What a search of some queries keeps from block to block.
+    """Make the arrays that a search keeps from block to block.
 
     Parameters
     ----------
     n_queries : int
     k : int
-        Documents that are asked for.
+        Number of documents to return for each query.
     n_candidates : int
-        Documents that are settled, at least `k`; more where scores are those of compressed vectors.
+        Number of documents to settle for each query, at least `k`; larger if scores are those of compressed vectors.
 
     Returns
     -------
     thetas : ndarray of shape (n_queries,), dtype=float32
-        No document with a lower score is of interest.
+        Lowest scores that can enter the ranking.
     pending : ndarray of shape (n_queries, n), dtype=int64
-        Keys of documents by their given scores.
+        Keys of documents by their approximate scores.
     counts : ndarray of shape (n_queries,), dtype=int64
-        How many keys are pending.
+        Number of pending keys.
     best : ndarray of shape (n_queries, k), dtype=int64
         Keys of settled documents.
     found : ndarray of shape (n_queries,), dtype=int64
-        How many are settled.
+        Number of settled documents.
     keys : ndarray of dtype int64
         Scratch.
     """
@@ -62,21 +62,21 @@ def workspace(n_queries, k, n_candidates):
 
 @part
 def _key(score, row):
-    """A number that is larger for a larger float32 score, then for a lower row."""
+    """Return a number that is larger for a larger float32 score, then for a lower row."""
     bits = np.float32(score).view(np.int32)
     return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | (0xFFFFFFFF ^ np.int64(row))
 
 
 @part
 def _score(key):
-    """The score of a key."""
+    """Return the score of a key."""
     bits = np.int32(key >> 32)
     return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
 @part
 def _row(key):
-    """The row of a key."""
+    """Return the row of a key."""
     return 0xFFFFFFFF ^ (key & 0xFFFFFFFF)
 
 
@@ -115,7 +115,7 @@ def _partition(keys, n, k):
 
 @kernel
 def exact(queries, q, vectors, d, euclidean):
-    """The score of document d, added up in double precision, in an order that depends on the dimension alone."""
+    """Return the score of document d, added in double precision, in an order that depends on the dimension only."""
     n = queries.shape[1]
     whole = n - n % LANES
     if euclidean:
@@ -128,12 +128,12 @@ def exact(queries, q, vectors, d, euclidean):
         total = sum_products(queries, q, vectors, d, whole)
         for j in range(whole, n):
             total += np.float64(queries[q, j]) * np.float64(vectors[d, j])
-    return np.float32(total) + np.float32(0.0)  # which makes 0.0 of -0.0
+    return np.float32(total) + np.float32(0.0)  # -0.0 becomes 0.0
 
 
 @kernel
 def _settle(q, queries, vectors, euclidean, pending, counts, best, found, keys):
-    """Score the pending documents of query q exactly; keep the best of them and of those settled before."""
+    """Score the pending documents of query q exactly; keep the best of these and of the settled documents."""
     k = best.shape[1]
     n = found[q]
     for j in range(n):
@@ -156,14 +156,14 @@ def _settle(q, queries, vectors, euclidean, pending, counts, best, found, keys):
 
 @kernel
 def _cut(q, n_candidates, slack, theta, pending, counts):
-    """Drop the pending documents of query q that are sure to be worse than `n_candidates` others; return the theta."""
+    """Drop the pending documents of query q that are surely worse than `n_candidates` others; return the theta."""
     n = counts[q]
     if n <= n_candidates:
         return theta
     keys = pending[q]
     least = _partition(keys, n, n_candidates)
     m = n_candidates
-    if slack == 0.0:  # a later document has to be better, and not equal, so the next higher score
+    if slack == 0.0:  # a later document must be better, not equal: the next higher score
         least = _score(least + 0x100000000)
     else:
         least = np.float32(_score(least) - 2.0 * slack)
@@ -179,25 +179,25 @@ def select(
     scores, rows, masks, mask_of, n_candidates, slacks, queries, vectors, euclidean, squares, thetas, pending, counts,
     best, found, keys,
 ):  # fmt: skip
-    """Take in the scores of a block of documents.
+    """Add the scores of a block of documents to the pending documents.
 
     Parameters
     ----------
     scores : ndarray of shape (n_queries, n), dtype=float32
-        None of them NaN. For distances, the dot product minus half the square of the document's length.
+        Approximate scores without NaN. For distances, the dot product minus half the squared length of the document.
     rows : ndarray of shape (n,), dtype=int64
-        The documents of the block, ascending, and behind those of earlier blocks.
+        Documents of the block, ascending, and above the documents of earlier blocks.
     masks : ndarray of shape (n_masks, n_documents), dtype=uint8
     mask_of : ndarray of shape (n_queries,) or (0,), dtype=int64
-        The mask that says which documents a query may find; -1 where all, empty where all queries may find all.
+        Mask of each query, -1 for no mask; empty if no query has a mask.
     n_candidates : int
-        How many documents of each query will be settled.
+        Number of documents to settle for each query.
     slacks : ndarray of shape (n_queries,), dtype=float64
-        How far a score may be from the exact one, both rounded. 0: the given order is what counts.
+        Largest difference between a score and the exact score, both rounded. If 0, the order of `scores` counts.
     queries, vectors : ndarray of shape (n_queries, d) and (n_documents, d), dtype=float32
-        What exact scores are computed from.
+        Vectors for the exact scores.
     euclidean : bool
-        Whether these are minus the distances, rather than dot products.
+        Whether exact scores are negative distances rather than dot products.
     squares : ndarray of shape (n_queries,), dtype=float64
         Squared length of each query.
     thetas, pending, counts, best, found, keys : ndarray
@@ -228,7 +228,7 @@ def select(
                 counts[q] = n
                 theta = _cut(q, n_candidates, slack, theta, pending, counts)
                 if counts[q] > n_candidates + (size - n_candidates) // 2:
-                    # More than rounding can tell apart. Settled, they are k.
+                    # Too many scores are nearly equal. After settling, k documents are left.
                     _settle(q, queries, vectors, euclidean, pending, counts, best, found, keys)
                     if found[q] == best.shape[1]:
                         least = best[q, 0]
@@ -245,7 +245,7 @@ def select(
 
 @kernel
 def finish(n_candidates, slacks, queries, vectors, euclidean, thetas, pending, counts, best, found, keys):
-    """Settle what is pending, after all blocks: `best` and `found` are the ranking then, as keys in any order."""
+    """Settle the pending documents after all blocks; `best` and `found` then hold the ranking, as keys in any order."""
     for q in range(counts.size):
         _cut(q, n_candidates, slacks[q], thetas[q], pending, counts)
         _settle(q, queries, vectors, euclidean, pending, counts, best, found, keys)

@@ -1,4 +1,4 @@
-"""How alike a chosen document is to all candidates, and what is new in it."""
+"""Similarity of a chosen document to all candidates, and the part that is new."""
 
 import numpy as np
 
@@ -8,19 +8,19 @@ from sklrank._kernels._jit import kernel
 
 @kernel
 def similarities(vectors, rows, lengths, chosen, out):
-    """Cosines of one vector with some, added up in an order that depends on their dimension alone: equal ones tie.
+    """Compute the cosines of one vector with others, in an order that depends on the dimension only: equal vectors tie.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_vectors, n_features), dtype=float32
     rows : ndarray of shape (n,), dtype=int64
-        Some of them.
+        Vectors to compare with.
     lengths : ndarray of shape (n_vectors,), dtype=float64
-        Their lengths; infinite for vectors of zeros, which are like nothing.
+        Lengths of the vectors; infinite for vectors of zeros, whose similarity to any vector is 0.
     chosen : int
-        One of them.
+        Vector that is compared.
     out : ndarray of shape (n,), dtype=float64
-        The result.
+        Output.
     """
     n = vectors.shape[1]
     whole = n - n % LANES
@@ -34,17 +34,17 @@ def similarities(vectors, rows, lengths, chosen, out):
 
 @kernel
 def subtract_projections(factor, n, chosen, out):
-    """Take off the similarities to a chosen document what those chosen before it span.
+    """Subtract from the similarities to a chosen document the part that the documents chosen before span.
 
     Parameters
     ----------
     factor : ndarray of shape (n_rows, n_documents), dtype=float64
         Rows of the Cholesky factor.
     n : int
-        How many of them there are.
+        Number of rows.
     chosen : int
     out : ndarray of shape (n_documents,), dtype=float64
-        The similarities, changed.
+        Similarities, changed in place.
     """
     for s in range(n):
         for i in range(out.size):

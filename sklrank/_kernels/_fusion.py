@@ -1,7 +1,8 @@
 """Fusion: the lists of several systems united, normalized, combined and ranked.
 
-The lists of a query become one table, a row a system and a column a document that any of them found, ordered by row
-number; a cell holds the score, another table holds the rank, and NaN stands where the system did not find it::
+The lists of a query become one table, with a row for each system and a column for each document that any system found,
+ordered by row number. A cell holds the score, or NaN if the system did not find the document; another table holds the
+ranks::
 
     bm25   d7 9.1   d2 4.0                        d2    d5    d7
     dense  d5 0.8   d7 0.6             bm25      4.0   nan   9.1
@@ -15,12 +16,12 @@ import numpy as np
 
 from sklrank._kernels._jit import kernel, part
 
-_GAPS = (460316, 204585, 90927, 40412, 17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, and on
+_GAPS = (460316, 204585, 90927, 40412, 17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, extended
 
 
 @part
 def _bits(value):
-    """Number of bits that `value` takes."""
+    """Return the number of bits of `value`."""
     n = 0
     while value > 0:
         value >>= 1
@@ -34,8 +35,8 @@ def unite(indptrs, offsets, rows, scores):
 
     System ``s`` has the entries ``offsets[s]:offsets[s + 1]`` of `rows` and `scores`, best first, and query ``q`` those
     between ``indptrs[s, q]`` and ``indptrs[s, q + 1]`` of them. Returns the bounds of the queries, the rows that any
-    system found, ascending, and a score and a rank (from 1) for each system, NaN where it did not find the row. A row
-    that stands twice in a list counts where it stands first.
+    system found, ascending, and a score and a rank (from 1) for each system, NaN if it did not find the row. If a list
+    holds a row twice, the first position counts.
     """
     n_systems, n_queries = indptrs.shape[0], indptrs.shape[1] - 1
     most = 0
@@ -44,8 +45,8 @@ def unite(indptrs, offsets, rows, scores):
         for s in range(n_systems):
             n += indptrs[s, q + 1] - indptrs[s, q]
         most = max(most, n)
-    # A key holds the row above, and below it the place in the lists of the query laid end to end. Radix sort keeps
-    # the order of equal digits, so that it need not look at the places, which ascend.
+    # The high bits of a key hold the row, the low bits the position in the joined lists of the query. Radix sort keeps
+    # the order of equal digits, so that it need not sort by position, which ascends already.
     shift = _bits(most)
     keys = np.empty(len(rows), dtype=np.int64)
     spare = np.empty(most, dtype=np.int64)
@@ -64,7 +65,7 @@ def unite(indptrs, offsets, rows, scores):
         n = stop - start
         source, target = keys[start:stop], spare
         bits = _bits(highest)
-        width = min(11, max(4, _bits(n) - 1))  # a pass costs n and the number of digits, so the two are kept alike
+        width = min(11, max(4, _bits(n) - 1))  # a pass costs n plus the number of digits, so the two are kept similar
         n_passes = (bits + width - 1) // width
         width = (bits + n_passes - 1) // max(n_passes, 1)
         low = shift
@@ -103,22 +104,22 @@ def unite(indptrs, offsets, rows, scores):
         for s in range(n_systems):
             stop += indptrs[s, q + 1] - indptrs[s, q]
         previous = -1
-        s, left, right = 0, 0, 0  # the list that the place is in, and its bounds
+        s, left, right = 0, 0, 0  # the list that holds the position, and its bounds
         for i in range(start, stop):
             row = keys[i] >> shift
-            place = keys[i] & ((1 << shift) - 1)
+            position = keys[i] & ((1 << shift) - 1)
             if row != previous:
                 entry += 1
                 found[entry] = row
                 previous = row
                 s, left, right = 0, 0, indptrs[0, q + 1] - indptrs[0, q]
-            while place >= right:
+            while position >= right:
                 s += 1
                 left = right
                 right += indptrs[s, q + 1] - indptrs[s, q]
             if np.isnan(ranks[s, entry]):
-                values[s, entry] = scores[offsets[s] + indptrs[s, q] + place - left]
-                ranks[s, entry] = place - left + 1
+                values[s, entry] = scores[offsets[s] + indptrs[s, q] + position - left]
+                ranks[s, entry] = position - left + 1
     return indptr, found, values, ranks
 
 
@@ -126,8 +127,8 @@ def unite(indptrs, offsets, rows, scores):
 def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     """Order the entries of each query by score, descending, then by row; keep the first `depth`.
 
-    Writes the entries to `order`, their scores to `ranked` and the bounds of the queries in them to `bounds`. NaN is no
-    score: such entries are left out.
+    Writes the entries to `order`, their scores to `ranked` and the bounds of the queries in them to `bounds`. Entries
+    with the score NaN are left out.
     """
     most = 0
     for q in range(len(indptr) - 1):
@@ -153,7 +154,7 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
                 low, high = min(low, s), max(high, s)
                 by_row &= rows[e] > last
                 last = rows[e]
-        i = 1  # the first entry that does not stand in order, which soon comes if there is one
+        i = 1  # the first entry that is out of order, which comes early if there is one
         while i < n and (given[i] < given[i - 1] or given[i] == given[i - 1] and rows[found[i]] > rows[found[i - 1]]):
             i += 1
         if i >= n:
@@ -163,14 +164,20 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
             end += n
             bounds[q + 1] = end
             continue
-        # Buckets of equal width, two for each entry, put nearly all in their places.
-        span = high - low if -1e300 < low and high < 1e300 else 0.0
+        # Buckets of equal width, two for each entry, put nearly all entries in their positions.
+        span = 0.0
+        if -1e300 < low and high < 1e300:
+            span = high - low
         spread = span > 1e-290
-        scale = (2 * n - 1) / span if spread else 0.0
+        scale = 0.0
+        if spread:
+            scale = (2 * n - 1) / span
         for i in range(2 * n + 1):
             counts[i] = 0
         for i in range(n):
-            bucket = np.uint32((high - given[i]) * scale) if spread else np.uint32(0)
+            bucket = np.uint32(0)
+            if spread:
+                bucket = np.uint32((high - given[i]) * scale)
             buckets[i] = bucket
             counts[bucket + 1] += 1
         total, largest = np.uint32(0), np.uint32(0)
@@ -180,10 +187,10 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
             total += count
             counts[i] = total
         for i in range(n):
-            place = counts[buckets[i]]
+            position = counts[buckets[i]]
             counts[buckets[i]] += 1
-            values[place], entries[place] = given[i], found[i]
-        if by_row and largest <= 32:  # insertion sort, which leaves equal scores as they are
+            values[position], entries[position] = given[i], found[i]
+        if by_row and largest <= 32:  # insertion sort, which keeps the order of equal scores
             for i in range(1, n):
                 value = values[i]
                 if values[i - 1] < value:
@@ -193,7 +200,7 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
                         values[j], entries[j] = values[j - 1], entries[j - 1]
                         j -= 1
                     values[j], entries[j] = value, e
-        else:  # Shell's sort, which stays fast where scores crowd into a few buckets
+        else:  # Shell's sort, which stays fast if most scores are in a few buckets
             for gap in _GAPS:
                 for i in range(gap, n):
                     value, e = values[i], entries[i]
@@ -213,10 +220,10 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
 
 @kernel
 def add_reciprocal_ranks(ranks, constant, weight, totals, errors, counts):
-    """Add to each entry what one system gives it: ``weight / (constant + rank)``.
+    """Add the score of one system to each entry: ``weight / (constant + rank)``.
 
-    What the additions lose to rounding goes to `errors` (Knuth's TwoSum), so that documents with the same ranks in
-    another order of systems tie, as they should. Free of branches, for vector instructions.
+    The rounding errors of the additions are added to `errors` (Knuth's TwoSum), so that documents with the same ranks
+    in another order of systems tie. The loop has no branches, so that it uses vector instructions.
     """
     for e in range(len(ranks)):
         rank = ranks[e]
@@ -227,18 +234,20 @@ def add_reciprocal_ranks(ranks, constant, weight, totals, errors, counts):
         added = new - total
         errors[e] += (total - (new - added)) + (value - added)
         totals[e] = new
-        counts[e] += 1.0 if found else 0.0
+        counts[e] += found
 
 
 @kernel
 def add_values(indptr, values, absent, weight, totals, errors, counts, mass):
-    """Add to each entry the value that one system gives it, times a weight.
+    """Add the value of one system to each entry, times a weight.
 
-    An entry that the system did not find has ``absent[q]`` in its place, and nothing where that is NaN. `counts` and
-    `mass` add up the systems that found an entry, and their weights.
+    If the system did not find an entry, ``absent[q]`` is added, or nothing if that is NaN. `counts` and `mass` add up
+    the systems that found an entry, and their weights.
     """
     for q in range(len(indptr) - 1):
-        otherwise = absent[q] * weight if absent[q] == absent[q] else 0.0
+        otherwise = 0.0
+        if absent[q] == absent[q]:
+            otherwise = absent[q] * weight
         for e in range(indptr[q], indptr[q + 1]):
             value = values[e]
             found = value == value
@@ -249,17 +258,17 @@ def add_values(indptr, values, absent, weight, totals, errors, counts, mass):
             added = new - total
             errors[e] += (total - (new - added)) + (value - added)
             totals[e] = new
-            counts[e] += 1.0 if found else 0.0
+            counts[e] += found
             mass[e] += weight if found else 0.0
 
 
 @kernel
 def describe(indptr, scores, out):
-    """Length, lowest, highest, mean, deviation and norm of each list.
+    """Compute the length, lowest and highest score, mean, deviation and norm of each list.
 
-    NaN is no score, and what is infinite counts as the finite score nearest to it. Mean and (population) deviation are
-    those of the scores moved to the range from 0 to 1, the norm is that of the scores over the largest magnitude: so
-    neither overflows. A constant list has the mean 0. An empty one is all zeros.
+    NaN does not count, and an infinite score counts as the nearest finite score. Mean and (population) deviation are
+    those of the scores moved to the range from 0 to 1, and the norm is that of the scores divided by the largest
+    magnitude, so that they do not overflow. A constant list has the mean 0. The values of an empty list are 0.
     """
     most = 0
     for q in range(len(indptr) - 1):
@@ -267,7 +276,7 @@ def describe(indptr, scores, out):
     found = np.empty(most)
     for q in range(len(indptr) - 1):
         n = 0
-        for e in range(indptr[q], indptr[q + 1]):  # without a branch, which nobody could predict
+        for e in range(indptr[q], indptr[q + 1]):  # without a branch, which the processor could not predict
             found[n] = scores[e]
             n += scores[e] == scores[e]
         if n == 0:
@@ -275,7 +284,7 @@ def describe(indptr, scores, out):
                 out[q, i] = 0.0
             continue
         low, high = np.inf, -np.inf
-        lowest, highest = 1.0, 0.0  # where all are infinite
+        lowest, highest = 1.0, 0.0  # if all scores are infinite
         for i in range(n):
             s = found[i]
             if -np.inf < s < np.inf:
@@ -288,9 +297,12 @@ def describe(indptr, scores, out):
             low, high = lowest, highest
         half = low * 0.5
         span = high * 0.5 - half
-        per_span = 1.0 / span if span > 1e-300 else 0.0
         largest = max(abs(low), abs(high))
-        per_largest = 1.0 / largest if largest > 1e-300 else 0.0
+        per_span, per_largest = 0.0, 0.0
+        if span > 1e-300:
+            per_span = 1.0 / span
+        if largest > 1e-300:
+            per_largest = 1.0 / largest
         total, squares = 0.0, 0.0
         for i in range(n):
             s = min(max(found[i], low), high)
@@ -307,9 +319,9 @@ def describe(indptr, scores, out):
 
 @kernel
 def rescale(indptr, scores, low, high, shift, scale, out):
-    """Clip the scores of each list to `low` and `high`, then ``(score / 16 - shift) / scale``; NaN stays NaN.
+    """Clip the scores of each list to `low` and `high`, and compute ``(score / 16 - shift) / scale``; NaN stays NaN.
 
-    Parts, because the range of a list, or six deviations, may be more than the largest number.
+    Scores are divided by 16, because the range of a list, or six deviations, may exceed the largest number.
     """
     for q in range(len(indptr) - 1):
         bottom, top, origin, unit = low[q], high[q], shift[q], scale[q]
@@ -322,9 +334,9 @@ def rescale(indptr, scores, low, high, shift, scale, out):
 
 @kernel
 def weighted_median(indptr, values, absent, weights, out):
-    """Median of the values of each entry; `absent` stands for a missing one, unless that is NaN, too.
+    """Compute the weighted median of each entry; `absent` replaces a missing value unless it is NaN, too.
 
-    Half of the weight lies on either side of it; where two values share the middle it is their mean.
+    Half of the weight lies on either side of the median. If two values share the middle, it is their mean.
     """
     n_systems = len(weights)
     row = np.empty(n_systems)
@@ -352,13 +364,14 @@ def weighted_median(indptr, values, absent, weights, out):
             while i < n - 1 and below < total * (0.5 - 1e-12):
                 i += 1
                 below += weight[i]
-            even = i < n - 1 and below <= total * (0.5 + 1e-12)
-            out[e] = row[i] * 0.5 + row[i + 1] * 0.5 if even else row[i]
+            out[e] = row[i]
+            if i < n - 1 and below <= total * (0.5 + 1e-12):
+                out[e] = row[i] * 0.5 + row[i + 1] * 0.5
 
 
 @part
 def _margin(ranks, weights, i, j):
-    """Weight of the systems that rank i before j, less that of those that rank j before i."""
+    """Return the weight of the systems that rank i before j, minus that of the systems that rank j before i."""
     margin = 0.0
     for s in range(len(weights)):
         if ranks[s, i] < ranks[s, j]:
@@ -370,10 +383,10 @@ def _margin(ranks, weights, i, j):
 
 @kernel
 def condorcet(indptr, ranks, weights, order, out):
-    """Order the entries of each query by majority, starting from `order`; a tie keeps that.
+    """Order the entries of each query by majority, starting from `order`; ties keep this order.
 
-    Ranks are infinite where a system did not find an entry. Merge sort: neighbours in its result were compared, and the
-    first one lost to none. Writes the number of entries less the position.
+    The rank of an entry that a system did not find is infinite. In the result of the merge sort, neighbors were
+    compared directly, and no entry lost to the next. Writes the number of entries minus the position.
     """
     most = 0
     for q in range(len(indptr) - 1):
@@ -406,7 +419,7 @@ def condorcet(indptr, ranks, weights, order, out):
 
 @kernel
 def copeland(indptr, ranks, weights, out):
-    """Number of other entries of the query that a majority ranks below each, ties counting one half."""
+    """Count the entries of the query that a majority ranks below each entry; a tie counts one half."""
     most = 0
     for q in range(len(indptr) - 1):
         most = max(most, indptr[q + 1] - indptr[q])
@@ -424,5 +437,8 @@ def copeland(indptr, ranks, weights, out):
                     margins[j - start] += vote - (weight if ranks[s, j] < rank else 0.0)
             points = -0.5  # it ties with itself
             for j in range(stop - start):
-                points += 1.0 if margins[j] > tie else 0.5 if margins[j] >= -tie else 0.0
+                if margins[j] > tie:
+                    points += 1.0
+                elif margins[j] >= -tie:
+                    points += 0.5
             out[i] = points

@@ -1,7 +1,7 @@
-"""What learning to fuse, and looking at how rankings agree, need of ragged candidates.
+"""Positions of hits, for learning to fuse, and agreement of rankings.
 
-Candidates of query ``q`` are the entries ``indptr[q]:indptr[q + 1]``. Ranks count from 1; 0 stands for a candidate that
-a system did not find.
+Candidates of query ``q`` are the entries ``indptr[q]:indptr[q + 1]``. Ranks count from 1; the rank 0 means that a
+system did not find a candidate.
 """
 
 from sklrank._kernels._jit import kernel
@@ -9,9 +9,9 @@ from sklrank._kernels._jit import kernel
 
 @kernel
 def place_hits(indptr, rows, scores, hit_indptr, hit_entries, out):
-    """Position of each hit, an entry, if its query were ranked by `scores`, then by the lower row.
+    """Compute the position of each hit if the candidates of its query are ranked by `scores`, then by row.
 
-    The hits are few, so that counting what stands above each is cheaper than sorting all.
+    Hits are few, so that counting the candidates above each hit is cheaper than sorting all candidates.
     """
     for q in range(len(indptr) - 1):
         for h in range(hit_indptr[q], hit_indptr[q + 1]):
@@ -25,17 +25,18 @@ def place_hits(indptr, rows, scores, hit_indptr, hit_entries, out):
 
 @kernel
 def agree(indptr, ranks, others, k, p, entered, common, jaccard, tau, rbo):
-    """How far two systems agree on each query: the number of documents that both found, and three coefficients.
+    """Measure the agreement of two systems on each query: the number of common documents, and three coefficients.
 
-    The Jaccard coefficient is that of the first `k` of each list. Kendall's tau is that of the documents that both
-    found. The rank-biased overlap is the extrapolated one of lists of different lengths, eq. 32 of Webber et al.::
+    The Jaccard coefficient is that of the first `k` documents of each list. Kendall's tau is that of the documents that
+    both found. The rank-biased overlap is the extrapolated one for lists of different lengths, eq. 32 of Webber et
+    al.::
 
         (1 - p) / p * (sum over d = 1..l of X_d / d * p^d  +  sum over d = s+1..l of X_s (d - s) / (s d) * p^d)
             + ((X_l - X_s) / l + X_s / s) * p^l
 
-    with l and s the lengths of the longer and the shorter list, and X_d the number of documents that both have among
-    their first d. What has no value is NaN. `entered` is all zeros, one for each depth from 0, and is all zeros again
-    at the end.
+    where l and s are the lengths of the longer and the shorter list, and X_d is the number of documents that both lists
+    have among their first d. An undefined coefficient is NaN. `entered` holds a zero for each depth from 0, and holds
+    zeros again at the end.
     """
     for q in range(len(indptr) - 1):
         start, stop = indptr[q], indptr[q + 1]
@@ -56,8 +57,11 @@ def agree(indptr, ranks, others, k, p, entered, common, jaccard, tau, rbo):
                     if c > 0 and d > 0:
                         balance += 1 if (a < c) == (b < d) else -1
         common[q] = both
-        jaccard[q] = shallow / either if either else float("nan")
-        tau[q] = 2.0 * balance / (both * (both - 1)) if both > 1 else float("nan")
+        jaccard[q] = tau[q] = float("nan")
+        if either:
+            jaccard[q] = shallow / either
+        if both > 1:
+            tau[q] = 2.0 * balance / (both * (both - 1))
         short, long = min(n, m), max(n, m)
         if long == 0:
             rbo[q] = float("nan")

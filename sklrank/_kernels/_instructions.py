@@ -1,8 +1,8 @@
-"""Instructions that LLVM does not make of loops, by name.
+"""Instructions that LLVM does not generate from loops, by name.
 
-Each is a function in Python, which says what it does and runs where numba is switched off, and the instructions that
-take its place in a kernel. All are on vectors of a fixed length, which LLVM cuts to that of the machine: sums are added
-in one order everywhere.
+Each of them is a function in Python, which defines the result and runs if numba is switched off, and the instructions
+that replace it in a kernel. All use vectors of a fixed length, which LLVM divides into vectors of the machine: sums are
+added in the same order on every machine.
 """
 
 import numpy as np
@@ -11,26 +11,26 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-CHUNK = 64  # scores that `at_least` looks at, one bit of a word each
-LANES = 16  # sums that are added up side by side
-LINE = 64  # bytes that memory gives at a time
+CHUNK = 64  # scores that `at_least` compares, one bit of a word for each
+LANES = 16  # sums that are added side by side
+LINE = 64  # bytes of a cache line
 
 
-def _place(context, builder, kind, array, indices):
-    """Pointer into a matrix."""
+def _pointer(context, builder, kind, array, indices):
+    """Return a pointer into a matrix."""
     array = context.make_array(kind)(context, builder, array)
     shape, strides = (cgutils.unpack_tuple(builder, x) for x in (array.shape, array.strides))
     return cgutils.get_item_pointer2(context, builder, array.data, shape, strides, kind.layout, indices)
 
 
 def _load(context, builder, kind, array, indices, vector, align=4):
-    """Load as many neighbours as a vector has, from the given place of a matrix on."""
-    first = _place(context, builder, kind, array, indices)
+    """Load the elements of a vector from consecutive elements of a matrix."""
+    first = _pointer(context, builder, kind, array, indices)
     return builder.load(builder.bitcast(first, vector.as_pointer()), align=align)
 
 
 def at_least(scores, q, start, theta):
-    """Bits that say which of the `CHUNK` scores of query q from `start` on are at least theta."""
+    """Return a word whose bits mark which of the `CHUNK` scores of query q from `start` on are at least theta."""
     bits = 0
     for j in range(CHUNK):
         bits |= int(scores[q, start + j] >= theta) << j
@@ -56,7 +56,7 @@ def _(scores, q, start, theta):
 
 
 def lowest_bit(bits):
-    """Number of the lowest bit that is set."""
+    """Return the number of the lowest bit that is set."""
     bits = int(bits)
     return (bits & -bits).bit_length() - 1
 
@@ -75,7 +75,7 @@ def _(bits):
 
 
 def count_bits(word):
-    """Number of bits that are set."""
+    """Return the number of bits that are set."""
     return int(word).bit_count()
 
 
@@ -93,7 +93,7 @@ def _(word):
 
 
 def ask_for(vectors, d, j):
-    """Have what stands from dimension j of document d on read into the cache, for soon."""
+    """Prefetch the vector of document d from dimension j on into the cache."""
 
 
 @intrinsic
@@ -102,8 +102,8 @@ def _ask_for(typing_context, vectors, d, j):
         byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        place = builder.bitcast(_place(context, builder, vectors, arguments[0], arguments[1:]), byte)
-        builder.call(prefetch, [place, flag(0), flag(3), flag(1)])  # to read, to keep, data
+        pointer = builder.bitcast(_pointer(context, builder, vectors, arguments[0], arguments[1:]), byte)
+        builder.call(prefetch, [pointer, flag(0), flag(3), flag(1)])  # to read, to keep, data
         return context.get_dummy_value()
 
     return types.void(vectors, types.intp, types.intp), generate
@@ -115,7 +115,7 @@ def _(vectors, d, j):
 
 
 def sum_products(queries, q, vectors, d, n):
-    """Sum of the products of the first n dimensions, a multiple of `LANES`, by lanes that are added in the end."""
+    """Sum the products of the first n dimensions, a multiple of `LANES`, by lanes that are added at the end."""
     lanes = np.zeros(LANES)
     for j in range(0, n, LANES):
         lanes += queries[q, j : j + LANES].astype(np.float64) * vectors[d, j : j + LANES]
@@ -123,7 +123,7 @@ def sum_products(queries, q, vectors, d, n):
 
 
 def sum_squares(queries, q, vectors, d, n):
-    """Sum of the squared differences, likewise."""
+    """Sum the squared differences of the first n dimensions, in the same way as `sum_products`."""
     lanes = np.zeros(LANES)
     for j in range(0, n, LANES):
         lanes += (queries[q, j : j + LANES].astype(np.float64) - vectors[d, j : j + LANES]) ** 2
@@ -131,7 +131,7 @@ def sum_squares(queries, q, vectors, d, n):
 
 
 def sum_half_products(queries, q, codes, d, n):
-    """Sum of the products with numbers in half precision, given by their bits; in single precision, by lanes."""
+    """Sum the products with numbers in half precision, given by their bits, in single precision and by lanes."""
     lanes = np.zeros(LANES, dtype=np.float32)
     for j in range(0, n, LANES):
         lanes += queries[q, j : j + LANES] * codes[d, j : j + LANES].view(np.float16).astype(np.float32)
@@ -145,13 +145,13 @@ def _fold(lanes):
 
 
 def _doubles(context, builder, kind, array, indices):
-    """Neighbours in a matrix of float32, in double precision."""
+    """Load consecutive elements of a matrix of float32 in double precision."""
     floats = _load(context, builder, kind, array, indices, ir.VectorType(ir.FloatType(), LANES))
     return builder.fpext(floats, ir.VectorType(ir.DoubleType(), LANES))
 
 
 def _floats(context, builder, kind, array, indices):
-    """Neighbours in a matrix of float32, or of the bits of float16, in single precision."""
+    """Load consecutive elements of a matrix of float32, or of the bits of float16, in single precision."""
     floats, integers = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
     if kind.dtype == types.float32:
         return _load(context, builder, kind, array, indices, floats)
@@ -168,7 +168,7 @@ def _floats(context, builder, kind, array, indices):
 
 
 def _lanes(term, load):
-    """The sum of ``term(builder, x, y)``."""
+    """Return a code generator for the sum of ``term(builder, x, y)``."""
 
     def generate(context, builder, signature, arguments):
         (queries, q, vectors, d, n), integer = arguments, ir.IntType(64)
@@ -182,8 +182,8 @@ def _lanes(term, load):
         while n_lanes > 1:
             n_lanes //= 2
             halves = (
-                builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), list(places)))
-                for places in (range(n_lanes), range(n_lanes, 2 * n_lanes))
+                builder.shuffle_vector(lanes, lanes, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), list(chosen)))
+                for chosen in (range(n_lanes), range(n_lanes, 2 * n_lanes))
             )
             lanes = builder.fadd(*halves)
         return builder.extract_element(lanes, ir.IntType(32)(0))

@@ -1,20 +1,20 @@
-"""The decorators of all kernels."""
+"""Decorators of kernels."""
 
 from numba import njit
 
 
 def kernel(function):
-    """Compile `function` lazily, without the GIL, and cache it on disk where that can be done.
+    """Compile `function` lazily, without the GIL, and cache it on disk if possible.
 
-    Numba refuses to decorate a function when neither the package's folder nor the user's cache folder
-    can be written. Such an install still works; it compiles anew in each process.
+    Numba refuses to cache a function if it can write neither to the folder of the package nor to the cache folder of
+    the user. Such an installation still works, but compiles again in each process.
     """
     try:
-        return njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)  # nothing in C calls it
+        return njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)  # kernels are not called from C
     except RuntimeError:
         return njit(nogil=True, no_cfunc_wrapper=True)(function)
 
 
 def part(function):
-    """Mark a piece of a kernel that one kernel calls, in one place: it is compiled there, and not by itself too."""
+    """Mark a part of a kernel, which is called once: it is compiled within the kernel only, not separately."""
     return njit(inline="always")(function)

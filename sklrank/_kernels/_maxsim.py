@@ -1,19 +1,19 @@
-"""Late interaction: each token of a query meets the token of a document that is most like it.
+"""Late interaction: the best similarity of each token of a query to a token of a document.
 
             q1   q2   q3
     t1  |  .9   .1   .2  |
     t2  |  .3   .4   .1  |  --maxima over t-->  .9  .4  .7  --weighted sum-->  score
     t3  |  .2   .0   .7  |
 
-The similarities are a matrix product of which nothing but the maxima is kept. BLAS would write it out, and wait for
-each document to come from memory; so the product of a few tokens with a panel of query tokens, which fits into the
-processor's registers, is written here in the compiler's own vectors, and asks for the tokens to come while it works:
+The similarities are a matrix product, of which only the maxima are kept. BLAS would write the whole product, and wait
+for each document to come from memory. Therefore the product of a few tokens with a panel of query tokens, which fits
+into the registers of the processor, is written here with vectors of the compiler, and prefetches the next tokens:
 
                     panel: 2 vectors of query tokens
     6 tokens   |  6 x 2 vectors of sums  |  +=  feature k of the tokens  x  feature k of the panel,   for each k
 
-A similarity is added feature by feature, whatever stands in the same tile: a score depends on the query and the
-document alone, not on what is scored along with it, and equal documents have equal scores.
+A similarity is added feature by feature, independently of the other tokens of the tile: a score depends only on the
+query and the document, and equal documents have equal scores.
 """
 
 import numpy as np
@@ -27,24 +27,28 @@ from sklrank._kernels._instructions import count_bits
 from sklrank._kernels._jit import kernel, part
 
 _HOST = get_host_cpu_features()
-_LANES = 16 if _HOST.get("avx512f") else 8 if _HOST.get("avx") else 4  # float32 in a vector; affects speed only
-_ROWS = 6  # tokens of a tile: its 12 sums fit into 16 registers, and are enough to hide how long an addition takes
+_LANES = 4  # float32 in a vector; affects speed only
+if _HOST.get("avx"):
+    _LANES = 8
+if _HOST.get("avx512f"):
+    _LANES = 16
+_ROWS = 6  # tokens of a tile: its 12 sums fit into 16 registers, and are enough to hide the latency of an addition
 PANEL = 2 * _LANES  # query tokens of a tile
-_AHEAD = 4 * _ROWS  # how many tokens before they are needed they are asked for
+_AHEAD = 4 * _ROWS  # number of tokens that are prefetched
 
 
 def _raise_maxima(tokens, start, end, ahead, queries, panel, maxima):
-    """Raise the maxima of a panel to the similarities with `_ROWS` tokens from `start`, none from `end` on.
+    """Raise the maxima of a panel to the similarities with `_ROWS` tokens from `start` on, before `end`.
 
-    In a kernel, as many tokens from `ahead` on are asked for meanwhile.
+    A kernel prefetches as many tokens from `ahead` on.
     """
-    own = maxima[panel * PANEL : (panel + 1) * PANEL]
-    np.maximum(own, (tokens[start : min(start + _ROWS, end)] @ queries[panel]).max(axis=0), out=own)
+    raised = maxima[panel * PANEL : (panel + 1) * PANEL]
+    np.maximum(raised, (tokens[start : min(start + _ROWS, end)] @ queries[panel]).max(axis=0), out=raised)
 
 
 @intrinsic
 def _tile(typing_context, tokens, start, end, ahead, queries, panel, maxima):
-    """What takes the place of `_raise_maxima` in a kernel."""
+    """Replace `_raise_maxima` in a kernel."""
     arrays = ((tokens, 2), (queries, 3), (maxima, 1))
     if any(a != types.Array(types.float32, n, "C", readonly=not a.mutable) for a, n in arrays):
         return None
@@ -65,31 +69,29 @@ def _tile(typing_context, tokens, start, end, ahead, queries, panel, maxima):
             builder.module, ir.FunctionType(ir.VoidType(), [byte.as_pointer(), *[int32] * 3]), "llvm.prefetch.p0"
         )
 
-        def times(a, b):
-            return builder.mul(a, start.type(b) if isinstance(b, int) else b)
-
-        def plus(a, b):
-            return builder.add(a, start.type(b) if isinstance(b, int) else b)
+        constant, times, plus = start.type, builder.mul, builder.add
 
         def address(array, index, kind):
             return builder.bitcast(builder.gep(array.data, [index]), kind.as_pointer())
 
-        # Beyond the end the last token stands in: once more it raises nothing.
-        last = plus(end, -1)
-        rows = [plus(start, r) for r in range(_ROWS)]
+        # The last token replaces the tokens beyond the end: it does not raise the maxima again.
+        last = plus(end, constant(-1))
+        rows = [plus(start, constant(r)) for r in range(_ROWS)]
         rows = [times(builder.select(builder.icmp_signed("<", row, last), row, last), n_features) for row in rows]
         sums = [[cgutils.alloca_once(builder, vector) for _ in range(2)] for _ in rows]
         for row in sums:
             for half in row:
                 builder.store(ir.Constant(vector, None), half)
-        begin = times(times(panel, n_features), PANEL)
+        begin = times(times(panel, n_features), constant(PANEL))
         coming = times(ahead, n_features)
         with cgutils.for_range(builder, n_features) as loop:
             k = loop.index
-            at = plus(begin, times(k, PANEL))
-            features = [builder.load(address(queries, plus(at, v * _LANES), vector), align=4) for v in range(2)]
-            # _ROWS numbers a step are all the numbers of _ROWS tokens in the end; read = 0, keep = 3, data = 1.
-            soon = address(tokens, plus(coming, times(k, _ROWS)), byte)
+            at = plus(begin, times(k, constant(PANEL)))
+            features = [
+                builder.load(address(queries, plus(at, constant(v * _LANES)), vector), align=4) for v in range(2)
+            ]
+            # _ROWS numbers per step are all numbers of _ROWS tokens at the end; read = 0, keep = 3, data = 1.
+            soon = address(tokens, plus(coming, times(k, constant(_ROWS))), byte)
             builder.call(prefetch, [soon, int32(0), int32(3), int32(1)])
             for row, halves in zip(rows, sums):
                 x = builder.load(address(tokens, plus(row, k), real))
@@ -97,12 +99,12 @@ def _tile(typing_context, tokens, start, end, ahead, queries, panel, maxima):
                 for feature, half in zip(features, halves):
                     builder.store(builder.call(multiply_add, [x, feature, builder.load(half)]), half)
         for v in range(2):
-            place = address(maxima, plus(times(panel, PANEL), v * _LANES), vector)
-            largest = builder.load(place, align=4)
+            pointer = address(maxima, plus(times(panel, constant(PANEL)), constant(v * _LANES)), vector)
+            largest = builder.load(pointer, align=4)
             for halves in sums:
                 x = builder.load(halves[v])
                 largest = builder.select(builder.fcmp_ordered(">", x, largest), x, largest)
-            builder.store(largest, place, align=4)
+            builder.store(largest, pointer, align=4)
         return context.get_dummy_value()
 
     int64 = types.int64
@@ -118,7 +120,7 @@ def _(tokens, start, end, ahead, queries, panel, maxima):
 
 @part
 def _score(tokens, begin, end, beyond, queries, q_indptr, weights, maxima, scores):
-    """Score the document from `begin` to `end` in `tokens` for all queries; the next is `beyond` tokens farther on."""
+    """Score the document from `begin` to `end` in `tokens` for all queries; the next one begins at `end + beyond`."""
     maxima[:] = -np.inf
     for panel in range(queries.shape[0]):
         for t in range(begin, end, _ROWS):
@@ -140,17 +142,17 @@ def maxsim(tokens, indptr, rows, queries, q_indptr, weights, scores):
     Parameters
     ----------
     tokens : ndarray of shape (n_tokens, n_features), dtype=float32, read-only
-        Of all documents.
+        Tokens of all documents.
     indptr : ndarray of shape (n_documents + 1,), dtype=int64
     rows : ndarray of shape (n_rows,), dtype=int64
-        The documents to score, none of them without tokens.
+        Documents to score. Each has a token.
     queries : ndarray of shape (n_panels, n_features, PANEL), dtype=float32
         From `panels`.
     q_indptr : ndarray of shape (n_queries + 1,), dtype=int64
     weights : ndarray of shape (n_query_tokens,), dtype=float32
-        What the maximum of each token counts.
+        Weight of the maximum of each token.
     scores : ndarray of shape (n_rows, n_queries), dtype=float32
-        The result; 0 for queries without tokens.
+        Output; 0 for queries without tokens.
     """
     maxima = np.empty(queries.shape[0] * PANEL, dtype=np.float32)
     for i in range(rows.size):
@@ -161,7 +163,7 @@ def maxsim(tokens, indptr, rows, queries, q_indptr, weights, scores):
 
 @kernel
 def _longest(indptr, rows):
-    """The largest number of tokens."""
+    """Return the largest number of tokens of a document."""
     n = np.int64(0)
     for i in range(rows.size):
         n = max(n, indptr[rows[i] + 1] - indptr[rows[i]])
@@ -170,7 +172,7 @@ def _longest(indptr, rows):
 
 @kernel
 def maxsim_of_bytes(codes, scales, indptr, rows, queries, q_indptr, weights, scores):
-    """`maxsim` of tokens that are stored as int8, each with a float32 to multiply it with."""
+    """Compute `maxsim` of tokens that are stored as int8, each with a float32 factor."""
     maxima = np.empty(queries.shape[0] * PANEL, dtype=np.float32)
     room = np.empty((_longest(indptr, rows), codes.shape[1]), dtype=np.float32)
     for i in range(rows.size):
@@ -185,7 +187,7 @@ def maxsim_of_bytes(codes, scales, indptr, rows, queries, q_indptr, weights, sco
 
 @kernel
 def maxsim_of_halves(codes, indptr, rows, queries, q_indptr, weights, scores):
-    """`maxsim` of tokens that are stored as float16, finite ones seen as uint16."""
+    """Compute `maxsim` of finite tokens that are stored as float16, viewed as uint16."""
     maxima = np.empty(queries.shape[0] * PANEL, dtype=np.float32)
     room = np.empty((_longest(indptr, rows), codes.shape[1]), dtype=np.float32)
     numbers = room.reshape(-1)
@@ -194,8 +196,8 @@ def maxsim_of_halves(codes, indptr, rows, queries, q_indptr, weights, scores):
         begin = indptr[rows[i]]
         n = indptr[rows[i] + 1] - begin
         halves = codes[begin : begin + n].reshape(-1)
-        # The exponent of a float16 counts from 15, that of a float32 from 127: shifted into place, the number is
-        # 2 ** 112 times too small, also where it is subnormal.
+        # The exponent of a float16 counts from 15, that of a float32 from 127. After the shift, the number is 2 ** 112
+        # times too small, even if it is subnormal.
         for x in range(halves.size):
             half = np.uint32(halves[x])
             bits[x] = (half & np.uint32(0x7FFF)) << np.uint32(13) | (half & np.uint32(0x8000)) << np.uint32(16)
@@ -205,7 +207,7 @@ def maxsim_of_halves(codes, indptr, rows, queries, q_indptr, weights, scores):
 
 
 def panels(queries):
-    """Tokens of queries as `maxsim` reads them.
+    """Return the tokens of queries in the form that `maxsim` reads.
 
     Parameters
     ----------
@@ -214,7 +216,7 @@ def panels(queries):
     Returns
     -------
     ndarray of shape (n_panels, n_features, PANEL), dtype=float32
-        The last panel is filled up with 0.
+        Panels of tokens. The last panel is filled with 0.
     """
     n, n_features = queries.shape
     filled = np.zeros((-(-n // PANEL) * PANEL, n_features), dtype=np.float32)
@@ -224,9 +226,9 @@ def panels(queries):
 
 @kernel
 def maxsim_of_bits(codes, indptr, rows, queries, q_indptr, weights, n_features, scores):
-    """Score documents for queries by one bit a feature, packed into words.
+    """Score documents for queries by one bit per feature, packed into words.
 
-    The similarity of two tokens is 1 less twice the share of bits that differ: the cosine of vectors of 1 and -1.
+    The similarity of two tokens is 1 minus twice the share of bits that differ: the cosine of vectors of 1 and -1.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Rank metrics over the judged documents that a run retrieved.
 
-A run is long and its judgments are few, and whatever a metric needs of the run stands in the *hits*: the retrieved
-documents that have a judgment, in the order of the ranking. Query ``q`` has the hits ``indptr[q]:indptr[q + 1]``; a hit
-has a position (from 0, in the whole ranking) and a grade. Each kernel reads the hits once, one value a query::
+A run is long and has few judgments. All that a metric needs from the run are the *hits*: the retrieved documents that
+have a judgment, in the order of the ranking. Query ``q`` has the hits ``indptr[q]:indptr[q + 1]``; a hit has a position
+(from 0, in the whole ranking) and a grade. Each kernel reads the hits once, and writes one value per query::
 
     ranking    d7  d2  d9  d1  d4  d3        judged: d2 (grade 1), d4 (grade 0), d8 (grade 2)
     positions   0   1   2   3   4   5        hits:   positions 1, 4; grades 1, 0
@@ -14,15 +14,15 @@ import numpy as np
 
 from sklrank._kernels._jit import kernel
 
-_GAPS = (460316, 204585, 90927, 40412, 17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, and on
+_GAPS = (460316, 204585, 90927, 40412, 17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, extended
 
 
 @kernel
 def join(judged_indptr, judged_rows, ranked_indptr, ranked_rows, pairs, slots, hit_indptr, hit_positions, hit_entries):
     """Find the judged documents in the rankings.
 
-    ``pairs[q]`` is the ranking of judged query ``q``, or -1. Rows that are judged but have no number among the ranked
-    documents are -1. `slots` is all zeros, one for each document, and is all zeros again at the end.
+    ``pairs[q]`` is the ranking of judged query ``q``, or -1. Judged rows without a number among the ranked documents
+    are -1. `slots` holds a zero for each document, and holds zeros again at the end.
     """
     n = 0
     hit_indptr[0] = 0
@@ -49,9 +49,9 @@ def join(judged_indptr, judged_rows, ranked_indptr, ranked_rows, pairs, slots, h
 
 @kernel
 def locate(indptr, scores, hit_indptr, hit_scores, greater, equal):
-    """Count for each hit the scores of its query that are greater, and those that are equal.
+    """Count for each hit the scores of its query that are greater, and the scores that are equal.
 
-    The hits of a query come with their scores descending.
+    The scores of the hits of a query are descending.
     """
     for q in range(len(indptr) - 1):
         start, stop = hit_indptr[q], hit_indptr[q + 1]
@@ -62,7 +62,7 @@ def locate(indptr, scores, hit_indptr, hit_scores, greater, equal):
             s = scores[p]
             if s < lowest:
                 continue
-            low, high = start, stop  # the first hit that is not above s: s stands above all after its equals
+            low, high = start, stop  # the first hit that is not above s: s is above all hits after the equal ones
             while low < high:
                 middle = (low + high) >> 1
                 if hit_scores[middle] > s:
@@ -80,7 +80,7 @@ def locate(indptr, scores, hit_indptr, hit_scores, greater, equal):
 
 @kernel
 def count_relevant(indptr, positions, grades, level, depth, out):
-    """Number of hits of at least `level` above the cutoff."""
+    """Count the hits of at least `level` above the cutoff."""
     for q in range(len(out)):
         n = 0
         for h in range(indptr[q], indptr[q + 1]):
@@ -93,7 +93,7 @@ def count_relevant(indptr, positions, grades, level, depth, out):
 
 @kernel
 def sum_precisions(indptr, positions, grades, level, depth, out):
-    """Sum of the precisions at the positions of relevant hits."""
+    """Sum the precisions at the positions of relevant hits."""
     for q in range(len(out)):
         n = 0
         total = 0.0
@@ -108,7 +108,7 @@ def sum_precisions(indptr, positions, grades, level, depth, out):
 
 @kernel
 def reciprocal_rank(indptr, positions, grades, level, depth, out):
-    """One over the rank of the first relevant hit."""
+    """Compute one over the rank of the first relevant hit."""
     for q in range(len(out)):
         out[q] = 0.0
         for h in range(indptr[q], indptr[q + 1]):
@@ -121,7 +121,7 @@ def reciprocal_rank(indptr, positions, grades, level, depth, out):
 
 @kernel
 def interpolated_precision(indptr, positions, grades, level, needed, out):
-    """Highest precision at or after the relevant hit number ``needed[q]`` (from 1; 0 is the first)."""
+    """Compute the highest precision at or after the relevant hit number ``needed[q]`` (from 1; 0 is the first)."""
     for q in range(len(out)):
         n = 0
         best = 0.0
@@ -135,22 +135,27 @@ def interpolated_precision(indptr, positions, grades, level, needed, out):
 
 @kernel
 def binary_preference(indptr, grades, level, n_relevant, n_irrelevant, out):
-    """bpref: the share of judged irrelevant documents that stand below each relevant hit (trec_eval's form)."""
+    """Compute bpref: the share of judged irrelevant documents below each relevant hit (in the form of trec_eval)."""
     for q in range(len(out)):
         above = 0
         total = 0.0
         bound = min(n_relevant[q], n_irrelevant[q])
         for h in range(indptr[q], indptr[q + 1]):
             if grades[h] >= level:
-                total += 1.0 if above == 0 else 1.0 - min(above, n_relevant[q]) / bound
+                if above == 0:
+                    total += 1.0
+                else:
+                    total += 1.0 - min(above, n_relevant[q]) / bound
             elif grades[h] >= 0:
                 above += 1
-        out[q] = total / n_relevant[q] if n_relevant[q] else np.nan
+        out[q] = np.nan
+        if n_relevant[q]:
+            out[q] = total / n_relevant[q]
 
 
 @kernel
 def inferred_precisions(indptr, positions, grades, level, out):
-    """Sum of the expected precisions at relevant hits, Yilmaz & Aslam's equation 1 with their smoothing."""
+    """Sum the expected precisions at relevant hits, by equation 1 of Yilmaz & Aslam with their smoothing."""
     epsilon = 1e-5
     for q in range(len(out)):
         relevant, irrelevant, unjudged = 0, 0, 0
@@ -174,7 +179,7 @@ def inferred_precisions(indptr, positions, grades, level, out):
 
 @kernel
 def discounted_gain(indptr, positions, gains, depth, out):
-    """Sum of gains, each divided by the logarithm (base 2) of its rank plus one."""
+    """Sum the gains, each divided by the logarithm (base 2) of its rank plus one."""
     for q in range(len(out)):
         total = 0.0
         for h in range(indptr[q], indptr[q + 1]):
@@ -187,7 +192,7 @@ def discounted_gain(indptr, positions, gains, depth, out):
 
 @kernel
 def sort_descending(indptr, values):
-    """Sort the values of each query in place, by Shell's sort: numba's own takes three seconds to compile."""
+    """Sort the values of each query in position, by Shell's sort: that of numba takes three seconds to compile."""
     for q in range(len(indptr) - 1):
         start, stop = indptr[q], indptr[q + 1]
         for gap in _GAPS:
@@ -202,7 +207,7 @@ def sort_descending(indptr, values):
 
 @kernel
 def rank_biased_gain(indptr, positions, gains, persistence, depth, out):
-    """Rank-biased precision: gains weighted by the chance to read that far."""
+    """Compute rank-biased precision: gains weighted by the probability that a reader gets to their rank."""
     for q in range(len(out)):
         total = 0.0
         for h in range(indptr[q], indptr[q + 1]):
@@ -214,7 +219,7 @@ def rank_biased_gain(indptr, positions, gains, persistence, depth, out):
 
 @kernel
 def expected_reciprocal_rank(indptr, positions, chances, depth, out):
-    """One over the rank at which a reader is satisfied, who is by each document with its chance."""
+    """Compute the expected value of one over the rank at which a reader stops, given the chance to stop at each hit."""
     for q in range(len(out)):
         total = 0.0
         unsatisfied = 1.0
@@ -228,7 +233,7 @@ def expected_reciprocal_rank(indptr, positions, chances, depth, out):
 
 @kernel
 def novel_gain(indptr, positions, entries, topic_indptr, topics, n_topics, alpha, depth, out):
-    """Discounted gain where each subtopic of a hit counts ``1 - alpha`` times as much as the time before."""
+    """Compute discounted gain; each repetition of a subtopic counts ``1 - alpha`` times as much as the one before."""
     for q in range(len(out)):
         left = np.ones(n_topics[q])
         total = 0.0
@@ -245,13 +250,13 @@ def novel_gain(indptr, positions, entries, topic_indptr, topics, n_topics, alpha
 
 @kernel
 def ideal_novel_gain(indptr, topic_indptr, topics, n_topics, alpha, depth, out):
-    """The same for the greedy ideal ranking; among equal gains the entry that stands first is taken."""
+    """Compute `novel_gain` of the greedy ideal ranking; of entries with equal gain, the first is taken."""
     for q in range(len(out)):
         start, stop = indptr[q], indptr[q + 1]
         left = np.ones(n_topics[q])
         taken = np.zeros(stop - start, dtype=np.bool_)
         total = 0.0
-        for place in range(min(depth[q], stop - start)):
+        for position in range(min(depth[q], stop - start)):
             best, best_gain = -1, 0.0
             for e in range(start, stop):
                 if taken[e - start]:
@@ -266,5 +271,5 @@ def ideal_novel_gain(indptr, topic_indptr, topics, n_topics, alpha, depth, out):
             taken[best - start] = True
             for t in range(topic_indptr[best], topic_indptr[best + 1]):
                 left[topics[t]] *= 1.0 - alpha
-            total += best_gain / np.log2(place + 2.0)
+            total += best_gain / np.log2(position + 2.0)
         out[q] = total

@@ -1,8 +1,8 @@
 """Fixed-dimensional encodings: one vector for a matrix of token vectors.
 
-Random hyperplanes cut the space into 2 ** n_bits cells, anew in each repetition. Tokens that are alike mostly fall into
-the same cell. A query's tokens are summed cell by cell, a document's averaged, so that the inner product adds, for
-each token of the query, its similarity to the document's tokens near by: about the largest one.
+Random hyperplanes divide the space into 2 ** n_bits cells, differently in each repetition. Similar tokens are mostly in
+the same cell. The tokens of a query are summed in each cell, those of a document averaged. Therefore the inner product
+adds, for each token of the query, its similarity to near tokens of the document, which is about the largest similarity.
 """
 
 import numpy as np
@@ -12,20 +12,20 @@ from sklrank._kernels._jit import kernel
 
 @kernel
 def fill_cells(sides, projected, n_bits, is_query, out):
-    """Add the tokens of one text up in their cells.
+    """Add the tokens of one text in their cells.
 
     Parameters
     ----------
     sides : ndarray of shape (n_tokens, n_repetitions * n_bits), dtype=float32
-        On which side of each hyperplane the tokens lie: positive or not.
+        Side of each hyperplane on which the tokens lie: positive or not.
     projected : ndarray of shape (n_tokens, n_repetitions * n_components), dtype=float32
-        What the tokens become in each repetition.
+        Projection of the tokens in each repetition.
     n_bits : int
     is_query : bool
-        Whether cells hold sums; else they hold means, and empty ones the token whose cell differs by the fewest
-        bits, the first of several.
+        Whether cells hold sums. Otherwise, cells hold means, and an empty cell holds the first token among those whose
+        cells differ from it by the fewest bits.
     out : ndarray of shape (n_repetitions, 2 ** n_bits, n_components), dtype=float32
-        All 0 before.
+        Output; 0 at the beginning.
     """
     n = sides.shape[0]
     n_repetitions, n_cells, width = out.shape

@@ -1,4 +1,4 @@
-"""Which tokens of a text are merged by Ward's hierarchical clustering."""
+"""Groups of similar tokens of a text by Ward's hierarchical clustering."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from sklrank._kernels._jit import kernel
 
 @kernel
 def ward_groups(d, n_groups, labels):
-    """Merge, until `n_groups` are left, the two groups by which the sum of squares grows least.
+    """Merge the two groups that increase the sum of squares least, until `n_groups` are left.
 
     Parameters
     ----------
@@ -15,10 +15,10 @@ def ward_groups(d, n_groups, labels):
         Squared distances; infinite on the diagonal. Overwritten.
     n_groups : int
     labels : ndarray of shape (n_tokens,), dtype=int64
-        The group of each token, the number of its first one.
+        Group of each token, as the number of the first token of the group.
     """
     n = d.shape[0]
-    sizes = np.ones(n)  # 0 where a group was merged into another
+    sizes = np.ones(n)  # 0 if the group was merged into another group
     nearest = np.empty(n, dtype=np.int64)
     for a in range(n):
         labels[a] = a
@@ -34,7 +34,7 @@ def ward_groups(d, n_groups, labels):
         a = min(a, nearest[a])
         for x in range(n):
             if sizes[x] > 0 and x != a and x != b:
-                # Lance and Williams' recurrence for Ward's criterion
+                # recurrence of Lance and Williams for Ward's criterion
                 grown = (sizes[a] + sizes[x]) * d[a, x] + (sizes[b] + sizes[x]) * d[b, x] - sizes[x] * least
                 d[a, x] = d[x, a] = max(grown / (sizes[a] + sizes[b] + sizes[x]), 0.0)
             d[x, b] = d[b, x] = np.inf

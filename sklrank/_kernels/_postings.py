@@ -5,21 +5,21 @@ The postings of a term are the documents that hold it, ascending, each with its 
     term t:   docs[indptr[t]:indptr[t + 1]]     rows of documents, uint32
               counts[indptr[t]:indptr[t + 1]]   how often t occurs there
 
-Nothing here depends on a scoring formula. Both constructions read their input twice and need neither a
-sort nor a table per document. `skip_table` lets a search find one document in a long list.
+Postings do not depend on a scoring formula. Both constructions read their input twice and need neither a sort nor a
+table per document. `skip_table` lets a search find one document in a long list.
 """
 
 import numpy as np
 
 from sklrank._kernels._jit import kernel
 
-_NEVER = 0xFFFFFFFF  # no document has this row
-_BUCKET = 4  # postings per bucket of a skip table: at least this many on average, less than twice as many
+_NEVER = 0xFFFFFFFF  # not the row of a document
+_BUCKET = 4  # lower limit of the mean number of postings per bucket of a skip table; it is below twice this number
 
 
 @kernel
 def _count_postings(token_ids, indptr, last, sizes):
-    """Number of different documents of each term."""
+    """Count the different documents of each term."""
     for d in range(indptr.size - 1):
         for i in range(indptr[d], indptr[d + 1]):
             t = token_ids[i]
@@ -30,9 +30,9 @@ def _count_postings(token_ids, indptr, last, sizes):
 
 @kernel
 def _fill_postings(token_ids, indptr, heads, docs, counts, largest):
-    """Write the lists. False as soon as a count would exceed `largest`."""
-    # heads[t] is where t was last written, so that one look at docs tells whether d is there already.
-    # The first slot of each list holds _NEVER until it is written.
+    """Write the lists; return False as soon as a count would exceed `largest`."""
+    # heads[t] is the position of the last posting of t, whose document shows whether d is in the list already.
+    # The first position of each list holds _NEVER until it is written.
     for d in range(indptr.size - 1):
         for i in range(indptr[d], indptr[d + 1]):
             t = token_ids[i]
@@ -93,11 +93,11 @@ def invert(token_ids, indptr, n_terms):
     Parameters
     ----------
     token_ids : ndarray of shape (n_tokens,), dtype=uint32
-        The terms of all documents, one document after the other.
+        Terms of all documents, one document after the other.
     indptr : ndarray of shape (n_documents + 1,), dtype=int64
-        Where each document begins.
+        Bounds of the documents.
     n_terms : int
-        Every token id is below it.
+        Number of terms. Every token id is below it.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def invert(token_ids, indptr, n_terms):
     docs : ndarray of shape (n_postings,), dtype=uint32
         The documents of each term, ascending.
     counts : ndarray of shape (n_postings,), dtype=uint16 or uint32
-        uint32 only where a term occurs more than 65 535 times in one document.
+        Occurrences; uint32 only if a term occurs more than 65 535 times in one document.
     """
     last = np.full(n_terms, _NEVER, dtype=np.uint32)
     sizes = np.zeros(n_terms, dtype=np.int64)
@@ -129,7 +129,7 @@ def invert_matrix(indptr, indices, data, n_terms, dtype=np.float32):
         The matrix, of shape (n_documents, n_terms).
     n_terms : int
     dtype : dtype, default=float32
-        That of the values returned: float32 for weights, uint16 or uint32 for counts that fit.
+        Type of the returned values: float32 for weights, uint16 or uint32 for counts that fit.
 
     Returns
     -------
@@ -146,22 +146,22 @@ def invert_matrix(indptr, indices, data, n_terms, dtype=np.float32):
 
 
 def skip_table(term_indptr, docs, n_documents):
-    """Where to look for one document in each list.
+    """Make a table that finds one document in each list.
 
-    The rows of the documents are cut into equal ranges, the more the longer the list, and the table holds
-    where each range begins in the list: document d can only stand, counted from the start of the list of
-    t, from position ``skips[skip_indptr[t] + (d >> shifts[t])]`` to the one in the next entry.
+    The rows of the documents are divided into equal ranges, more ranges for a longer list, and the table holds the
+    position in the list at which each range begins. Counted from the start of the list of t, document d can only be
+    between position ``skips[skip_indptr[t] + (d >> shifts[t])]`` and the position in the next entry.
 
     Returns
     -------
     shifts : ndarray of shape (n_terms,), dtype=uint8
     skip_indptr : ndarray of shape (n_terms + 1,), dtype=int64
     skips : ndarray of dtype uint32
-        About one entry to six postings.
+        Positions, about one for six postings.
     """
     sizes = np.diff(term_indptr)
     last = max(n_documents - 1, 0)
-    # The smallest shift that leaves at most sizes / _BUCKET ranges, by integers only.
+    # The smallest shift that leaves at most sizes / _BUCKET ranges, computed with integers only.
     shifts = np.zeros(sizes.size, dtype=np.uint8)
     for shift in range(last.bit_length()):
         shifts[((last >> shift) + 1) * _BUCKET > sizes] = shift + 1

@@ -1,27 +1,27 @@
-"""Products of queries with vectors of few bits, as exact integers; wider numbers of narrow ones."""
+"""Products of queries with vectors of few bits, as exact integers, and conversion of narrow numbers to wider ones."""
 
 import numpy as np
 
 from sklrank._kernels._instructions import LANES, LINE, ask_for, count_bits, sum_half_products
 from sklrank._kernels._jit import kernel
 
-_AHEAD = 16  # documents that are asked for before they are needed
-_BLOCK = 4096  # documents whose counts stay in the cache while words are gone through
+_AHEAD = 16  # number of documents that are prefetched
+_BLOCK = 4096  # number of documents whose counts stay in the cache during the loop over words
 _TWO_112 = np.float32(2.0**112)
 
 
 @kernel
 def dot_int8(queries, codes, out):
-    """Dot products of int16 queries with int8 documents.
+    """Compute the dot products of int16 queries with int8 documents.
 
     Parameters
     ----------
     queries : ndarray of shape (n_queries, d), dtype=int16
     codes : ndarray of shape (n_documents, d), dtype=int8
-        No dot product is beyond 2 ** 24, so that it is exact as a float32, too.
+        Documents. No dot product exceeds 2 ** 24, so that it is also exact as a float32.
     out : ndarray of shape (n_queries, n_documents), dtype=float32
     """
-    n = np.uint64(codes.shape[1])  # unsigned numbers of 32 bits are what vectorizes
+    n = np.uint64(codes.shape[1])  # loops with unsigned numbers of 32 bits are vectorized
     for q in range(np.uint64(queries.shape[0])):
         for d in range(np.uint64(codes.shape[0])):
             soon = min(np.int64(d) + _AHEAD, codes.shape[0] - 1)
@@ -35,7 +35,7 @@ def dot_int8(queries, codes, out):
 
 @kernel
 def dot_half(queries, codes, out):
-    """Dot products of queries in single precision with documents in half precision.
+    """Compute the dot products of queries in single precision with documents in half precision.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def dot_half(queries, codes, out):
 
 @kernel
 def widen(codes, out):
-    """Half precision to single precision, which NumPy is slow at.
+    """Convert half precision to single precision, faster than NumPy.
 
     Parameters
     ----------
@@ -78,24 +78,24 @@ def widen(codes, out):
     for i in range(np.uint64(codes.shape[0])):
         for j in range(np.uint64(codes.shape[1])):
             bits = np.uint32(codes[i, j])
-            # The exponents count from 15 and 127.
+            # The exponents of the two types count from 15 and 127.
             size = np.float32(np.uint32((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32) * _TWO_112)
-            out[i, j] = -size if bits & np.uint32(0x8000) else size
+            out[i, j] = -size if bits & np.uint32(0x8000) else size  # vectorized, unlike a branch
 
 
 @kernel
 def agree_binary(queries, codes, start, out):
-    """How many bits of queries and documents are equal, as minus the number of those that differ.
+    """Compute minus the number of bits that differ between queries and documents.
 
     Parameters
     ----------
     queries : ndarray of shape (n_queries, n_words), dtype=uint64
     codes : ndarray of shape (n_words, n_documents), dtype=uint64
-        The first words of all documents, then the second ones, so that neighbours are computed together.
+        First words of all documents, then their second words and so on, so that neighbors are computed together.
     start : int
-        The first document.
+        First document.
     out : ndarray of shape (n_queries, n), dtype=float32
-        For the documents from `start` on.
+        Output for the documents from `start` on.
     """
     begin = np.uint64(start)
     n = np.uint64(out.shape[1])

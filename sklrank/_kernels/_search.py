@@ -1,23 +1,23 @@
 """Exact top-k search over inverted lists.
 
-The terms of a query come rarest first, and scores are added in this order. A search takes the lists one after the
-other until what the remaining ones could add at most, `rest`, is less than the k-th best sum so far, `theta`: then no
-document that is not a candidate yet can enter the ranking. The candidates that could still reach `theta` are looked up
-in the remaining lists.
+The terms of a query are ordered from rare to frequent, and scores are added in this order. A search reads list after
+list until `rest`, the most that the remaining lists can add, is less than `theta`, the k-th best sum so far: then no
+document that is not a candidate yet can enter the ranking. The candidates that can still reach `theta` are looked up in
+the remaining lists.
 
     rare ......................................... frequent
     |-- accumulated: all documents --|-- looked up: candidates --|
                                      ^ split, as soon as rest < theta
 
-Accumulation goes by windows of documents, whose sums fit into the processor's cache. A window with few postings lists
-the documents that it touched; one with many adds blindly and looks through its sums by blocks. Sums start at -0.0,
-which no sum of impacts equals, so that a document of score 0 is told from one that was not touched.
-For the terms of very long lists the look-up reads one byte per document first, an upper bound of the impact, and only
-the few candidates that are left are then looked up exactly.
+Accumulation goes by windows of documents, whose sums fit into the cache of the processor. A window with few postings
+lists the documents that it touched; a window with many postings adds to all sums, and then scans them by blocks. Sums
+start at -0.0, which no sum of impacts equals, so that a document of score 0 differs from a document that was not
+touched. For the terms of very long lists, the look-up first reads one byte per document, an upper bound of the impact,
+and then looks up only the few candidates that are left exactly.
 
 The plain numbers in `search_pruned` and its parts (when to stop accumulating, when to raise `theta`, how many
-candidates to keep) were found by measuring and decide on speed only: every choice gives the same ranking to the last
-bit. `slack` and the margins of `_raise` are the exceptions; they cover what rounding can do to a sum or a bound.
+candidates to keep) were found by measurements, and affect the speed only: every choice gives the same ranking to the
+last bit. The exceptions are `slack` and the margins of `_raise`, which cover the rounding of sums and bounds.
 """
 
 import numpy as np
@@ -25,12 +25,12 @@ import numpy as np
 from sklrank._kernels._jit import kernel, part
 
 _WINDOW = 1 << 16  # documents accumulated at a time
-_BLOCK = 64  # sums looked at together
-_FREQUENT = 16  # a term of more than one document in so many has codes
-_MOST_CODED = 256
-_IN_ROWS = 6  # a term of more than one document in so many has a row of impacts, where there are rows
-_GROUP = 16  # sums of which `search_rows` looks at the largest
-_STEPS = 254.9  # a little less than 255, so that rounding never leaves a byte
+_BLOCK = 64  # sums that are scanned together
+_FREQUENT = 16  # a term has codes if more than one of this number of documents holds it
+_MOST_CODED = 256  # largest number of terms with codes
+_IN_ROWS = 6  # a term has a row of impacts, if there are rows, if more than one of this number of documents holds it
+_GROUP = 16  # sums whose largest one `search_rows` compares
+_STEPS = 254.9  # a little less than 255, so that rounding never exceeds a byte
 _BUCKETS = 2048
 _UNTOUCHED = np.int32(-(2**31))  # the bits of -0.0
 _NO_KEY = np.int64(-(2**63))  # less than the key of any document
@@ -38,7 +38,7 @@ _NO_KEY = np.int64(-(2**63))  # less than the key of any document
 
 @kernel
 def fill_codes(terms, term_indptr, docs, impacts, maxima, code_of, codes):
-    """Set the codes of those of `terms` that have some; see `code_table`."""
+    """Set the codes of those `terms` that have codes; see `code_table`."""
     for i in range(terms.size):
         t = terms[i]
         row = code_of[t]
@@ -51,7 +51,7 @@ def fill_codes(terms, term_indptr, docs, impacts, maxima, code_of, codes):
 
 @kernel
 def fill_rows(terms, term_indptr, docs, impacts, row_of, rows):
-    """Set the rows of those of `terms` that have some; see `row_table`."""
+    """Set the rows of those `terms` that have a row; see `row_table`."""
     for i in range(terms.size):
         t = terms[i]
         row = row_of[t]
@@ -61,11 +61,11 @@ def fill_rows(terms, term_indptr, docs, impacts, row_of, rows):
 
 
 def order_terms(indptr, terms, weights, sizes):
-    """Merge the repeated terms of each query and order them: rarest first, then by number.
+    """Merge the repeated terms of each query, and order the terms: rarest first, then by number.
 
-    This is the order in which `search` adds. It depends on the query and on `sizes`, the document frequencies
-    in the whole index, only, so that scores are the same to the last bit whatever the order of the words and
-    however the documents are cut into segments. Terms of no document are left out.
+    Searches add scores in this order. It depends only on the query and on `sizes`, the document frequencies in the
+    whole index. Therefore scores are the same to the last bit for every order of the words, and for every division of
+    the documents into segments. Terms without documents are left out.
 
     Parameters
     ----------
@@ -90,12 +90,13 @@ def order_terms(indptr, terms, weights, sizes):
     merged = weights[order]
     if first.size < order.size:
         repeated, merged = merged, np.zeros(first.size, dtype=np.float32)
-        np.add.at(merged, new.cumsum() - 1, repeated)
+        with np.errstate(over="ignore"):  # an infinite weight is refused with the scores
+            np.add.at(merged, new.cumsum() - 1, repeated)
     return owners[first].searchsorted(queries), terms[order[first]], merged
 
 
 def _by_owner_and_rank(owners, ranks):
-    """`np.lexsort` of both, by a single sort of numbers where there are many and 63 bits hold the two."""
+    """Return `np.lexsort` of both, by a single sort of numbers if there are many and 63 bits hold both keys."""
     if owners.size > 256:
         n_bits = int((ranks & 0xFFFFFFFF).max()).bit_length()
         n_high = int(ranks.max() >> 32).bit_length()
@@ -106,12 +107,12 @@ def _by_owner_and_rank(owners, ranks):
 
 
 def row_table(term_indptr, n_documents):
-    """Room for the impacts of frequent terms as rows of all documents, which `fill_rows` sets.
+    """Make a table for the impacts of frequent terms as rows of all documents, which `fill_rows` sets.
 
     Returns
     -------
     row_of : ndarray of shape (n_terms,), dtype=int32
-        The term's row in `rows`, -1 for terms that have none.
+        Row of each term in `rows`, -1 for terms without a row.
     rows : ndarray of shape (n_frequent_terms, n_documents), dtype=float32
     """
     frequent = np.diff(term_indptr) * _IN_ROWS > n_documents
@@ -120,15 +121,15 @@ def row_table(term_indptr, n_documents):
 
 
 def code_table(term_indptr, n_documents):
-    """Room for one byte per document for each frequent term, which `fill_codes` sets.
+    """Make a table of one byte per document for each frequent term, which `fill_codes` sets.
 
-    The byte of a document is its impact in steps of 1 / `_STEPS` of the term's largest one, rounded up, so that
-    a search bounds a score without looking for the document in a long list.
+    The byte of a document is its impact in steps of 1 / `_STEPS` of the largest impact of the term, rounded up. With
+    it, a search bounds a score without finding the document in a long list.
 
     Returns
     -------
     code_of : ndarray of shape (n_terms,), dtype=int32
-        The term's row in `codes`, -1 for terms that have none.
+        Row of each term in `codes`, -1 for terms without codes.
     codes : ndarray of shape (n_frequent_terms, n_documents), dtype=uint8
     """
     sizes = np.diff(term_indptr)
@@ -140,14 +141,14 @@ def code_table(term_indptr, n_documents):
 
 
 def workspace(n_documents, k):
-    """Scratch arrays for searches, to be used by one thread at a time; they are left as they were found.
+    """Make scratch arrays for searches, for one thread at a time; a search leaves them as it found them.
 
     Returns
     -------
     sums : ndarray of shape (n_documents,), dtype=float32
         For `search_all`.
     accumulators, rows, values, bounds, histogram : ndarray
-        For `search_pruned`; `search_all` takes `rows`, too.
+        For `search_pruned`, and `rows` also for `search_all`.
     keys : ndarray of dtype int64
         For both.
     """
@@ -163,7 +164,7 @@ def workspace(n_documents, k):
 
 @part
 def _key(bits, d):
-    """A number that is larger for a larger score, then for a lower row. `bits` are those of the float32 score."""
+    """Return a number that is larger for a larger score, given the bits of its float32, then for a lower row."""
     return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | (0xFFFFFFFF ^ np.int64(d))
 
 
@@ -202,7 +203,7 @@ def _partition(keys, n, k):
 
 @kernel
 def _bucket(values, n, k, lo, scale, histogram):
-    """The highest of `_BUCKETS` equal ranges, counted from `lo`, such that it and those above hold k values."""
+    """Return the highest of `_BUCKETS` equal ranges from `lo` such that it and the ranges above hold k values."""
     for b in range(histogram.size):
         histogram[b] = 0
     last = np.int32(histogram.size - 1)
@@ -219,7 +220,7 @@ def _bucket(values, n, k, lo, scale, histogram):
 
 @kernel
 def _raise(values, n, k, theta, top, histogram):
-    """A lower bound, at least theta, of the k-th largest of n > k values that are at most top."""
+    """Return a lower bound, at least theta, of the k-th largest of n > k values that are at most top."""
     if not theta < top:
         return theta
     scale = np.float32((_BUCKETS - 2) / (top - theta))
@@ -229,7 +230,7 @@ def _raise(values, n, k, theta, top, histogram):
 
 @kernel
 def _keep(rows, values, n, least):
-    """Leave only the candidates whose value is at least `least`."""
+    """Keep only the candidates with a value of at least `least`; return their number."""
     m = 0
     for j in range(n):
         d = rows[j]
@@ -268,13 +269,13 @@ def _accumulate(
 ):
     """Sum the lists from `begin` to `end` of one query, a window of documents at a time.
 
-    Candidates, the documents that could still reach the k-th best sum, go to `rows` and `values`. Returns their
+    Candidates, the documents that can still reach the k-th best sum, are written to `rows` and `values`. Returns their
     number and the raised `theta`. `accumulators` and `bits` are the same memory, all `_UNTOUCHED` before and after.
     """
     n = np.int64(0)
     limit = 4 * k + 2048
     least = np.float32(theta - rest)
-    floor = least.view(np.int32) if least > 0 else np.int32(0)
+    floor = max(least.view(np.int32), np.int32(0))  # the bits of floats of at least 0 are ordered like the floats
     blocks = bits.reshape(-1, _BLOCK)
     for i in range(begin, end):
         cursors[i - begin] = term_indptr[q_terms[i]]
@@ -299,7 +300,7 @@ def _accumulate(
         width = min(n_documents - window, _WINDOW)
         fresh = n
         if size * 3 < width:
-            # No branch: each document is written, and counted where it was not touched before.
+            # No branch: each document is written, but only counted if it was not touched before.
             m = n
             for i in range(begin, end):
                 w = q_weights[i]
@@ -347,7 +348,7 @@ def _accumulate(
         if n > limit:
             theta = _raise(values, n, k, theta, top, histogram)
             least = np.float32(theta - rest)
-            floor = least.view(np.int32) if least > 0 else np.int32(0)
+            floor = max(least.view(np.int32), np.int32(0))
             n = _keep(rows, values, n, least)
             limit = max(limit, 2 * n)
         window = edge
@@ -356,14 +357,16 @@ def _accumulate(
 
 @kernel
 def _find(t, d, term_indptr, docs, shifts, skip_indptr, skips):
-    """The position of d in the list of t, or -1."""
+    """Return the position of d in the list of t, or -1."""
     first = term_indptr[t]
     b = skip_indptr[t] + (np.int64(d) >> np.int64(shifts[t]))
     p = first + skips[b]
     e = first + skips[b + 1]
     while p < e and docs[p] < d:
         p += 1
-    return p if p < e and docs[p] == d else -1
+    if p < e and docs[p] == d:
+        return p
+    return np.int64(-1)
 
 
 @kernel
@@ -371,15 +374,15 @@ def search_all(
     queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, bias, masks, mask_of, k, base, sums, rows, keys,
     out_keys, out_counts,
 ):  # fmt: skip
-    """Rank the documents of one segment for some queries, by scoring all that hold a term of the query.
+    """Rank the documents of one segment for some queries, by scoring all documents that hold a term of the query.
 
-    For few postings, for scores with a bias, and for weights or impacts below 0, which no other search takes. What is
-    given and what comes out is as in `search_pruned`, beside
+    This search is for few postings, for scores with a bias, and for negative weights or impacts, which no other search
+    takes. The other parameters are as in `search_pruned`.
 
     Parameters
     ----------
     bias : ndarray of shape (n_documents,) or (0,), dtype=float32
-        What a document gets for each unit of weight of the query; it may be negative.
+        Score of each document per unit of weight of the query; it may be negative.
     sums : ndarray of shape (n_documents,), dtype=float32
         From `workspace`.
     """
@@ -394,12 +397,12 @@ def search_all(
             t = q_terms[j]
             w = q_weights[j]
             total += w
-            # No branch: each document is written, and counted where it was not touched before.
+            # No branch: each document is written, but only counted if it was not touched before.
             for p in range(term_indptr[t], term_indptr[t + 1]):
                 d = docs[p]
                 rows[n] = d
                 n += bits[d] == _UNTOUCHED
-                sums[d] += w * impacts[p] + np.float32(0.0)  # makes +0.0 of -0.0, which leaves a sum untouched
+                sums[d] += w * impacts[p] + np.float32(0.0)  # -0.0, which would leave a sum untouched, becomes 0.0
         found = np.int64(0)
         smallest = _NO_KEY
         for j in range(n):
@@ -426,8 +429,8 @@ def search_rows(
 ):  # fmt: skip
     """Rank the documents of one segment for some queries, by scoring all documents.
 
-    For queries of many frequent terms; weights and impacts are at least 0. What is given and what comes out is as in
-    `search_all`, beside
+    This search is for queries of many frequent terms. Weights and impacts are at least 0. The other parameters are as
+    in `search_all`.
 
     Parameters
     ----------
@@ -455,10 +458,10 @@ def search_rows(
                     sums[docs[p]] += w * impacts[p]
                 j += 1
                 continue
-            # Where a document lacks the term stands -0.0, which leaves a sum as it is, -0.0 included.
+            # The row holds -0.0 for a document without the term, which does not change a sum, not even -0.0.
             a = rows[row]
             if j + 4 <= end and min(row_of[q_terms[j + 1]], row_of[q_terms[j + 2]], row_of[q_terms[j + 3]]) >= 0:
-                # One way through the sums for four terms, which are added in their order.
+                # One pass over the sums for four terms, which are added in their order.
                 b = rows[row_of[q_terms[j + 1]]]
                 c = rows[row_of[q_terms[j + 2]]]
                 e = rows[row_of[q_terms[j + 3]]]
@@ -482,7 +485,7 @@ def search_rows(
                 most = max(most, groups[x, y])
             largest[x] = most
             ordered[x] = (np.int64(most) << 32) | x
-        # The k-th of the largest of the groups: k documents at least reach it.
+        # The k-th largest of the maxima of the groups: at least k documents reach it.
         floor = np.int32(0)
         if n_groups > k:
             floor = max(floor, np.int32(_partition(ordered, n_groups, k) >> 32))
@@ -514,16 +517,16 @@ def search_pruned(
     queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips, code_of,
     codes, masks, mask_of, k, base, accumulators, rows, values, bounds, histogram, keys, out_keys, out_counts,
 ):  # fmt: skip
-    """Rank the documents of one segment for some queries, without scoring all that hold a term of the query.
+    """Rank the documents of one segment for some queries, without scoring all documents that hold a term of the query.
 
-    The score of document d is the sum of weight * impact over the terms of the query that it holds, added in
-    float32 in the order of the terms. Weights and impacts are at least 0. Documents that hold a term of the query are
-    ranked, also those with score 0: by score, the largest first, then the lower row.
+    The score of a document is the sum of weight * impact over the terms of the query that it holds, added in
+    float32 in the order of the terms. Weights and impacts are at least 0. All documents that hold a term of the query
+    are ranked, including those with the score 0: by descending score, then by row.
 
     Parameters
     ----------
     queries : ndarray of dtype int64
-        Which queries to answer.
+        Queries to answer.
     q_indptr, q_terms, q_weights : ndarray of dtype int64, uint32, float32
         All queries, as `order_terms` gives them.
     term_indptr, docs : ndarray
@@ -536,17 +539,18 @@ def search_pruned(
         From `code_table`, set by `fill_codes`.
     masks : ndarray of shape (n_masks, n_documents), dtype=uint8
     mask_of : ndarray of shape (n_queries,) or (0,), dtype=int64
-        The mask that says which documents a query may find; -1 where all, empty where all queries may find all.
+        Mask of each query, -1 for no mask; empty if no query has a mask.
     k : int
-        At least 1.
+        Number of documents to return for each query, at least 1.
     base : int
-        Row of the segment's first document.
+        Row of the first document of the segment.
     accumulators, rows, values, bounds, histogram, keys : ndarray
         From `workspace`.
     out_keys : ndarray of shape (n_queries, k), dtype=int64
-        The k best documents of each query, in any order: keys that `decode` makes rows and scores of. What lies
-        beyond a query's count is left alone.
+        Output: the k best documents of each query, in any order, as keys that `decode` turns into rows and scores.
+        Entries beyond the count of a query do not change.
     out_counts : ndarray of shape (n_queries,), dtype=int64
+        Output: the number of keys of each query.
     """
     n_documents = values.size - 1
     bits = accumulators.view(np.int32)
@@ -566,7 +570,7 @@ def search_pruned(
         for i in range(begin, end):
             t = q_terms[i]
             bound += q_weights[i] * maxima[t]
-        slack = 2.0**-23 * (8 + end - begin) * bound  # more than rounding can do to any sum or bound
+        slack = 2.0**-23 * (8 + end - begin) * bound  # more than the rounding error of any sum or bound
         theta = np.float32(0.0)
         rest = bound
         split = begin
@@ -694,39 +698,42 @@ def search_pruned(
 
 
 def decode(keys, counts):
-    """Rows and scores of the keys of searches, ranked.
+    """Return the rows and scores of the keys of searches, ranked.
 
     Parameters
     ----------
     keys : ndarray of shape (n_queries, k), dtype=int64
-        They may be sorted in place.
+        Keys; they may be sorted in place.
     counts : ndarray of shape (n_queries,), dtype=int64
-        How many keys each query has, at the beginning of its row.
+        Number of keys of each query, which are at the beginning of its row.
 
     Returns
     -------
     rows, scores : ndarray of shape (n_keys,), dtype=int64 and float32
-        Of all queries, one after the other.
+        Rankings of all queries, one after the other.
     """
     k = counts.max(initial=0)
-    keys = np.ascontiguousarray(keys[:, :k])  # a cutoff may be far beyond what is found
-    full = counts.sum() == keys.size
-    if not full:
-        keys[np.arange(k) >= counts[:, None]] = _NO_KEY
-    keys.sort(axis=1)
-    ranked = keys[:, ::-1].ravel() if full else keys[:, ::-1][np.arange(k) < counts[:, None]]
+    keys = np.ascontiguousarray(keys[:, :k])  # a cutoff may be much larger than the number of documents found
+    if counts.sum() == keys.size:
+        keys.sort(axis=1)
+        ranked = keys[:, ::-1].ravel()
+    else:
+        present = np.arange(k) < counts[:, None]
+        keys[~present] = _NO_KEY
+        keys.sort(axis=1)
+        ranked = keys[:, ::-1][present]
     bits = (ranked >> 32).astype(np.int32)
     bits ^= (bits >> 31) & 0x7FFFFFFF
     return 0xFFFFFFFF ^ (ranked & 0xFFFFFFFF), bits.view(np.float32)
 
 
 def merge(keys, counts, k):
-    """The k best keys of each query over several segments.
+    """Merge the keys of several segments, and keep the k best of each query.
 
     Parameters
     ----------
     keys : list of ndarray of shape (n_queries, k_of_segment), dtype=int64
-        Of each segment.
+        Keys of each segment.
     counts : list of ndarray of shape (n_queries,), dtype=int64
     k : int
 

@@ -1,4 +1,4 @@
-"""Gathering and joining the strings of UTF-8 columns (a buffer and offsets)."""
+"""Gathering and joining of strings of UTF-8 columns, each a buffer and offsets."""
 
 from sklrank._kernels._jit import kernel
 
@@ -15,7 +15,7 @@ def gather_bytes(buffer, offsets, indices, out, out_offsets):
 
 @kernel
 def join_columns(a, a_offsets, b, b_offsets, out, out_offsets):
-    """Join two columns string by string, with a space where both have text; fill `out` and `out_offsets`."""
+    """Join two columns string by string, with a space if both have text; fill `out` and `out_offsets`."""
     position = 0
     for i in range(a_offsets.size - 1):
         for j in range(a_offsets[i], a_offsets[i + 1]):
@@ -32,20 +32,20 @@ def join_columns(a, a_offsets, b, b_offsets, out, out_offsets):
 
 @kernel
 def number_distinct(keys, slots, firsts, rows):
-    """Number distinct keys in the order in which they appear; return how many there are.
+    """Number distinct keys in the order in which they appear; return the number of distinct keys.
 
-    `slots` is a hash table of -1, its length a power of two and at least twice the number of keys.
+    `slots` is a hash table filled with -1. Its length is a power of two, and at least twice the number of keys.
     """
     mask = len(slots) - 1
     n = 0
     for e in range(len(keys)):
         key = keys[e]
-        place = (key ^ (key >> 32)) & mask
-        while slots[place] >= 0 and keys[firsts[slots[place]]] != key:
-            place = (place + 1) & mask
-        if slots[place] < 0:
-            slots[place] = n
+        slot = (key ^ (key >> 32)) & mask
+        while slots[slot] >= 0 and keys[firsts[slots[slot]]] != key:
+            slot = (slot + 1) & mask
+        if slots[slot] < 0:
+            slots[slot] = n
             firsts[n] = e
             n += 1
-        rows[e] = slots[place]
+        rows[e] = slots[slot]
     return n

@@ -1,14 +1,13 @@
 """Text in UTF-8 to flat token ids, and token ids to sparse counts.
 
-``scan_tokens`` reads a buffer of documents once. A token is a maximal run of word characters; its lower-cased
-bytes are written behind the last known form in the arena while they are read, hashed on the way, and stay
-there when the form is new:
+``scan_tokens`` reads a buffer of documents once. A token is a maximal run of word characters. While its bytes are read,
+they are hashed, and written in lower case behind the last known form in the arena. They stay there if the form is new:
 
     arena   t h e | c a t | s a t | o n | m a t . . . .
     starts  0       3       6       9     11  ^ top: the token being read
 
-The kernel never allocates. It returns to the caller, who makes room or prepares a document, and goes on from
-the position it returned.
+The kernel never allocates. If it needs room or a prepared document, it returns to the caller, which provides it and
+calls the kernel again with the position that it returned.
 """
 
 import numpy as np
@@ -16,10 +15,10 @@ import numpy as np
 from sklrank._kernels._jit import kernel
 
 # A character table holds the UTF-8 bytes of each lower-cased word character as one number, 0 for other characters,
-# and HARD where lower-casing depends on the neighbours or gives several characters.
+# and HARD if lower-casing depends on the neighbors or gives several characters.
 HARD = np.uint32(0xFF)
 
-# Why scan_tokens returned.
+# Reasons for which scan_tokens returns.
 DONE, NEEDS_ROOM, NEEDS_TABLE, NEEDS_LOWER = range(4)
 
 DROPPED = np.uint32(0xFFFFFFFF)
@@ -49,11 +48,11 @@ def scan_tokens(
     starts,
     n_forms,
 ):
-    """Tokenize documents ``doc`` to ``stop``, going on from a byte position within the first.
+    """Tokenize documents ``doc`` to ``stop``, from a byte position within the first document on.
 
-    ``slots`` is an open-addressing table of ``2**bits`` rows (low, high, form + 1). Up to fifteen bytes are their own
-    key; a longer form has its hash as ``low`` and is compared byte by byte. In ``ascii_table`` 0 is no word
-    character, 255 a byte of a longer character, all else the lower-cased byte.
+    ``slots`` is an open-addressing table of ``2**bits`` rows (low, high, form + 1). A form of up to fifteen bytes is
+    its own key; a longer form has its hash as ``low`` and is compared byte by byte. In ``ascii_table``, 0 means that a
+    byte is not a word character, 255 that it belongs to a longer character; other values are the lower-cased byte.
     """
     mask = slots.shape[0] - 1
     shift = np.uint64(64 - bits)
@@ -61,13 +60,13 @@ def scan_tokens(
     while doc < stop:
         end = offsets[doc + 1]
         n_bytes = end - position
-        # A lower-cased character has at most half as many bytes again, and a separator follows each token.
+        # A lower-cased character has at most 1.5 times as many bytes, and a separator follows each token.
         if arena.shape[0] - top < 2 * n_bytes or ids.shape[0] - n_ids < n_bytes // (min_length + 1) + 1:
             return NEEDS_ROOM, doc, position, n_ids, n_forms
         while position < end:
             begin = position
             write = top
-            continuation = 0  # bytes of the token that start no character
+            continuation = 0  # bytes of the token that do not start a character
             low = _ZERO  # the last eight bytes
             high = _ZERO  # the eight bytes before them
             while position < end:
@@ -75,7 +74,7 @@ def scan_tokens(
                 size = 1
                 n_more = 0
                 piece = np.uint32(byte)
-                if byte != 0 and byte != 255:  # the short way for most characters
+                if byte != 0 and byte != 255:  # the fast way for most characters
                     arena[write] = byte
                     write += 1
                     position += 1
@@ -84,7 +83,11 @@ def scan_tokens(
                     continue
                 if byte == 255:
                     code = np.uint32(buffer[position])
-                    size = 2 if code < 0xE0 else 3 if code < 0xF0 else 4
+                    size = 4
+                    if code < 0xE0:
+                        size = 2
+                    elif code < 0xF0:
+                        size = 3
                     code &= np.uint32(0x7F >> size)
                     for i in range(position + 1, position + size):
                         code = code << np.uint32(6) | np.uint32(buffer[i] & 0x3F)
@@ -93,7 +96,9 @@ def scan_tokens(
                     piece = table[code]
                     if piece == HARD:
                         return NEEDS_LOWER, doc, begin, n_ids, n_forms
-                    n_more = 0 if piece < 0x100 else 1 if piece < 0x10000 else 2 if piece < 0x1000000 else 3
+                    n_more = 3
+                    while n_more > 0 and piece < 1 << 8 * n_more:
+                        n_more -= 1
                     continuation += n_more
                 position += size
                 if piece == 0:
@@ -151,7 +156,7 @@ def scan_tokens(
 
 @kernel
 def rehash(old, new, bits):
-    """Move all entries of one open-addressing table to a larger one."""
+    """Move all entries of an open-addressing table to a larger table."""
     mask = new.shape[0] - 1
     shift = np.uint64(64 - bits)
     for i in range(old.shape[0]):
@@ -166,7 +171,7 @@ def rehash(old, new, bits):
 
 @kernel
 def remap_tokens(ids, indptr, mapping):
-    """Replace each id by its image, in place; ids that map to DROPPED go. Returns how many stay."""
+    """Replace each id by its image in place, and remove ids that map to DROPPED; return the number of ids left."""
     kept = 0
     begin = indptr[0]
     for doc in range(indptr.shape[0] - 1):
@@ -183,7 +188,7 @@ def remap_tokens(ids, indptr, mapping):
 
 @kernel
 def term_frequencies(ids, indptr, last, document_frequency, total):
-    """Count the documents and the occurrences of each term; `last` starts as -1."""
+    """Count the documents and the occurrences of each term; `last` is -1 at the beginning."""
     for doc in range(indptr.shape[0] - 1):
         for i in range(indptr[doc], indptr[doc + 1]):
             term = ids[i]
@@ -195,7 +200,7 @@ def term_frequencies(ids, indptr, last, document_frequency, total):
 
 @kernel
 def count_tokens(ids, indptr, indices, counts, out_indptr):
-    """Sorted distinct ids of each document and their counts; returns how many there are."""
+    """Write the sorted distinct ids of each document and their counts; return the number of ids."""
     n = 0
     for doc in range(indptr.shape[0] - 1):
         base = n
@@ -205,7 +210,7 @@ def count_tokens(ids, indptr, indices, counts, out_indptr):
         gap = 1
         while gap < size // 3:
             gap = 3 * gap + 1
-        while gap > 0:  # Shell's sort: documents are short, and it needs neither room nor recursion
+        while gap > 0:  # Shell's sort, because documents are short, and it needs neither memory nor recursion
             for i in range(gap, size):
                 term = indices[base + i]
                 j = i
