@@ -87,6 +87,22 @@ def spans(starts, lengths):
     return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1]), indptr
 
 
+def check_indptr(indptr, n_lists, n_entries):
+    """Raise ValueError if lists do not follow each other from the first entry to the last one, which kernels trust.
+
+    Parameters
+    ----------
+    indptr : ndarray of int
+    n_lists, n_entries : int
+    """
+    fits = indptr.shape == (n_lists + 1,) and indptr[0] == 0 and indptr[-1] == n_entries
+    if not fits or (n_lists > 1 and (indptr[1:] < indptr[:-1]).any()):
+        raise ValueError(
+            f"expected an indptr of {n_lists + 1} ascending numbers from 0 to the number of entries, {n_entries}, got "
+            f"{indptr!r:.200}"
+        )
+
+
 def first_entries(indptr, n):
     """Return the first `n` entries of each list, or all entries if it is shorter.
 

@@ -664,6 +664,18 @@ def test_a_folder_that_cannot_be_written_is_read(tmp_path, monkeypatch):
     assert files_of(tmp_path) == before
 
 
+def test_a_file_that_cannot_be_read_is_named_and_computed_again(tmp_path, monkeypatch):
+    expected = BM25Retriever(Corpus(DOCUMENTS, cache_folder=tmp_path)).fit(None).predict(TEXTS)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("sklrank._caching._files._problem_of", refuse)
+    with pytest.warns(UserWarning, match="cannot be read .Permission denied"):
+        found = BM25Retriever(Corpus(DOCUMENTS, cache_folder=tmp_path)).fit(None).predict(TEXTS)
+    assert found.docids == expected.docids
+
+
 def test_a_full_disk_is_told_and_costs_the_file_only(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(28, "No space left on device")

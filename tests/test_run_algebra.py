@@ -124,3 +124,34 @@ def test_one_function_ranks_by_score_then_row(queries):
             expected = sorted(there, key=lambda e: (-scores[e], e if ties is None else ties[e]))
             assert entries[first:last].tolist() == expected
             assert ranked[first:last].tobytes() == scores[expected].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("indptr", "rows", "scores", "message"),
+    [
+        ([0, 5], [0, 1], [2.0, 1.0], "indptr"),
+        ([0, 1], [0, 1], [2.0, 1.0], "indptr"),
+        ([1, 2], [0, 1], [2.0, 1.0], "indptr"),
+        ([0, 1, 2], [0, 1], [2.0, 1.0], "indptr"),
+        ([0, 2], [0, 10**9], [2.0, 1.0], "rows from 0 to 1000000000"),
+        ([0, 2], [-3, 1], [2.0, 1.0], "rows from -3 to 1"),
+        ([0, 2], [0, 1], [2.0], "one number for each of 2 entries"),
+    ],
+)
+def test_entries_that_kernels_would_read_beyond_their_arrays_are_refused(indptr, rows, scores, message):
+    given = np.array(indptr), np.array(rows), np.array(scores)
+    with pytest.raises(ValueError, match=message):
+        Run.from_ragged(*given, queries=Queries(["x"]), corpus=Corpus(["a", "b"]))
+
+
+def test_entries_are_cut_into_as_many_queries_as_there_are():
+    run = Run({"q": ["a", "b"], "p": ["c"]})
+    for indptr in ([0, 3], [0, 2, 1], [0, 2, 9], [0, 3, 2]):
+        with pytest.raises(ValueError, match="expected an indptr of 3 ascending numbers"):
+            run.take(np.array([0, 1]), np.array(indptr))
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, [1, 2, 3], [1, -1], None])
+def test_a_head_has_a_number_of_documents(n):
+    with pytest.raises(ValueError, match="expected an int of at least 0, or an array of 2"):
+        Run({"q": ["a", "b"], "p": ["c"]}).head(n)

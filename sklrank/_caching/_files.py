@@ -60,6 +60,8 @@ class Folder:
             problem = _problem_of(path)
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
+        except OSError as error:  # of another user, who did not allow it, or on a disk that fails
+            problem = f"cannot be read ({error.strerror})"
         if problem is None:
             try:
                 return joblib.load(path, mmap_mode="r")

@@ -6,7 +6,7 @@ from copy import copy
 import numpy as np
 from scipy import sparse
 
-from sklrank._ragged import intervals, joined, spans
+from sklrank._ragged import check_indptr, intervals, joined, spans
 from sklrank.data._corpus import Corpus, living_corpus
 from sklrank.data._documents import DocumentIds
 from sklrank.data._ids import Ids, check_unique, show
@@ -224,7 +224,9 @@ class Pairs:
         Run or Qrels
             The chosen entries, with the same queries and documents.
         """
-        return self._take_entries(entries, indptr, self._queries)
+        chosen = self._take_entries(entries, indptr, self._queries)
+        check_indptr(indptr, len(self), len(chosen._docids if chosen._rows is None else chosen._rows))
+        return chosen
 
     def _replace(self, indptr, queries, documents, rows, docids, values):
         new = copy(self)

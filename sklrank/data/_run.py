@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklrank._ragged import lengths_to_indptr, places
+from sklrank._ragged import check_indptr, lengths_to_indptr, places
 from sklrank.data._columns import check_score_columns
 from sklrank.data._corpus import Corpus
 from sklrank.data._display import printable
@@ -186,8 +186,15 @@ class Run(RunAlgebra, RunExports):
         -------
         Run
         """
+        rows = rows.astype(np.int64, copy=False)
+        check_indptr(indptr, len(queries), len(rows))
+        if len(rows) and rows.view(np.uint64).max() >= len(corpus):  # a negative row is a large one there
+            raise ValueError(f"rows from {rows.min()} to {rows.max()} for a corpus of {len(corpus)} documents")
+        arrays = [scores, *(columns or {}).values(), *(column_ranks or {}).values()]
+        if any(array is not None and array.shape != rows.shape for array in arrays):
+            raise ValueError(f"expected one number for each of {len(rows)} entries in scores and in each column")
         self = object.__new__(cls)
-        self._set_pairs(indptr, queries, corpus, rows.astype(np.int64, copy=False))
+        self._set_pairs(indptr, queries, corpus, rows)
         self._set_scores(scores, columns, column_ranks, name)
         self.k = k
         return self

@@ -32,6 +32,9 @@ class RunAlgebra(Pairs):
         >>> Run({"q": ["a", "b", "c"]}).head(2).docids
         [['a', 'b']]
         """
+        n = np.asarray(n)
+        if n.dtype.kind not in "iu" or n.shape not in ((), (len(self),)) or (n < 0).any():
+            raise ValueError(f"expected an int of at least 0, or an array of {len(self)} of these, got {n!r:.200}")
         if not (np.diff(self._indptr) > n).any():
             return self
         return self.take(*first_entries(self._indptr, n))
