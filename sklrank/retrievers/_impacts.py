@@ -214,7 +214,7 @@ class Impacts:
 
     def _check_finite(self, indptr, weights, ranked, scores):
         """Raise ValueError if the weights of a query make scores infinite, given the weights and the rankings."""
-        heaviest = max(float(weights.max(initial=0)), -float(weights.min(initial=0)))
+        heaviest = float(np.abs(weights).max(initial=0))
         if len(weights) * heaviest * (self._peak + self._bias) < _LARGEST:
             return  # nearly always: the product bounds all scores
         wrong = ~np.isfinite(scores)
