@@ -31,7 +31,7 @@ class Qrels(Pairs):
         ``{qid: {docid: grade}}``; one dict ``{docid: grade}`` for each query, in order; a frame (see `from_frame`);
         or a matrix of grades. The stored entries of a sparse matrix are judged, or all entries of a dense one.
     queries : Queries or sequence of str, default=None
-        Queries of a list or a matrix.
+        Queries. They are for judgments that come as a list or a matrix.
     corpus : Corpus, default=None
         The documents. If None, the ids that `judgments` names, or the positions in a matrix.
 

@@ -39,7 +39,7 @@ class Run(RunAlgebra, RunExports):
         `from_frame`), or a matrix of scores. The candidates are the stored entries of a sparse matrix, or all documents
         of a dense one. Since a matrix has rows, equal scores are ordered by row, and scores keep their precision.
     queries : Queries, or data that they are made from, default=None
-        The queries. Rankings are aligned with them by id if both have ids, else by position.
+        Queries. Rankings are aligned with them by id if both have ids, else by position.
     corpus : Corpus, default=None
         The documents. If None, the ids that `rankings` names, or the positions in a matrix.
     name : str, default=None

@@ -40,7 +40,7 @@ class ColumnScorer(BaseEstimator):
     Nothing is learned. The values are computed once and cached on the corpus. If candidates are ranked by the column
     alone, equal values are ordered by row.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------

@@ -211,7 +211,7 @@ class XQuADReranker(_AspectReranker):
     `MMRReranker`. The new score is the value of a document when it was chosen, which never increases down the ranking.
     Documents of equal value are ordered by row.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------
@@ -310,7 +310,7 @@ class PM2Reranker(_AspectReranker):
     ranks. When this is true for all aspects, the remaining documents follow in their old order. The new score depends
     on the rank only: it is 1 for the first document, and decreases in equal steps to 1 / n for the last of n.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------

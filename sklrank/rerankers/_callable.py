@@ -76,7 +76,7 @@ class CallableReranker(SharesFunction, ScoringReranker):
     A call that timed out continues in its thread, because it cannot be stopped. Set a time limit in the client of the
     service, too.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------

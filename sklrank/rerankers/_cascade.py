@@ -51,7 +51,7 @@ class CascadeReranker(Reranker, BaseComposition):
 
     `fit` fits the given rerankers, not clones of them, as a `Pipeline` does.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------

@@ -100,7 +100,7 @@ class CrossEncoderReranker(PrintedBytesMixin, CallbackSupportMixin, ScoringReran
     Equal scores are ordered by row. Equal pairs have equal scores. With a model in floating point, the last bits of a
     score can depend on the other pairs of the batch.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------

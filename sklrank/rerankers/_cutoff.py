@@ -43,7 +43,7 @@ class Cutoff(PrintedBytesMixin, Reranker):
     counts irrelevant documents, such as set F1:
     ``GridSearchCV(pipeline, {"cutoff__threshold": …}, scoring=sklrank.metrics.get_scorer("set_f"))``.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------

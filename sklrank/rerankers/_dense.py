@@ -53,7 +53,7 @@ class DenseReranker(ScoringReranker):
     Scores are equal to those of a `DenseRetriever` with the same encoder and metric, up to the last bit of single
     precision.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------

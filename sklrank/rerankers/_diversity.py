@@ -160,7 +160,7 @@ class MMRReranker(_SimilarityReranker):
 
     The cosine with a vector of zeros, such as that of an empty text, is 0. Documents of equal value are ordered by row.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------
@@ -245,7 +245,7 @@ class DPPReranker(_SimilarityReranker):
     nothing, because those above them span their vectors, follow by relevance. The similarity of a document with itself
     is 1, even if it is empty.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------

@@ -79,7 +79,7 @@ class MaxSimReranker(ScoringReranker):
     the device once, and stay there as long as the corpus keeps them. The device sums in a different order. Its scores
     differ from those of the CPU by about 1e-5, and equal documents may get different scores.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     References
     ----------

@@ -41,7 +41,7 @@ class PassageAggregator(Reranker):
     equal score are in the order of their corpus. Retrieve more passages than you need documents, because a document can
     have several passages among the first.
 
-    Parameters that need a new `fit`: none. All take effect at once.
+    No parameter needs a new `fit`. All take effect at once.
 
     Examples
     --------
