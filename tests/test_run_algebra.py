@@ -155,3 +155,36 @@ def test_entries_are_cut_into_as_many_queries_as_there_are():
 def test_a_head_has_a_number_of_documents(n):
     with pytest.raises(ValueError, match="expected an int of at least 0, or an array of 2"):
         Run({"q": ["a", "b"], "p": ["c"]}).head(n)
+
+
+SHAPES_OF_SCORES = {
+    "spread": lambda rng, shape: rng.normal(size=shape),
+    "falling": lambda rng, shape: -np.sort(rng.normal(size=shape)),
+    "rising": lambda rng, shape: np.sort(rng.normal(size=shape)),
+    "tied": lambda rng, shape: rng.integers(0, 5, shape) * rng.choice([-1.0, 1.0], shape),
+    "rounded": lambda rng, shape: np.round(rng.gamma(2.0, 5.0, shape), 1),
+    "of many magnitudes": lambda rng, shape: np.exp(rng.normal(0.0, 8.0, shape)) * rng.choice([-1, 1], shape),
+    "beside an outlier": lambda rng, shape: np.where(rng.random(shape) < 0.01, 1e30, rng.normal(size=shape)),
+    "infinite": lambda rng, shape: np.where(rng.random(shape) < 0.1, -np.inf, rng.normal(size=shape)),
+    "constant": lambda rng, shape: np.zeros(shape) * rng.choice([-1.0, 1.0], shape),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", SHAPES_OF_SCORES.values(), ids=SHAPES_OF_SCORES)
+@pytest.mark.parametrize("holes", [0.0, 0.1])
+def test_lists_of_any_length_and_shape_are_ordered_by_score_then_row(make, dtype, holes):
+    rng = np.random.default_rng(0)
+    for shape in ((40, 3), (20, 50), (5, 700), (2, 5000)):
+        values = make(rng, shape).astype(dtype)
+        values[rng.random(shape) < holes] = np.nan
+        indptr = np.arange(shape[0] + 1) * shape[1]
+        for rows in (None, rng.random(shape).argsort(axis=1).ravel()):
+            for k in (None, 10):
+                entries, bounds, scores = rank(indptr, values.ravel(), rows, k)
+                assert scores.dtype == dtype
+                for q, one in enumerate(values):
+                    places = np.arange(shape[1]) if rows is None else rows.reshape(shape)[q]
+                    wanted = np.lexsort((places, -one))[: (~np.isnan(one)).sum()][:k]
+                    assert (entries[bounds[q] : bounds[q + 1]] == q * shape[1] + wanted).all()
+                    assert (scores[bounds[q] : bounds[q + 1]] == one[wanted]).all()

@@ -16,7 +16,8 @@ import numpy as np
 
 from sklrank._kernels._jit import kernel, part
 
-_GAPS = (460316, 204585, 90927, 40412, 17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)  # Ciura's, extended
+_DIGIT = 11  # bits of a digit in radix sort
+_BLOCK = 64  # entries between two checks whether a list is still in order
 
 
 @part
@@ -128,93 +129,159 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     """Order the entries of each query by score, descending, then by row; keep the first `depth`.
 
     Writes the entries to `order`, their scores to `ranked` and the bounds of the queries in them to `bounds`. Entries
-    with the score NaN are left out.
+    with the score NaN are left out. Without `rows` (an empty array), equal scores keep their order.
+
+    A list that is in order, or in reverse order, is copied. In any other list, the distance of each score from the
+    highest becomes an integer of two digits; a radix sort by them leaves little work to an insertion sort. If most
+    scores have few of these integers, because of ties or outliers, a radix sort by all bits of row and score replaces
+    both.
     """
     most = 0
     for q in range(len(indptr) - 1):
         most = max(most, indptr[q + 1] - indptr[q])
-    found = np.empty(most, dtype=np.int64)
     given = np.empty(most)
-    buckets = np.empty(most, dtype=np.uint32)
-    counts = np.empty(2 * most + 1, dtype=np.uint32)
-    entries = np.empty(most, dtype=np.int64)
-    values = np.empty(most)
+    bits = given.view(np.uint64)
+    words = np.empty(most, dtype=np.uint64)
+    keys = np.empty(most, dtype=np.int64)  # the low 32 bits of a key hold the position of the entry in its list
+    spare = np.empty(most, dtype=np.int64)
+    lower = np.empty((1 << _DIGIT) + 1, dtype=np.uint32)
+    upper = np.empty((1 << _DIGIT) + 1, dtype=np.uint32)
+    has_rows = len(rows) > 0
     end = 0
     bounds[0] = 0
     for q in range(len(indptr) - 1):
-        n = 0
-        low, high = np.inf, -np.inf
-        by_row = True
-        last = -1
-        for e in range(indptr[q], indptr[q + 1]):
-            s = scores[e]
-            if s == s:
-                found[n], given[n] = e, s
-                n += 1
-                low, high = min(low, s), max(high, s)
-                by_row &= rows[e] > last
-                last = rows[e]
-        i = 1  # the first entry that is out of order, which comes early if there is one
-        while i < n and (given[i] < given[i - 1] or given[i] == given[i - 1] and rows[found[i]] > rows[found[i - 1]]):
-            i += 1
-        if i >= n:
-            n = min(n, depth)
-            for i in range(n):
-                order[end + i], ranked[end + i] = found[i], given[i]
+        start, stop = indptr[q], indptr[q + 1]
+        falls = rises = start < stop and scores[start] == scores[start]
+        for left in range(start + 1, stop, _BLOCK):
+            size = min(_BLOCK, stop - left)
+            n_falls, n_rises = 0, 0
+            for i in range(size):  # without a branch
+                e = np.uint64(left + i)
+                before = e - np.uint64(1)
+                n_rises += scores[e] > scores[before]
+                if has_rows:
+                    equal = (scores[e] == scores[before]) & (rows[e] > rows[before])
+                    n_falls += (scores[e] < scores[before]) | equal
+                else:
+                    n_falls += scores[e] <= scores[before]
+            falls &= n_falls == size
+            rises &= n_rises == size
+            if not (falls or rises):
+                break
+        if falls or rises:
+            n = min(stop - start, depth)
+            if falls:
+                for i in range(n):
+                    order[end + i], ranked[end + i] = start + i, scores[start + i]
+            else:
+                for i in range(n):
+                    order[end + i], ranked[end + i] = stop - 1 - i, scores[stop - 1 - i]
             end += n
             bounds[q + 1] = end
             continue
-        # Buckets of equal width, two for each entry, put nearly all entries in their positions.
+
+        n = 0
+        low, high = np.inf, -np.inf
+        for position in range(stop - start):
+            s = np.float64(scores[start + position]) + 0.0  # -0.0 becomes 0.0
+            given[position] = s
+            keys[n] = position
+            n += s == s
+            low = s if s < low else low
+            high = s if s > high else high
+
+        width = min(_DIGIT, max(1, _bits(n) - 1))
+        mask = (1 << width) - 1
         span = 0.0
         if -1e300 < low and high < 1e300:
             span = high - low
-        spread = span > 1e-290
-        scale = 0.0
-        if spread:
-            scale = (2 * n - 1) / span
-        for i in range(2 * n + 1):
-            counts[i] = 0
-        for i in range(n):
-            bucket = np.uint32(0)
-            if spread:
-                bucket = np.uint32((high - given[i]) * scale)
-            buckets[i] = bucket
-            counts[bucket + 1] += 1
-        total, largest = np.uint32(0), np.uint32(0)
-        for i in range(1, 2 * n + 1):
-            count = counts[i]
-            largest = max(largest, count)
-            total += count
-            counts[i] = total
-        for i in range(n):
-            position = counts[buckets[i]]
-            counts[buckets[i]] += 1
-            values[position], entries[position] = given[i], found[i]
-        if by_row and largest <= 32:  # insertion sort, which keeps the order of equal scores
-            for i in range(1, n):
-                value = values[i]
-                if values[i - 1] < value:
-                    e = entries[i]
-                    j = i
-                    while j > 0 and values[j - 1] < value:
-                        values[j], entries[j] = values[j - 1], entries[j - 1]
-                        j -= 1
-                    values[j], entries[j] = value, e
-        else:  # Shell's sort, which stays fast if most scores are in a few buckets
-            for gap in _GAPS:
-                for i in range(gap, n):
-                    value, e = values[i], entries[i]
-                    j = i
-                    while j >= gap and (
-                        values[j - gap] < value or values[j - gap] == value and rows[entries[j - gap]] > rows[e]
-                    ):
-                        values[j], entries[j] = values[j - gap], entries[j - gap]
-                        j -= gap
-                    values[j], entries[j] = value, e
-        n = min(n, depth)
-        for i in range(n):
-            order[end + i], ranked[end + i] = entries[i], values[i]
-        end += n
+        crowded = span <= 1e-290
+        if not crowded:
+            scale = ((1 << 2 * width) - 1) / span
+            for digit in range(mask + 2):
+                lower[digit] = upper[digit] = 0
+            for i in range(n):
+                position = keys[i]
+                key = np.int64((high - given[position]) * scale)
+                lower[(key & mask) + 1] += np.uint32(1)
+                upper[(key >> width) + 1] += np.uint32(1)
+                spare[i] = key << 32 | position
+            below, above, largest = np.uint32(0), np.uint32(0), np.uint32(0)
+            for digit in range(1, mask + 2):
+                largest = max(largest, upper[digit])
+                below += lower[digit]
+                above += upper[digit]
+                lower[digit], upper[digit] = below, above
+            crowded = largest > max(32, n >> 4)
+        if not crowded:
+            for i in range(n):
+                digit = spare[i] >> 32 & mask
+                keys[lower[digit]] = spare[i]
+                lower[digit] += np.uint32(1)
+            for i in range(n):
+                digit = keys[i] >> (32 + width)
+                position = keys[i] & 0xFFFFFFFF
+                new = end + upper[digit]
+                order[new], ranked[new] = start + position, scores[start + position]
+                upper[digit] += np.uint32(1)
+            moves = 0
+            for i in range(end + 1, end + n):
+                value, e = ranked[i], order[i]
+                j = i
+                while j > end and (
+                    ranked[j - 1] < value or has_rows and ranked[j - 1] == value and rows[order[j - 1]] > rows[e]
+                ):
+                    ranked[j], order[j] = ranked[j - 1], order[j - 1]
+                    j -= 1
+                ranked[j], order[j] = value, e
+                moves += i - j
+                crowded = moves > 8 * n
+                if crowded:
+                    break
+        if crowded:  # by row, then by score: radix sort keeps the order of equal digits
+            n = 0
+            for position in range(stop - start):
+                keys[n] = position
+                n += given[position] == given[position]
+            source, target = keys, spare
+            for by_score in range(0 if has_rows else 1, 2):
+                least = np.uint64(0xFFFFFFFFFFFFFFFF)
+                for i in range(n):
+                    position = source[i]
+                    if by_score:  # an integer that rises as the score falls
+                        word = bits[position]
+                        word = word if word >> np.uint64(63) else word ^ np.uint64(0x7FFFFFFFFFFFFFFF)
+                    else:
+                        word = np.uint64(rows[start + position])
+                    words[position] = word
+                    least = min(least, word)
+                varying = np.uint64(0)
+                for i in range(n):
+                    words[source[i]] -= least
+                    varying |= words[source[i]]
+                width = np.uint64(min(_DIGIT, max(4, _bits(n))))
+                digits = (np.uint64(1) << width) - np.uint64(1)
+                shift = np.uint64(0)
+                while varying:  # passes over the bits that differ
+                    while not varying & np.uint64(1):
+                        varying >>= np.uint64(1)
+                        shift += np.uint64(1)
+                    for digit in range(digits + np.uint64(2)):
+                        lower[digit] = 0
+                    for i in range(n):
+                        lower[(words[source[i]] >> shift & digits) + np.uint64(1)] += np.uint32(1)
+                    for digit in range(np.uint64(1), digits + np.uint64(1)):
+                        lower[digit] += lower[digit - np.uint64(1)]
+                    for i in range(n):
+                        digit = words[source[i]] >> shift & digits
+                        target[lower[digit]] = source[i]
+                        lower[digit] += np.uint32(1)
+                    source, target = target, source
+                    varying >>= width
+                    shift += width
+            for i in range(n):
+                order[end + i], ranked[end + i] = start + source[i], scores[start + source[i]]
+        end += min(n, depth)
         bounds[q + 1] = end
 
 

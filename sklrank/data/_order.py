@@ -4,6 +4,8 @@ import numpy as np
 
 from sklrank._kernels._fusion import order_entries
 
+_NO_ROWS = np.empty(0, dtype=np.int64)
+
 
 def rank(indptr, scores, rows=None, k=None):
     """Order the entries of each query by score, descending; drop entries with a score of NaN.
@@ -29,16 +31,21 @@ def rank(indptr, scores, rows=None, k=None):
         Scores of `entries`.
     """
     if rows is None:
-        rows = np.arange(len(scores))
+        rows = _NO_ROWS
     if k is None:
         k = len(scores)
-    # One specialization of the kernel, for writable arrays of float64. float32 has the same order in float64.
-    indptr, rows = (np.require(array, np.int64, ("C", "W")) for array in (indptr, rows))
-    values = np.require(scores, np.float64, ("C", "W"))
-    entries, ranked = np.empty(len(values), dtype=np.int64), np.empty(len(values))
+    indptr, rows, scores = _plain(indptr, np.int64), _plain(rows, np.int64), _plain(scores, scores.dtype)
+    entries, ranked = np.empty(len(scores), dtype=np.int64), np.empty_like(scores)
     new = np.empty_like(indptr)
-    order_entries(indptr, rows, values, k, entries, ranked, new)
-    return entries[: new[-1]], new, ranked[: new[-1]].astype(scores.dtype, copy=False)
+    order_entries(indptr, rows, scores, k, entries, ranked, new)
+    return entries[: new[-1]], new, ranked[: new[-1]]
+
+
+def _plain(array, dtype):
+    """Return the array as a contiguous, writable one; the kernel is compiled for such arrays only."""
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable:  # np.require is slow
+        return array
+    return np.require(array, dtype, ("C", "W"))
 
 
 def descend_ties(indptr, scores, entries, docids):
