@@ -68,7 +68,7 @@ class RankingMixin(FittedMixin):
         -------
         Run
         """
-        return self.transform(X, **params)
+        return _made_run(self, self.transform(X, **params))
 
     def fit_transform(self, X, y=None, **params):
         """Fit, then rank.
@@ -218,7 +218,7 @@ class Retriever(RankingMixin, BaseEstimator, ABC):
             run = retriever.transform([text])
         else:
             run = retriever.transform([text], filter=filter)
-        return run.head(k)
+        return _made_run(self, run).head(k)
 
     def ranking_key(self):
         """Return the key under which rankings may be kept and reused; None if they may not be.
@@ -396,6 +396,14 @@ class Reranker(_CandidateEstimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "reranker"
         return tags
+
+
+def _made_run(estimator, run):
+    """Return the output of `transform` if it is a Run, which a subclass may have forgotten to return."""
+    if not isinstance(run, Run):
+        name = type(estimator).__name__
+        raise TypeError(f"expected {name}.transform to return a Run, got an object of type {type(run).__name__}")
+    return run
 
 
 def check_run(X, role):

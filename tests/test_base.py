@@ -203,6 +203,18 @@ def test_a_subclass_without_what_it_must_give_is_told_the_names(base, hooks):
     assert all(name in str(error.value) for name in ("Mine", *hooks.split(", ")))
 
 
+class ReturnsNoRun(Retriever):
+    def transform(self, X):
+        return [["d1"] for _ in X]
+
+
+def test_a_transform_that_returns_no_run_is_named():
+    retriever = ReturnsNoRun()
+    for verb in (lambda: retriever.search("heat"), lambda: retriever.predict(X), lambda: retriever.score(X, Y)):
+        with pytest.raises(TypeError, match="expected ReturnsNoRun.transform to return a Run, got .* list"):
+            verb()
+
+
 def test_a_retriever_without_a_filter_asks_for_none():
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(SharedWords(CORPUS), Reversed()).fit(X, Y)
