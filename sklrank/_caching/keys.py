@@ -193,7 +193,7 @@ def parameters_key(retriever, *parts):
     """Return the key of rankings that depend only on the retriever's parameters, its corpus and the query.
 
     `n_jobs` and the corpus are not part of the key: `n_jobs` changes no ranking, and rankings are kept on the corpus. A
-    subclass with its own `fit` may learn from judgments. Its rankings have no key unless it defines `ranking_key`.
+    class outside sklrank may learn from judgments. Its rankings have no key unless it defines `ranking_key`.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def parameters_key(retriever, *parts):
     Returns
     -------
     hashable or None
-        None if a part has no key, or `fit` is not sklrank's.
+        None if a part has no key, or `gives_key` is False.
     """
     if not gives_key(retriever):
         return None
