@@ -88,7 +88,7 @@ def spans(starts, lengths):
 
 
 def check_indptr(indptr, n_lists, n_entries):
-    """Raise ValueError if lists do not follow each other from the first entry to the last one, which kernels trust.
+    """Raise a ValueError if `indptr` is not valid for the lists and entries, which kernels do not check.
 
     Parameters
     ----------

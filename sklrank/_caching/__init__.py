@@ -2,7 +2,7 @@
 
 `Cache` holds large values within a limit of bytes. `Once` holds many small values. `Recent` finds objects that live
 and keeps the last few of them. `Attached` holds a value as long as the objects that it belongs to live. `keys`
-makes the keys. No other module keeps results.
+and `ranking_keys` make the keys. No other module keeps results.
 """
 
 from sklrank._caching._attached import Attached

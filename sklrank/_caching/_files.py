@@ -60,7 +60,7 @@ class Folder:
             problem = _problem_of(path)
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
-        except OSError as error:  # of another user, who did not allow it, or on a disk that fails
+        except OSError as error:  # no permission, or a damaged disk
             problem = f"cannot be read ({error.strerror})"
         if problem is None:
             try:

@@ -224,9 +224,12 @@ class Pairs:
         Run or Qrels
             The chosen entries, with the same queries and documents.
         """
-        chosen = self._take_entries(entries, indptr, self._queries)
-        check_indptr(indptr, len(self), len(chosen._docids if chosen._rows is None else chosen._rows))
-        return chosen
+        new = self._take_entries(entries, indptr, self._queries)
+        documents = new._rows
+        if documents is None:
+            documents = new._docids
+        check_indptr(indptr, len(self), len(documents))
+        return new
 
     def _replace(self, indptr, queries, documents, rows, docids, values):
         new = copy(self)

@@ -188,7 +188,7 @@ class Run(RunAlgebra, RunExports):
         """
         rows = rows.astype(np.int64, copy=False)
         check_indptr(indptr, len(queries), len(rows))
-        if len(rows) and rows.view(np.uint64).max() >= len(corpus):  # a negative row is a large one there
+        if len(rows) and rows.view(np.uint64).max() >= len(corpus):  # a negative row is a large uint64
             raise ValueError(f"rows from {rows.min()} to {rows.max()} for a corpus of {len(corpus)} documents")
         arrays = [scores, *(columns or {}).values(), *(column_ranks or {}).values()]
         if any(array is not None and array.shape != rows.shape for array in arrays):

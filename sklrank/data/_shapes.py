@@ -140,7 +140,7 @@ def check_duplicates(indptr, docids, qid_of):
             twice += [(qid_of(i), d) for d in entries if d in seen or seen.add(d)]
     if twice:
         raise ValueError(
-            f"a document may occur once for each query; these (query, document) pairs occur again: {show(twice)}"
+            f"a document may occur once for each query; these (query, document) pairs occur more often: {show(twice)}"
         )
 
 

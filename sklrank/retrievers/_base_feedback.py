@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from sklrank._caching.keys import parameters_key
+from sklrank._caching.ranking_keys import parameters_key
 from sklrank._ragged import owners
 from sklrank._validation import HasMethods, Interval, RealNotInt, _fit_context, check_fitted
 from sklrank.base import Retriever

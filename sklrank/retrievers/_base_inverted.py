@@ -8,7 +8,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metaestimators import available_if
 
-from sklrank._caching.keys import estimator_key, field_key, parameters_key
+from sklrank._caching.keys import estimator_key, field_key
+from sklrank._caching.ranking_keys import parameters_key
 from sklrank._validation import HasMethods, _fit_context, check_fitted, check_term_weights
 from sklrank.data import Queries, Run, StringArray, TokenVectors
 from sklrank.encoders import TermVectorizer

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from sklrank._caching.keys import estimator_key, field_key, parameters_key
+from sklrank._caching.keys import estimator_key, field_key
+from sklrank._caching.ranking_keys import parameters_key
 from sklrank._validation import HasMethods, StrOptions, check_fitted
 from sklrank._vectors import is_prepared, prepare
 from sklrank.data import Queries

@@ -7,7 +7,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 
-from sklrank._caching.keys import estimator_key, field_key, parameters_key
+from sklrank._caching.keys import estimator_key, field_key
+from sklrank._caching.ranking_keys import parameters_key
 from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted, check_k

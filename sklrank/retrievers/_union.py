@@ -8,7 +8,8 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from sklrank._caching.keys import Identity, gives_key, has_key, part_key, query_keys, snapshot
+from sklrank._caching.keys import Identity, query_keys
+from sklrank._caching.ranking_keys import gives_key, has_key, part_key, snapshot
 from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
