@@ -61,7 +61,7 @@ class TokenVectors:
         matrices = [np.asarray(matrix) for matrix in matrices]
         shapes = {matrix.shape[1:] for matrix in matrices}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
-            raise ValueError(f"expected matrices with equal numbers of columns, one per text; got {sorted(shapes)}")
+            raise ValueError(f"each text is a matrix with as many columns as the others; got {sorted(shapes)}")
         return cls(np.concatenate(matrices), lengths_to_indptr([len(matrix) for matrix in matrices]))
 
     @classmethod
@@ -96,7 +96,7 @@ class TokenVectors:
             )
         exists = mask.astype(bool)
         if (exists != mask).any():
-            raise ValueError("a mask contains 0 and 1 only; got other values, such as weights or -inf")
+            raise ValueError("a mask contains 0 and 1 only: 1 for each token that exists, and 0 for padding")
         return cls(values[exists], lengths_to_indptr(exists.sum(axis=1)))
 
     @property
