@@ -702,3 +702,14 @@ def test_the_folder_is_a_folder(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotADirectoryError, match="cache_folder=.*is a file"):
         Corpus(DOCUMENTS, cache_folder=tmp_path / "file")
+
+
+def test_equal_documents_hash_alike_in_every_cache_folder_and_the_folder_survives_pickling(tmp_path):
+    corpora = [Corpus(DOCUMENTS), Corpus(DOCUMENTS, cache_folder=tmp_path), Corpus(DOCUMENTS, cache_limit=10)]
+    assert len({joblib.hash(corpus) for corpus in corpora}) == 1
+    assert len({joblib.hash(BM25Retriever(corpus)) for corpus in corpora}) == 1
+    assert joblib.hash(Corpus(["other"], cache_folder=tmp_path)) != joblib.hash(corpora[1])
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).cached('key', lambda: 7, persist=True))"
+    data = pickle.dumps(corpora[1])
+    subprocess.run([sys.executable, "-c", code], input=data, check=True, cwd=tmp_path, env={**os.environ})
+    assert list(tmp_path.glob("*.joblib"))

@@ -344,17 +344,22 @@ class Best(BaseEstimator):
     predict = transform
 
 
-def counting_engine(queries, k):
-    with open(os.environ["SKLRANK_TEST_LOG"], "a") as log:
-        log.writelines(f"{os.getpid()} {query}\n" for query in queries)
-    return [[("a", 1.0)] for _ in queries]
+class LoggingEngine:
+    """An engine that pickles, and notes in a file which process asks it for which query."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, queries, k):
+        with open(self.path, "a") as log:
+            log.writelines(f"{os.getpid()} {query}\n" for query in queries)
+        return [[("a", 1.0)] for _ in queries]
 
 
-def test_workers_ask_each_query_once(tmp_path, monkeypatch):
+def test_workers_ask_each_query_once(tmp_path):
     log = tmp_path / "log"
-    monkeypatch.setenv("SKLRANK_TEST_LOG", str(log))
     grid = {"retry_on": [OSError, ValueError], "backoff": [0.1, 0.2]}
-    search = GridSearchCV(CallableRetriever(counting_engine), grid, cv=2, n_jobs=2, refit=False)
+    search = GridSearchCV(CallableRetriever(LoggingEngine(log)), grid, cv=2, n_jobs=2, refit=False)
     search.fit(QUERIES, QRELS)
     counts = Counter(log.read_text().splitlines())
     assert set(counts.values()) == {1}
@@ -410,9 +415,13 @@ def test_clones_share_the_function(engine):
     assert engine.asked == {("heat", 100): 1}
 
 
+def module_engine(queries, k):
+    return [[("a", 1.0)] for _ in queries]
+
+
 def test_it_pickles_where_the_function_does(engine):
-    again = pickle.loads(pickle.dumps(CallableRetriever(counting_engine, DOCUMENTS, k=3).fit([])))
-    assert again.f is counting_engine and again.k == 3 and len(again.corpus_) == 5
+    again = pickle.loads(pickle.dumps(CallableRetriever(module_engine, DOCUMENTS, k=3).fit([])))
+    assert again.f is module_engine and again.k == 3 and len(again.corpus_) == 5
     with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
         pickle.dumps(CallableRetriever(engine))
 

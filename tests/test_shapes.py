@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from sklrank import Corpus, Qrels, Queries, Run
@@ -269,6 +270,19 @@ def test_nothing_is_joined_side_by_side(value):
 def test_a_feature_union_of_retrievers_names_the_retriever_union():
     corpus = Corpus(["heat flow", "cold wing"])
     union = FeatureUnion([("bm25", BM25Retriever(corpus)), ("tfidf", TfidfRetriever(corpus))])
+    with pytest.raises(ValueError, match="RetrieverUnion"):
+        union.fit_transform(["heat", "wing"])
+
+
+@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csr_matrix])
+def test_no_run_stands_beside_a_sparse_matrix(make):
+    corpus = Corpus(["heat flow", "cold wing"])
+    beside = make(np.eye(2))
+    for value in (BM25Retriever(corpus).fit([]).predict(["heat", "wing"]), Qrels([{"a": 1}, {"b": 1}])):
+        for parts in ([value, beside], [beside, value]):
+            with pytest.raises(ValueError, match="one after the other.*RetrieverUnion"):
+                sparse.hstack(parts)
+    union = FeatureUnion([("bm25", BM25Retriever(corpus)), ("words", TfidfVectorizer())])
     with pytest.raises(ValueError, match="RetrieverUnion"):
         union.fit_transform(["heat", "wing"])
 

@@ -268,3 +268,17 @@ def test_what_says_that_it_must_not_be_kept_is_asked_again():
     union.transform(["heat"])
     union.transform(["heat"])
     assert calls == [["heat"], ["heat"]]
+
+
+@pytest.mark.parametrize("names", [("score", "dense"), ("a", "a_rank")])
+def test_fit_refuses_names_that_score_columns_cannot_have(names):
+    corpus = Corpus(["heat flows", "cold rests"])
+    union = RetrieverUnion([(name, BM25Retriever(corpus)) for name in names])
+    with pytest.raises(ValueError, match="frames and records of a run"):
+        union.fit(["heat"])
+
+
+def test_a_name_does_not_count_if_its_retriever_is_dropped():
+    corpus = Corpus(["heat flows", "cold rests"])
+    union = RetrieverUnion([("a", BM25Retriever(corpus)), ("a_rank", "drop")])
+    assert union.fit_transform(["heat"]).columns == ("a",)

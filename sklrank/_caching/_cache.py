@@ -4,6 +4,8 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 
+from joblib.hashing import Hasher
+
 from sklrank._caching._files import MISSING, Parts
 from sklrank._caching._once import Once
 from sklrank._caching._sizes import Counted, measure
@@ -305,8 +307,18 @@ class Cache(Counted):
     def __len__(self):
         return len(self._entries)
 
-    def __reduce__(self):
-        return type(self), (self.limit, self.folder)  # another process starts without values
+    def __getstate__(self):
+        return {"limit": self.limit, "folder": self.folder}  # another process starts without values
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
+
+def _hash_nothing(hasher, cache):
+    hasher.save(None)
+
+
+Hasher.dispatch[Cache] = _hash_nothing  # for joblib.hash, a limit and a folder are not content
 
 
 class Derives:

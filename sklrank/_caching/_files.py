@@ -140,8 +140,11 @@ class Folder:
             if found and _is_left_behind(path, found["host"], int(found["pid"])):
                 _remove(path)
 
-    def __reduce__(self):
-        return type(self), (self.path,)
+    def __getstate__(self):
+        return {"path": str(self.path)}  # another system reads it, too
+
+    def __setstate__(self, state):
+        self.__init__(**state)
 
 
 class Parts:

@@ -89,29 +89,24 @@ class Corpus(DocumentIds):
         if not isinstance(cache_limit, Integral) or cache_limit < 0:
             raise ValueError(f"cache_limit is a number of bytes, an int of at least 0; got {cache_limit!r}")
         columns, ids = as_table(documents, ids, "document", _ID_NAMES)
-        self._set(columns, ids, cache_folder, int(cache_limit))
+        folder = None
+        if cache_folder is not None:
+            folder = Folder(cache_folder)
+        self._set(columns, ids, Cache(int(cache_limit), folder))
 
     def _like(self, columns, ids, parent):
         """Return a corpus of other documents with the cache settings of this one."""
         new = object.__new__(type(self))
-        new._set(columns, ids, self._cache_path, self._cache.limit, parent)
+        new._set(columns, ids, Cache(self._cache.limit, self._cache.folder), parent)
         return new
 
-    def _set(self, columns, ids, cache_folder, cache_limit, parent=None, fingerprint=None):
+    def _set(self, columns, ids, cache, parent=None, fingerprint=None):
         super().__init__(ids)
         self._columns = columns
         self._parent = parent
-        folder = None
-        if cache_folder is not None:
-            folder = Folder(cache_folder)
-        self._cache = Cache(cache_limit, folder)
+        self._cache = cache
         self._fingerprint = fingerprint
         self._warned = False
-
-    @property
-    def _cache_path(self):
-        """Path of the `cache_folder`, or None."""
-        return getattr(self._cache.folder, "path", None)
 
     @classmethod
     def of(cls, documents):
@@ -441,8 +436,7 @@ class Corpus(DocumentIds):
             "fingerprint": self.token,
             "columns": plain_columns(self._columns),
             "ids": self._ids,
-            "cache_folder": self._cache_path and str(self._cache_path),
-            "cache_limit": self._cache.limit,
+            "cache": self._cache,
             "parent": self._parent,
         }
 

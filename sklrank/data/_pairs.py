@@ -10,7 +10,7 @@ from sklrank._ragged import check_indptr, intervals, joined, spans
 from sklrank.data._corpus import Corpus, living_corpus
 from sklrank.data._documents import DocumentIds
 from sklrank.data._ids import Ids, check_unique, show
-from sklrank.data._joining import JOINS, one_after_the_other
+from sklrank.data._joining import JOINS, one_after_the_other, side_by_side
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
@@ -187,6 +187,8 @@ class Pairs:
         return sparse.csr_array((values, self.rows, self._indptr), shape=self.shape, copy=True)
 
     def _dense(self, values, dtype):
+        if dtype is not None and np.dtype(dtype) == object:  # scipy.sparse.hstack
+            raise side_by_side(self)
         n_cells = self.shape[0] * self.shape[1]
         if n_cells > _DENSE_CELLS:
             raise ValueError(f"a dense matrix would have {n_cells} cells; to_csr() stores the entries only")

@@ -14,6 +14,7 @@ from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
 from sklrank.data import Queries, Run
+from sklrank.data._columns import check_score_columns
 
 _TUPLE_BYTES = 88 + 2 * 128  # bytes of a kept ranking besides the memory of its two arrays
 
@@ -180,6 +181,7 @@ class RetrieverUnion(FittedMixin, BaseComposition):
         self._validate_names(names)
         if not any(map(_is_kept, retrievers)):
             raise ValueError(f"expected at least one retriever, but all of {list(names)} are 'drop'")
+        check_score_columns(name for name, retriever in self.retrievers if _is_kept(retriever))
         for name, retriever in self.retrievers:
             if _is_kept(retriever) and not (hasattr(retriever, "fit") and hasattr(retriever, "transform")):
                 raise TypeError(f"expected a retriever (fit and transform) or 'drop' as {name!r}, got {retriever!r}")
