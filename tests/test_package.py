@@ -79,13 +79,9 @@ def test_dependencies_are_few():
 
 def test_extras_are_named():
     extras = PROJECT["optional-dependencies"]
-    assert set(extras) == set("onnx onnx-gpu hub ann faiss qdrant torch plot test docs all".split())
+    assert set(extras) == set("onnx onnx-gpu hub ann faiss qdrant plot test docs all".split())
     everything = re.match(r"sklrank\[(.*)\]", extras["all"][0])[1].split(",")
     assert set(everything) == set(extras) - {"all", "docs", "onnx-gpu", "test"}
-
-
-# The package computes with the tensors that users bring, by the array API, and imports no PyTorch itself.
-NOT_IMPORTED = {"torch"}
 
 
 def test_extras_hold_only_packages_that_are_imported():
@@ -100,7 +96,7 @@ def test_extras_hold_only_packages_that_are_imported():
         if extra not in ("test", "docs"):
             modules = {re.sub("-(cpu|gpu|client)$", "", name).replace("-", "_") for name in names}
             modules = {f"{name}_client" if f"{name}_client" in imported else name for name in modules}
-            assert modules - NOT_IMPORTED <= imported, extra
+            assert modules <= imported, extra
 
 
 def test_extras_do_not_force_one_onnxruntime_on_the_other():
