@@ -212,7 +212,7 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
                 below += lower[digit]
                 above += upper[digit]
                 lower[digit], upper[digit] = below, above
-            crowded = largest > max(32, n >> 4)
+            crowded = largest > max(32, n >> 1)
         if not crowded:
             for i in range(n):
                 digit = spare[i] >> 32 & mask
@@ -235,7 +235,7 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
                     j -= 1
                 ranked[j], order[j] = value, e
                 moves += i - j
-                crowded = moves > 8 * n
+                crowded = moves > 4 * n
                 if crowded:
                     break
         if crowded:  # by row, then by score: radix sort keeps the order of equal digits

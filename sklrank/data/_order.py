@@ -1,5 +1,7 @@
 """Ranking of entries by their scores."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from sklrank._kernels._fusion import order_entries
@@ -71,9 +73,13 @@ def descend_ties(indptr, scores, entries, docids):
     tied[starts[(starts > 0) & (starts < len(scores))] - 1] = False
     if not tied.any():
         return entries
-    entries = entries.copy()
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], tied, [False]]).astype(np.int8))).tolist()
-    for start, stop in zip(edges[::2], edges[1::2]):
-        group = entries[start : stop + 1].tolist()
-        entries[start : stop + 1] = sorted(group, key=docids.__getitem__, reverse=True)
-    return entries
+    begins = ~np.concatenate([[False], tied])
+    positions = np.flatnonzero(~begins | np.concatenate([tied, [False]]))
+    names = docids[entries[positions]].tolist()
+    bounds = [*np.flatnonzero(begins[positions]).tolist(), len(positions)]
+    order = []
+    for start, stop in pairwise(bounds):
+        order += sorted(range(start, stop), key=names.__getitem__, reverse=True)
+    ordered = entries.copy()
+    ordered[positions] = entries[positions[order]]
+    return ordered
