@@ -574,7 +574,11 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(np, "format_float_positional", interrupted)
     before = set(tmp_path.iterdir())
-    status, _, err = call(capsys, "search", corpus, queries, "-o", tmp_path / name)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
+    try:
+        status, _, err = call(capsys, "search", corpus, queries, "-o", tmp_path / name)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert status == 130 and "interrupted" in err
     assert (tmp_path / name).read_text() == "old"
     assert set(tmp_path.iterdir()) == before

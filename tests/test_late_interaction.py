@@ -615,7 +615,9 @@ def test_a_list_of_matrices_is_a_corpus():
         assert run.docids == [["0", "1"]]
         assert Corpus(documents).matrix().n_features == 4
     assert Queries(matrices).matrix.n_features == 4
-    with pytest.raises(ValueError, match=r"the documents have the shapes \(2,\), \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"expected vectors of one length, got documents with the shapes \(2,\), \(3,\)"
+    ):
         Corpus([[1.0, 2.0], [1.0, 2.0, 3.0]])
     with pytest.raises(ValueError, match="as many columns"):
         Corpus([np.ones((2, 3)), np.ones((2, 4))])
