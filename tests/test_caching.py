@@ -416,6 +416,19 @@ def test_what_a_corpus_keeps_can_be_looked_at_and_dropped():
             Corpus(DOCUMENTS, cache_limit=wrong)
 
 
+def test_a_corpus_of_a_corpus_shares_the_documents_under_another_limit():
+    corpus = Corpus(DOCUMENTS).with_columns(x=range(len(DOCUMENTS)))
+    BM25Retriever(corpus).fit(None)
+    other = Corpus(corpus, cache_limit=5)
+    assert other.cache_limit == 5 and other.cache_usage() == {} and other.columns == corpus.columns
+    assert other.fingerprint == corpus.fingerprint and other.ids.tolist() == corpus.ids.tolist()
+    assert other.text() is corpus.text() or other.text().tolist() == corpus.text().tolist()
+    passages = corpus.split(max_tokens=1)
+    assert Corpus(passages).parent is passages.parent
+    with pytest.raises(ValueError, match="a Corpus has ids: leave out ids="):
+        Corpus(corpus, ids=corpus.ids)
+
+
 def test_an_index_that_was_unpickled_keeps_what_is_derived_from_it():
     corpus = Corpus(DOCUMENTS)
     retriever = pickle.loads(pickle.dumps(BM25Retriever(corpus).fit(TEXTS)))

@@ -49,9 +49,10 @@ class Corpus(DocumentIds):
 
     Parameters
     ----------
-    documents : list of str, dict, list of dict, DataFrame, or matrix of shape (n_documents, n_features)
+    documents : list of str, dict, list of dict, DataFrame, matrix of shape (n_documents, n_features), or Corpus
         Texts; a dict from id to text or to columns; records or a frame (pandas, polars) with the ids in ``"docid"``,
-        ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. A missing text is an empty text.
+        ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. A missing text is an empty text. A Corpus gives
+        a corpus of the same documents, which are shared, with a new, empty cache.
     ids : sequence of str, default=None
         Ids of the documents, if `documents` has none. If None, their positions, "0", "1", …
     cache_folder : path, default=None
@@ -88,11 +89,17 @@ class Corpus(DocumentIds):
     def __init__(self, documents, *, ids=None, cache_folder=None, cache_limit=DEFAULT_LIMIT):
         if not isinstance(cache_limit, Integral) or cache_limit < 0:
             raise ValueError(f"cache_limit is a number of bytes, an int of at least 0; got {cache_limit!r}")
-        columns, ids = as_table(documents, ids, "document", _ID_NAMES)
         folder = None
         if cache_folder is not None:
             folder = Folder(cache_folder)
-        self._set(columns, ids, Cache(int(cache_limit), folder))
+        cache = Cache(int(cache_limit), folder)
+        if isinstance(documents, Corpus):
+            if ids is not None:
+                raise ValueError("a Corpus has ids: leave out ids=, or give the texts instead of the Corpus")
+            self._set(documents._columns, documents._ids, cache, documents._parent, documents._fingerprint)
+            return
+        columns, ids = as_table(documents, ids, "document", _ID_NAMES)
+        self._set(columns, ids, cache)
 
     def _like(self, columns, ids, parent):
         """Return a corpus of other documents with the cache settings of this one."""
