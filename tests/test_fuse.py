@@ -140,6 +140,10 @@ def test_candidates_are_explained_by_a_fuser():
     union = Run.union(RUNS)
     with pytest.raises(ValueError, match="does not say how it was fused"):
         explain(union, "q1", "b")
+    with pytest.raises(ValueError, match="it has no score columns: call the method explain of its retriever"):
+        explain(RUNS["bm25"], "q1", "b")
+    with pytest.raises(TypeError, match="expected a Run, such as the result of predict, got a ReciprocalRankFuser"):
+        explain(ReciprocalRankFuser(), "q1", "b")
     explanation = explain(union, "q1", "c", fuser=ScoreFuser("sum", norm="max", k=1))
     assert explanation.score == pytest.approx(4 / 9) and explanation.rank == 4
 

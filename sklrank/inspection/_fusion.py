@@ -113,12 +113,22 @@ def explain(run, qid, docid, *, fuser=None):
       bm25    2     5      0.2         0.2
       dense   1     0.9    1           1
     """
+    if not isinstance(run, Run):
+        raise TypeError(f"expected a Run, such as the result of predict, got a {type(run).__name__}")
     qid, docid = str(qid), str(docid)
     is_given = fuser is not None
     if not is_given:
         fuser = run.source
     if not hasattr(fuser, "transform"):
-        raise ValueError("the run does not say how it was fused; give fuser=, such as ReciprocalRankFuser()")
+        if not run.columns:
+            raise ValueError(
+                "the run was not fused, because it has no score columns: call the method explain of its retriever, if "
+                "it has one, or fuse several runs"
+            )
+        raise ValueError(
+            "the run does not say how it was fused, because it is not the result of a fuser: explain the result of the "
+            "fuser, before any reranker, or give fuser=, such as ReciprocalRankFuser()"
+        )
     fuser = copy(fuser)
     if hasattr(fuser, "k"):
         fuser.k = None  # the rank is that among all candidates
