@@ -2,17 +2,20 @@
 
 import re
 import runpy
+import textwrap
 from functools import partial
 from pathlib import Path
 
 import pytest
+from scipy.sparse import csr_array
 
 from sklrank import Corpus, Run
 from sklrank.datasets import load_scifact
 from sklrank.fusers import ReciprocalRankFuser
 from sklrank.inspection import explain
 from sklrank.metrics import evaluate, ndcg_score
-from sklrank.retrievers import BM25Retriever, RetrieverUnion
+from sklrank.retrievers import BM25Retriever, RetrieverUnion, filter_masks
+from sklrank.testing import contract_filters_are_exact
 
 GUIDE = Path(__file__).parents[1] / "docs" / "user_guide"
 PROGRAMS = sorted((GUIDE / "write_your_own").glob("*.py"))
@@ -31,6 +34,17 @@ def test_page_includes_each_program():
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_programs_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 45
+
+
+def test_the_filter_of_the_page_keeps_the_contract():
+    blocks = (GUIDE / "write_your_own.rst").read_text(encoding="utf-8").split(".. code-block:: python\n")
+    (block,) = [block for block in blocks if "filter_masks(filter" in block]
+    code = textwrap.dedent(re.match(r"(?:\n|    .*\n)+", block)[0])
+    names = runpy.run_path(str(GUIDE / "write_your_own" / "retriever.py"))
+    names |= {"csr_array": csr_array, "filter_masks": filter_masks}
+    exec(code, names)
+    filtered = type("FilteredRetriever", (names["TrigramRetriever"],), {"transform": names["transform"]})
+    contract_filters_are_exact(filtered)
 
 
 def test_trigrams_find_mistyped_words():

@@ -7,6 +7,7 @@ from sklrank.retrievers._callable import CallableRetriever
 from sklrank.retrievers._dense import DenseRetriever
 from sklrank.retrievers._dfr import DFRRetriever
 from sklrank.retrievers._feedback import Bo1Retriever, KLRetriever, RM3Retriever
+from sklrank.retrievers._filters import filter_masks
 from sklrank.retrievers._language_model import LanguageModelRetriever
 from sklrank.retrievers._late_interaction import LateInteractionRetriever
 from sklrank.retrievers._pooling import pool_tokens
@@ -33,5 +34,6 @@ __all__ = [
     "RocchioRetriever",
     "SparseRetriever",
     "TfidfRetriever",
+    "filter_masks",
     "pool_tokens",
 ]

@@ -58,6 +58,59 @@ def resolve_filter(given, n_queries, corpus):
         yield start, start + len(batch), np.array(masks, dtype=np.uint8).reshape(-1, n_documents), mask_of
 
 
+def filter_masks(filter, n_queries, corpus):
+    """Return the documents that a filter admits, as one mask per query.
+
+    A retriever with the argument `filter` calls this, so that it takes all forms of a filter.
+
+    Parameters
+    ----------
+    filter : mask, list of ids, one of these per query, or None
+        Filter, as `transform` of a retriever takes it. None admits all documents.
+    n_queries : int
+        Number of queries.
+    corpus : Corpus
+        Documents.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_queries, n_documents)
+        Read-only if one filter holds for all queries.
+
+    Raises
+    ------
+    ValueError
+        If a mask has another shape, or an id is not in the corpus.
+
+    See Also
+    --------
+    sklrank.base.Retriever : Base class of retrievers.
+
+    Examples
+    --------
+    >>> from sklrank import Corpus
+    >>> from sklrank.retrievers import filter_masks
+    >>> corpus = Corpus({"d1": "heat", "d2": "cold"})
+    >>> filter_masks(["d2"], 2, corpus)
+    array([[False,  True],
+           [False,  True]])
+    >>> filter_masks([["d1"], None], 2, corpus)
+    array([[ True, False],
+           [ True,  True]])
+    """
+    shape = (n_queries, len(corpus))
+    if filter is None:
+        return np.broadcast_to(True, shape)
+    per_query = _per_query(filter, *shape)
+    if per_query is None:
+        return np.broadcast_to(_mask(filter, corpus).astype(bool), shape)
+    admitted = np.ones(shape, dtype=bool)
+    for i, given in enumerate(per_query):
+        if given is not None:
+            admitted[i] = _mask(given, corpus)
+    return admitted
+
+
 def rank_filtered(search, given, n_queries, corpus):
     """Return rankings under a filter.
 
