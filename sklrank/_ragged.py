@@ -95,7 +95,7 @@ def check_indptr(indptr, n_lists, n_entries):
     indptr : ndarray of int
     n_lists, n_entries : int
     """
-    fits = indptr.shape == (n_lists + 1,) and indptr[0] == 0 and indptr[-1] == n_entries
+    fits = indptr.shape == (n_lists + 1,) and indptr.item(0) == 0 and indptr.item(n_lists) == n_entries
     if not fits or (n_lists > 1 and (indptr[1:] < indptr[:-1]).any()):
         raise ValueError(
             f"expected an indptr of {n_lists + 1} ascending numbers from 0 to the number of entries, {n_entries}, got "

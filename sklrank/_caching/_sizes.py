@@ -114,11 +114,14 @@ class _Walk:
             return
         key = id(container), len(container)
         if key not in self.containers:
-            items = {id(item): item for item in items}
+            items = list(items)
+            items = dict(zip(map(id, items), items))
             if not set(map(type, items.values())) <= _ATOMS:
                 self.stack += items.values()
                 return
-            self.containers[key] = sum(sys.getsizeof(item) for i, item in items.items() if i not in self.seen)
+            if self.seen:
+                items = {i: item for i, item in items.items() if i not in self.seen}
+            self.containers[key] = sum(map(sys.getsizeof, items.values()))
             self.seen.update(items)
         self.size.n_bytes += self.containers[key]
 

@@ -17,6 +17,7 @@ import numpy as np
 from sklrank._kernels._jit import kernel, part
 
 _DIGIT = 11  # bits of a digit in radix sort
+_SHORT = 1 << 10  # entries of a list that is sorted by buckets
 _BLOCK = 64  # entries between two checks whether a list is still in order
 
 
@@ -124,6 +125,57 @@ def unite(indptrs, offsets, rows, scores):
     return indptr, found, values, ranks
 
 
+@part
+def _sort_by_buckets(start, stop, rows, scores, given, found, buckets, counts, entries, values):
+    """Write the entries of a list to `entries` by score, descending, and equal scores by row.
+
+    Returns their number, or -1 if the list is not ordered by row or many scores are alike: then it is not sorted.
+    Buckets of equal width, two for each entry, put nearly all entries in their positions.
+    """
+    n = 0
+    low, high = np.inf, -np.inf
+    in_order = True
+    for e in range(start, stop):
+        s = np.float64(scores[e])
+        if s == s:
+            found[n], given[n] = e, s
+            n += 1
+            low, high = min(low, s), max(high, s)
+        if len(rows) and e > start:
+            in_order &= rows[e] > rows[e - 1]
+    if not (in_order and -1e300 < low and high < 1e300 and high - low > 1e-290):
+        return -1
+    scale = (2 * n - 1) / (high - low)
+    for i in range(2 * n + 1):
+        counts[i] = 0
+    for i in range(n):
+        bucket = np.uint32((high - given[i]) * scale)
+        buckets[i] = bucket
+        counts[bucket + 1] += 1
+    total, largest = np.uint32(0), np.uint32(0)
+    for i in range(1, 2 * n + 1):
+        count = counts[i]
+        largest = max(largest, count)
+        total += count
+        counts[i] = total
+    if largest > 32:
+        return -1
+    for i in range(n):
+        position = counts[buckets[i]]
+        counts[buckets[i]] += 1
+        values[position], entries[position] = given[i], found[i]
+    for i in range(1, n):  # insertion sort, which leaves equal scores as they are
+        value = values[i]
+        if values[i - 1] < value:
+            e = entries[i]
+            j = i
+            while j > 0 and values[j - 1] < value:
+                values[j], entries[j] = values[j - 1], entries[j - 1]
+                j -= 1
+            values[j], entries[j] = value, e
+    return n
+
+
 @kernel
 def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     """Order the entries of each query by score, descending, then by row; keep the first `depth`.
@@ -131,10 +183,10 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     Writes the entries to `order`, their scores to `ranked` and the bounds of the queries in them to `bounds`. Entries
     with the score NaN are left out. Without `rows` (an empty array), equal scores keep their order.
 
-    A list that is in order, or in reverse order, is copied. In any other list, the distance of each score from the
-    highest becomes an integer of two digits; a radix sort by them leaves little work to an insertion sort. If most
-    scores have few of these integers, because of ties or outliers, a radix sort by all bits of row and score replaces
-    both.
+    A list that is in order, or in reverse order, is copied. A short list that is ordered by row is sorted by buckets.
+    In any other list, the distance of each score from the highest becomes an integer of two digits; a radix sort by
+    them leaves little work to an insertion sort. If most scores have few of these integers, because of ties or
+    outliers, a radix sort by all bits of row and score replaces both.
     """
     most = 0
     for q in range(len(indptr) - 1):
@@ -146,6 +198,10 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     spare = np.empty(most, dtype=np.int64)
     lower = np.empty((1 << _DIGIT) + 1, dtype=np.uint32)
     upper = np.empty((1 << _DIGIT) + 1, dtype=np.uint32)
+    buckets = np.empty(_SHORT, dtype=np.uint32)
+    counts = np.empty(2 * _SHORT + 1, dtype=np.uint32)
+    entries = np.empty(_SHORT, dtype=np.int64)
+    values = np.empty(_SHORT)
     has_rows = len(rows) > 0
     end = 0
     bounds[0] = 0
@@ -179,6 +235,16 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
             end += n
             bounds[q + 1] = end
             continue
+
+        if stop - start <= _SHORT:
+            n = _sort_by_buckets(start, stop, rows, scores, given, keys, buckets, counts, entries, values)
+            if n >= 0:
+                n = min(n, depth)
+                for i in range(n):
+                    order[end + i], ranked[end + i] = entries[i], scores[entries[i]]
+                end += n
+                bounds[q + 1] = end
+                continue
 
         n = 0
         low, high = np.inf, -np.inf

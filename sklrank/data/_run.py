@@ -191,7 +191,7 @@ class Run(RunAlgebra, RunExports):
         if len(rows) and rows.view(np.uint64).max() >= len(corpus):  # a negative row is a large uint64
             raise ValueError(f"rows from {rows.min()} to {rows.max()} for a corpus of {len(corpus)} documents")
         arrays = [scores, *(columns or {}).values(), *(column_ranks or {}).values()]
-        if any(array is not None and array.shape != rows.shape for array in arrays):
+        if [array for array in arrays if array is not None and array.shape != rows.shape]:
             raise ValueError(f"expected one number for each of {len(rows)} entries in scores and in each column")
         self = object.__new__(cls)
         self._set_pairs(indptr, queries, corpus, rows)
