@@ -365,6 +365,17 @@ def test_texts_and_numbers_in_containers_count(n):
     assert measure([words, table]).total < 2.2 * expected
 
 
+def test_large_containers_are_estimated_within_a_tenth():
+    words = [f"word {i}" for i in range(10**5)]
+    expected = sys.getsizeof(words) + sum(map(sys.getsizeof, words))
+    assert measure(words).total == pytest.approx(expected, rel=0.1)
+    table = dict(zip(words, range(len(words))))
+    numbers = sys.getsizeof(table) + sum(map(sys.getsizeof, table.values()))
+    assert measure([words, table]).total == pytest.approx(expected + numbers, rel=0.1)
+    arrays = [np.zeros(10) for _ in range(2 * 10**4)]
+    assert measure(arrays).total > 80 * len(arrays)
+
+
 def test_a_vocabulary_is_measured_once():
     vectorizer, containers = TermVectorizer().fit([f"w{i}" for i in range(5000)]), {}
     first = measure(vectorizer, containers).total

@@ -11,6 +11,8 @@ import numpy as np
 _ATOMS = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None)})
 _ELSEWHERE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # held in any case
 _MANY = 256  # a container of so many texts and numbers is measured once
+_SAMPLE = 1 << 10  # items from which the size of a larger container of texts and numbers is estimated
+_LARGE = 1 << 14
 
 
 class Counted:
@@ -113,6 +115,8 @@ class _Walk:
             self.stack += items
             return
         key = id(container), len(container)
+        if key not in self.containers and len(container) > _LARGE:
+            self._estimate(key, container)
         if key not in self.containers:
             items = list(items)
             items = dict(zip(map(id, items), items))
@@ -124,6 +128,22 @@ class _Walk:
             self.containers[key] = sum(map(sys.getsizeof, items.values()))
             self.seen.update(items)
         self.size.n_bytes += self.containers[key]
+
+    def _estimate(self, key, container):
+        """Estimate the size of a large container from a sample of its items, if these are texts and numbers."""
+        parts = [list(container)]
+        if isinstance(container, dict):
+            parts.append(list(container.values()))
+        # Containers with the same items in one order, such as a list and the keys of a dict, have the same sample.
+        samples = [part[:: len(part) // _SAMPLE] for part in parts]
+        if not set(map(type, chain(*samples))) <= _ATOMS:
+            return
+        n_bytes = 0
+        for part, sample in zip(parts, samples):
+            new = [item for item in sample if id(item) not in self.seen]
+            n_bytes += len(part) * sum(map(sys.getsizeof, new)) // len(sample)
+            self.seen.update(map(id, sample))
+        self.containers[key] = n_bytes
 
     def _visit_object(self, value):
         self.size.n_bytes += sys.getsizeof(value, 0)
