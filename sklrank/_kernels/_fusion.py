@@ -129,8 +129,8 @@ def unite(indptrs, offsets, rows, scores):
 def _sort_by_buckets(start, stop, rows, scores, given, found, buckets, counts, entries, values):
     """Write the entries of a list to `entries` by score, descending, and equal scores by row.
 
-    Returns their number, or -1 if the list is not ordered by row or many scores are alike: then it is not sorted.
-    Buckets of equal width, two for each entry, put nearly all entries in their positions.
+    Returns their number, or -1 if many scores are alike: then the list is not sorted. Buckets of equal width, two for
+    each entry, put nearly all entries in their positions.
     """
     n = 0
     low, high = np.inf, -np.inf
@@ -143,7 +143,7 @@ def _sort_by_buckets(start, stop, rows, scores, given, found, buckets, counts, e
             low, high = min(low, s), max(high, s)
         if len(rows) and e > start:
             in_order &= rows[e] > rows[e - 1]
-    if not (in_order and -1e300 < low and high < 1e300 and high - low > 1e-290):
+    if not (-1e300 < low and high < 1e300 and high - low > 1e-290):
         return -1
     scale = (2 * n - 1) / (high - low)
     for i in range(2 * n + 1):
@@ -164,12 +164,14 @@ def _sort_by_buckets(start, stop, rows, scores, given, found, buckets, counts, e
         position = counts[buckets[i]]
         counts[buckets[i]] += 1
         values[position], entries[position] = given[i], found[i]
-    for i in range(1, n):  # insertion sort, which leaves equal scores as they are
+    for i in range(1, n):  # insertion sort, which keeps the order of equal scores if rows ascend
         value = values[i]
-        if values[i - 1] < value:
+        if values[i - 1] < value or not in_order and values[i - 1] == value:
             e = entries[i]
             j = i
-            while j > 0 and values[j - 1] < value:
+            while j > 0 and (
+                values[j - 1] < value or not in_order and values[j - 1] == value and rows[entries[j - 1]] > rows[e]
+            ):
                 values[j], entries[j] = values[j - 1], entries[j - 1]
                 j -= 1
             values[j], entries[j] = value, e
@@ -183,7 +185,7 @@ def order_entries(indptr, rows, scores, depth, order, ranked, bounds):
     Writes the entries to `order`, their scores to `ranked` and the bounds of the queries in them to `bounds`. Entries
     with the score NaN are left out. Without `rows` (an empty array), equal scores keep their order.
 
-    A list that is in order, or in reverse order, is copied. A short list that is ordered by row is sorted by buckets.
+    A list that is in order, or in reverse order, is copied. A short list is sorted by buckets.
     In any other list, the distance of each score from the highest becomes an integer of two digits; a radix sort by
     them leaves little work to an insertion sort. If most scores have few of these integers, because of ties or
     outliers, a radix sort by all bits of row and score replaces both.
