@@ -376,6 +376,19 @@ def test_large_containers_are_estimated_within_a_tenth():
     assert measure(arrays).total > 80 * len(arrays)
 
 
+def test_a_text_that_stands_often_in_a_large_container_counts_once():
+    texts = ["a text of some length " * 10] * 10**5
+    assert measure(texts).total == sys.getsizeof(texts) + sys.getsizeof(texts[0])
+    labels = dict.fromkeys(range(10**5), texts[0])
+    assert measure(labels).total < sys.getsizeof(labels) + 32 * len(labels) + 1000
+
+
+def test_an_array_among_many_texts_counts():
+    values = [f"word {i}" for i in range(10**5)]
+    values[777] = np.zeros(10**6)
+    assert measure(values).total > 8 * 10**6
+
+
 def test_a_vocabulary_is_measured_once():
     vectorizer, containers = TermVectorizer().fit([f"w{i}" for i in range(5000)]), {}
     first = measure(vectorizer, containers).total

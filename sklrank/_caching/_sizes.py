@@ -130,13 +130,15 @@ class _Walk:
         self.size.n_bytes += self.containers[key]
 
     def _estimate(self, key, container):
-        """Estimate the size of a large container from a sample of its items, if these are texts and numbers."""
+        """Estimate the size of a large container of distinct texts and numbers from a sample of its items."""
         parts = [list(container)]
         if isinstance(container, dict):
             parts.append(list(container.values()))
         # Containers with the same items in one order, such as a list and the keys of a dict, have the same sample.
         samples = [part[:: len(part) // _SAMPLE] for part in parts]
-        if not set(map(type, chain(*samples))) <= _ATOMS:
+        if not set(map(type, chain(*parts))) <= _ATOMS:
+            return
+        if any(len(set(map(id, sample))) < len(sample) for sample in samples):  # an item that stands twice counts once
             return
         n_bytes = 0
         for part, sample in zip(parts, samples):
