@@ -7,7 +7,7 @@ from sklrank._session._printed_bytes import PrintedBytes, PrintedBytesMixin, unw
 from sklrank._session._quantize import Quantization, quantize
 from sklrank._session._rows import Rows, Template
 from sklrank._session._source import Source, fetched, is_session, picklable
-from sklrank._session._tokenizer import open_tokenizer, tokenizer_beside, wordpiece_tokenizer
+from sklrank._session._tokenizer import TOKENIZER_FORMS, open_tokenizer, tokenizer_beside, wordpiece_tokenizer
 
 __all__ = [
     "DeviceTokens",
@@ -18,6 +18,7 @@ __all__ = [
     "Repository",
     "Rows",
     "Source",
+    "TOKENIZER_FORMS",
     "Template",
     "TextModel",
     "fetched",

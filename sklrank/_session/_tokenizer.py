@@ -8,6 +8,10 @@ from sklrank._session._callable_tokenizer import CallableTokenizer
 from sklrank._session._fast_tokenizer import FastTokenizer
 from sklrank._session._printed_bytes import unwrapped
 from sklrank._session._source import fetched
+from sklrank._validation import HasMethods
+
+# Constraints of a parameter that `open_tokenizer` opens.
+TOKENIZER_FORMS = [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None]
 
 
 def open_tokenizer(tokenizer, model=None):

@@ -14,6 +14,7 @@ from sklrank._caching.keys import bytes_key, path_stamp
 from sklrank._fitted import ParameterRecord
 from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._session import (
+    TOKENIZER_FORMS,
     PrintedBytes,
     PrintedBytesMixin,
     Repository,
@@ -45,15 +46,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
     _parameter_constraints: dict = {
         "model": [str, PathLike, bytes, Hidden(PrintedBytes), HasMethods(["run", "get_inputs"])],
-        "tokenizer": [
-            str,
-            PathLike,
-            bytes,
-            Hidden(PrintedBytes),
-            HasMethods(["encode_batch", "to_str"]),
-            callable,
-            None,
-        ],  # fmt: skip
+        "tokenizer": [*TOKENIZER_FORMS, Hidden(PrintedBytes)],
         "prefix": [str],
         "max_length": [Interval(Integral, 1, None, closed="left")],
         "output": [str, None],

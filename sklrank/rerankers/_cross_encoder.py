@@ -12,7 +12,7 @@ import numpy as np
 from sklrank._caching import Once, Recent
 from sklrank._caching.keys import bytes_key, path_key, text_keys
 from sklrank._ragged import lengths_to_indptr
-from sklrank._session import Repository, TextModel, fetched, picklable
+from sklrank._session import TOKENIZER_FORMS, Repository, TextModel, fetched, picklable
 from sklrank._session._source import Source
 from sklrank._validation import HasMethods, Interval, StrOptions, validate_params
 from sklrank.data import Corpus, Queries, Run, StringArray
@@ -21,7 +21,7 @@ from sklrank.rerankers._score_head import ScoreHead
 
 CONSTRAINTS = {
     "model": [str, PathLike, bytes, bytearray, HasMethods(["run", "get_inputs"])],
-    "tokenizer": [str, PathLike, bytes, HasMethods(["encode_batch", "to_str"]), callable, None],
+    "tokenizer": TOKENIZER_FORMS,
     "activation": [StrOptions({"auto", "identity", "sigmoid", "softmax"})],
     "label": [Interval(Integral, 0, None, closed="left"), None],
     "max_length": [Interval(Integral, 1, None, closed="left")],

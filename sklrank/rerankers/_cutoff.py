@@ -1,13 +1,12 @@
 """Cutoff: the end of each ranking."""
 
 from numbers import Integral, Real
-from os import PathLike
 
 import numpy as np
 
 from sklrank._ragged import lengths_to_indptr, owners
-from sklrank._session import PrintedBytes, PrintedBytesMixin, open_tokenizer
-from sklrank._validation import HasMethods, Hidden, Interval
+from sklrank._session import TOKENIZER_FORMS, PrintedBytes, PrintedBytesMixin, open_tokenizer
+from sklrank._validation import Hidden, Interval
 from sklrank.base import Reranker, check_run
 from sklrank.rerankers._texts import document_texts
 
@@ -57,15 +56,7 @@ class Cutoff(PrintedBytesMixin, Reranker):
     _parameter_constraints: dict = {
         "threshold": [Interval(Real, None, None, closed="neither"), None],
         "max_tokens": [Interval(Integral, 0, None, closed="left"), None],
-        "tokenizer": [
-            str,
-            PathLike,
-            bytes,
-            Hidden(PrintedBytes),
-            HasMethods(["encode_batch", "to_str"]),
-            callable,
-            None,
-        ],  # fmt: skip
+        "tokenizer": [*TOKENIZER_FORMS, Hidden(PrintedBytes)],
         "field": "no_validation",
     }
 
