@@ -181,6 +181,10 @@ class MuveraEncoder(FittedMixin, TransformerMixin, BaseEstimator):
         over_ranges(work, len(tokens), self.n_jobs)
         return out.reshape(len(tokens), -1)
 
+    def _learns_from_documents(self):
+        # The planes depend on the number of features alone, unless each `fit` draws other ones.
+        return not isinstance(self.random_state, Integral)
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "planes_")
 
