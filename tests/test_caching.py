@@ -343,9 +343,9 @@ def test_what_is_derived_from_an_object_goes_with_it():
         pass
 
     cache, source = Cache(), Source()
-    values = [cache.get("key", lambda i=i: np.full(10, i), source=one) for i, one in enumerate((source, Source()))]
+    values = [cache.get("key", lambda i=i: np.full(10, i), sources=(one,)) for i, one in enumerate((source, Source()))]
     assert [value[0] for value in values] == [0, 1] and len(cache) == 1
-    assert cache.get("key", None, source=source) is values[0]
+    assert cache.get("key", None, sources=(source,)) is values[0]
     del source
     assert len(cache) == 0 and cache.n_bytes == 0
 

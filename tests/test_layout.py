@@ -39,12 +39,12 @@ class Model:
         self.layout = self.layout.without(*self.places(documents))
         self.documents = [document for document in self.documents if document not in documents]
 
-    def replace(self, documents):
-        new = self.made(len(documents))
-        self.layout, order = self.layout.replaced(*self.places(documents))
+    def replace(self, documents, n_new=0):
+        new, last = self.made(len(documents)), self.made(n_new)
+        self.layout, order = self.layout.replaced(*self.places(documents), n_new)
         other = dict(zip(documents, new))
-        self.parts = [*self.parts, [new[i] for i in order.tolist()]]
-        self.documents = [other.get(document, document) for document in self.documents]
+        self.parts = [*self.parts, [*(new[i] for i in order.tolist()), *last]]
+        self.documents = [other.get(document, document) for document in self.documents] + last
 
     def merge(self, first, stop):
         old = self.parts[first:stop]
@@ -101,11 +101,13 @@ def test_a_layout_follows_a_list_of_documents(n, changes, many_removed):
             chosen = random.sample(model.documents, random.randint(0, len(model.documents)))
             if kind == "extend":
                 model.extend(random.randint(0, 4))
+            elif kind == "replace":
+                model.replace(chosen, random.randint(0, 2))
             elif kind == "merge":
                 first = random.randrange(len(model.parts))
                 model.merge(first, random.randint(first + 1, len(model.parts)))
             else:
-                getattr(model, kind)(chosen)
+                model.remove(chosen)
             model.check()
             assert [old.rows(p).tolist() for p in range(old.n_parts)] == old_rows
     finally:

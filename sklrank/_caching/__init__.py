@@ -7,9 +7,21 @@ and `ranking_keys` make the keys. No other module keeps results.
 
 from sklrank._caching._attached import Attached
 from sklrank._caching._cache import DEFAULT_LIMIT, Cache, Derives
-from sklrank._caching._files import Folder, Parts
+from sklrank._caching._files import MISSING, Folder, Parts
 from sklrank._caching._once import Once
 from sklrank._caching._recent import Recent, memoized
 from sklrank._caching._sizes import Counted
 
-__all__ = ["DEFAULT_LIMIT", "Attached", "Cache", "Counted", "Derives", "Folder", "Once", "Parts", "Recent", "memoized"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MISSING",
+    "Attached",
+    "Cache",
+    "Counted",
+    "Derives",
+    "Folder",
+    "Once",
+    "Parts",
+    "Recent",
+    "memoized",
+]

@@ -16,12 +16,12 @@ DEFAULT_LIMIT = 1 << 32  # bytes
 class _Entry:
     """A value, its size, and what it is derived from."""
 
-    __slots__ = ("value", "of", "source", "size", "containers")
+    __slots__ = ("value", "of", "sources", "size", "containers")
 
-    def __init__(self, value, of=None, source=None):
+    def __init__(self, value, of=None, sources=()):
         self.value = value
         self.of = of  # key of the value that this one is derived from
-        self.source = source  # weak reference to the object that this one is derived from
+        self.sources = sources  # weak references to the objects that this one is derived from
         self.containers = {}
         self.size = measure(value, self.containers)
 
@@ -75,7 +75,7 @@ class Cache(Counted):
         self._stores = {}  # key → stores inside the value, which count for themselves
         self._last = None  # the key that was asked for last
 
-    def get(self, key, make, *, of=None, source=None, file=None):
+    def get(self, key, make, *, of=None, sources=(), file=None):
         """Return the value of a key; make it by ``make()`` if it is missing.
 
         Parameters
@@ -85,9 +85,9 @@ class Cache(Counted):
         make : callable
             Function without arguments that makes the value.
         of : hashable, default=None
-            Key of the value that this one is derived from.
-        source : object, default=None
-            Object that this value is derived from, as a part of the key. The value is dropped with that object.
+            Key of the value that this one is derived from. It has the same sources.
+        sources : sequence of object, default=()
+            Objects that this value is derived from, as a part of the key. The value is dropped with any of them.
         file : str, default=None
             Name of the file of the value in the folder. If None, the value is kept in memory only.
 
@@ -95,8 +95,7 @@ class Cache(Counted):
         -------
         object
         """
-        if source is not None:
-            key = (weakref.ref(source), key)
+        key, of = _full_key(key, sources), _full_key(of, sources)
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -108,12 +107,33 @@ class Cache(Counted):
                 with self._lock:
                     entry = self._entries.get(key)
                 if entry is None:
-                    entry = self._add(key, self._found_or_made(make, file), of, source)
+                    entry = self._add(key, self._found_or_made(make, file), of, sources)
         finally:
             self._making.pop(key, None)
         return entry.value
 
-    def get_each(self, key, keys, make, *, size_of, of=None):
+    def find(self, key, *, sources=()):
+        """Return the value of a key; `MISSING` if it is not in memory.
+
+        Parameters
+        ----------
+        key : hashable
+        sources : sequence of object, default=()
+            As for `get`.
+
+        Returns
+        -------
+        object
+        """
+        key = _full_key(key, sources)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return MISSING
+            self._touch(key, entry)
+            return entry.value
+
+    def get_each(self, key, keys, make, *, size_of, of=None, sources=()):
         """Return many small values of one kind; each is made once, and together they may hold half of the limit.
 
         Parameters
@@ -128,6 +148,8 @@ class Cache(Counted):
             Function that returns the bytes of a value.
         of : hashable, default=None
             Key of the value that these are derived from.
+        sources : sequence of object, default=()
+            As for `get`.
 
         Returns
         -------
@@ -137,11 +159,11 @@ class Cache(Counted):
         def new():
             return Once(max_bytes=self.limit // 2, size_of=size_of)
 
-        store = self.get(key, new, of=of)
+        store = self.get(key, new, of=of, sources=sources)
         before = store.n_bytes
         values = store.get(keys, make)
         if store.n_bytes != before:
-            self.get(key, new, of=of)  # `make` may have asked for other values in the meantime
+            self.get(key, new, of=of, sources=sources)  # `make` may have asked for other values in the meantime
             self._settle()
         return values
 
@@ -172,11 +194,15 @@ class Cache(Counted):
             folder = None
         return Parts(folder, f"{file}.parts")
 
-    def _add(self, key, value, of, source):
-        if source is not None:
-            home = weakref.ref(self)
-            source = weakref.ref(source, lambda _: (cache := home()) is not None and cache._bury(key))
-        entry = _Entry(value, of, source)
+    def _add(self, key, value, of, sources):
+        home = weakref.ref(self)
+
+        def bury(_):
+            cache = home()
+            if cache is not None:
+                cache._bury(key)
+
+        entry = _Entry(value, of, [weakref.ref(source, bury) for source in sources])
         with self._lock:
             self._entries[key] = entry
             self._keys[id(value)] = key
@@ -199,8 +225,9 @@ class Cache(Counted):
     def _source_of(self, entry):
         """Return the key and the entry of the value that an entry is derived from; None if there is none."""
         key = entry.of
-        if entry.source is not None:
-            key = self._keys.get(id(entry.source()))
+        if key is None:
+            found = (self._keys.get(id(source())) for source in entry.sources)
+            key = next(filter(None, found), None)
         return key, self._entries.get(key)
 
     def _count(self, key, size, sign):
@@ -301,8 +328,23 @@ class Cache(Counted):
             usage[kind] = usage.get(kind, 0) + n_bytes
         return usage
 
+    def has(self, key, *, sources=()):
+        """Return whether the value of a key is in memory.
+
+        Parameters
+        ----------
+        key : hashable
+        sources : sequence of object, default=()
+            As for `get`.
+
+        Returns
+        -------
+        bool
+        """
+        return _full_key(key, sources) in self._entries
+
     def __contains__(self, key):
-        return key in self._entries
+        return self.has(key)
 
     def __len__(self):
         return len(self._entries)
@@ -346,14 +388,27 @@ class Derives:
         cache = self._cache and self._cache()
         if cache is None:
             cache = vars(self).setdefault("_own_cache", Cache())
-        return cache.get(key, make, source=self)
+        return cache.get(key, make, sources=(self,))
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name not in ("_cache", "_own_cache")}
 
 
+class _Sources(tuple):
+    """Weak references to the objects that a value is derived from, as a part of its key."""
+
+    __slots__ = ()
+
+
+def _full_key(key, sources):
+    """Return the key among the values of all sources."""
+    if key is None or not sources:
+        return key
+    return (_Sources(map(weakref.ref, sources)), key)
+
+
 def _kind(key):
-    while isinstance(key, tuple) and key and isinstance(key[0], weakref.ref):
+    while isinstance(key, tuple) and key and isinstance(key[0], _Sources):
         key = key[1]
     if isinstance(key, tuple) and key:
         key = key[0]

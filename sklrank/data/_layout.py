@@ -280,25 +280,34 @@ class Layout:
         alive = self._killed(parts, locals)
         return Layout(self._positions, self.sizes, alive, removed, self._n_positions)._renumbered()
 
-    def replaced(self, parts, locals):
-        """Return the layout with a new part of documents that replace others, and the order of these in it.
+    def replaced(self, parts, locals, n_new=0):
+        """Return the layout with a new part of documents that replace others, and of new documents.
 
         Parameters
         ----------
         parts, locals : array-like of int, shape (n_replaced,)
             Part and local number of each document that is replaced. They live, and are distinct.
+        n_new : int, default=0
+            Number of new documents, which are the last ones.
 
         Returns
         -------
         layout : Layout
         order : ndarray of int64, shape (n_replaced,)
-            Document ``i`` of the new part replaces ``parts[order[i]], locals[order[i]]``.
+            Document ``i`` of the new part replaces ``parts[order[i]], locals[order[i]]``. New documents come after it.
         """
-        positions = self._take_positions(parts, locals)
-        order = np.argsort(positions, kind="stable")
-        alive = (*self._killed(parts, locals), None)
-        positions, sizes = (*self._positions, positions[order]), (*self.sizes, len(order))
-        return Layout(positions, sizes, alive, self._removed, self._n_positions), order
+        replaced = self._take_positions(parts, locals)
+        order = np.argsort(replaced, kind="stable")
+        positions = np.arange(self._n_positions - len(order), self._n_positions + n_new, dtype=np.int64)
+        positions[: len(order)] = replaced[order]
+        layout = Layout(
+            (*self._positions, positions),
+            (*self.sizes, len(positions)),
+            (*self._killed(parts, locals), None),
+            self._removed,
+            self._n_positions + n_new,
+        )
+        return layout, order
 
     def _take_positions(self, parts, locals):
         parts, locals = np.asarray(parts), np.asarray(locals, dtype=np.int64)

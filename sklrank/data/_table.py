@@ -9,13 +9,15 @@ from scipy import sparse
 from sklrank.data._display import plural, printable, snippet
 from sklrank.data._frames import as_list, check_column_names, frame_columns, is_frame, is_series, series_ids
 from sklrank.data._ids import Ids, object_array, show
+from sklrank.data._lazy import ColumnSource
 from sklrank.data._strings import StringArray
 from sklrank.data._tokens import TokenVectors
 
 VECTOR = "vector"  # name of the column of a table that was made from a matrix
+N_SHOWN = 5  # rows that a notebook shows
 
 
-def as_table(data, ids, what, id_names):
+def as_table(data, ids, what, id_names, objects=frozenset()):
     """Return columns and ids of documents or queries in any supported format.
 
     Parameters
@@ -28,13 +30,15 @@ def as_table(data, ids, what, id_names):
         Word for one of them in error messages, such as "document".
     id_names : tuple of str
         Names that the column of ids may have.
+    objects : set of str, default=frozenset()
+        Names of columns that hold objects, whatever these are.
 
     Returns
     -------
     columns : dict of str to column
     ids : Ids
     """
-    columns, found = _split(data, what, id_names)
+    columns, found = _split(data, what, id_names, objects)
     if ids is not None and found is not None:
         raise ValueError(f"got ids= and {plural(what)} that contain ids; give them once")
     if ids is None:
@@ -57,7 +61,7 @@ def n_rows(column):
     return len(column)
 
 
-def _split(data, what, id_names):
+def _split(data, what, id_names, objects):
     if isinstance(data, StringArray):
         return {"text": data}, None
     if isinstance(data, TokenVectors):
@@ -65,11 +69,11 @@ def _split(data, what, id_names):
     if isinstance(data, str):
         raise TypeError(f"expected a list of str, even of one {what}, got a str: [{snippet(data, 40)!r}]")
     if is_frame(data):
-        return _columns(frame_columns(data), what, id_names)
+        return _columns(frame_columns(data), what, id_names, objects)
     if isinstance(data, Mapping):
         values = list(data.values())
         if all(isinstance(value, Mapping) for value in values) and values:
-            return _keyed_columns(_transpose(values), list(data), what, id_names[0])
+            return _keyed_columns(_transpose(values), list(data), what, id_names[0], objects)
         return {"text": _column(values, what, "text")}, list(data)
     if sparse.issparse(data):
         return {VECTOR: as_csr(data)}, None
@@ -79,8 +83,8 @@ def _split(data, what, id_names):
     index = series_ids(data)
     if values and all(isinstance(value, Mapping) for value in values):
         if index is not None:
-            return _keyed_columns(_transpose(values), index, what, id_names[0])
-        return _columns(_transpose(values), what, id_names)
+            return _keyed_columns(_transpose(values), index, what, id_names[0], objects)
+        return _columns(_transpose(values), what, id_names, objects)
     if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values):
         return {VECTOR: _rows(values, what)}, index
     if is_series(data):
@@ -116,27 +120,27 @@ def _transpose(records):
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _keyed_columns(columns, ids, what, id_name):
+def _keyed_columns(columns, ids, what, id_name, objects):
     """Return columns as arrays, and ids that are known already, such as the keys of a dict."""
     check_column_names(columns)
     if columns.pop(id_name, ids) != ids:
         raise ValueError(
             f"the {plural(what)} have ids already, and different ones in the column {id_name!r}, a name for ids only"
         )
-    return {name: _column(values, what, name) for name, values in columns.items()}, ids
+    return {name: _column(values, what, name, name in objects) for name, values in columns.items()}, ids
 
 
-def _columns(columns, what, id_names):
+def _columns(columns, what, id_names, objects):
     """Return columns as arrays, without the column of ids, and the ids."""
     check_column_names(columns)
     key = next((name for name in id_names if name in columns), None)
     ids = columns.pop(key, None)
     if ids is not None and None in ids:
         raise ValueError(f"{what} {ids.index(None)} has no {key!r}, and others have one")
-    return {name: _column(values, what, name) for name, values in columns.items()}, ids
+    return {name: _column(values, what, name, name in objects) for name, values in columns.items()}, ids
 
 
-def _column(values, what, name):
+def _column(values, what, name, is_objects=False):
     """Text as a StringArray (missing text is empty), numbers and vectors as an array (missing is NaN), else objects."""
     kinds = set(map(type, values))
     if any(issubclass(kind, np.generic) for kind in kinds):
@@ -145,6 +149,8 @@ def _column(values, what, name):
     if not (kinds <= {str, type(None)} or kinds <= {int, float, bool, type(None)}):
         values = [None if _is_missing(value) else value for value in values]
         kinds = set(map(type, values))
+    if is_objects:
+        return _frozen(object_array(values))
     missing = type(None) in kinds
     kinds.discard(type(None))
     if name in ("text", "title") or kinds and kinds <= {str}:
@@ -195,7 +201,7 @@ def _vectors(values):
 
 def as_column(values, what, name):
     """Return one additional column, given as an array, a matrix or a list of values."""
-    if isinstance(values, (StringArray, TokenVectors)):
+    if isinstance(values, (StringArray, TokenVectors, ColumnSource)):
         return values
     if sparse.issparse(values):
         return as_csr(values)
@@ -250,7 +256,7 @@ def table_dict(columns, ids):
     return {key: dict(zip(lists, values)) for key, *values in zip(ids, *lists.values())}
 
 
-def table_html(table, id_name, columns, ids, n_shown=5, width=120):
+def table_html(table, id_name, columns, ids, n_shown=N_SHOWN, width=120):
     """Return the first rows of a table as HTML, for a notebook."""
 
     def cell(value):
