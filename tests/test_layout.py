@@ -70,7 +70,7 @@ class Model:
             dead = [local for local, document in enumerate(own) if document not in live]
             assert layout.dead(p).tolist() == dead
             assert (layout.alive(p) is None) == (not dead)
-            assert layout.n_alive(p) == len(own) - len(dead)
+            assert layout.n_alive[p] == len(own) - len(dead)
             alive = [local for local in range(len(own)) if local not in dead]
             rows = layout.rows(p, alive)
             assert rows.dtype == np.int64

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklrank.data._ids import Ids, as_id_list, check_unique, show
-from sklrank.data._kinds import concatenated, kind_of, matching, numbers_as_ids, strings_of, take
+from sklrank.data._kinds import concatenated, kind_of, matching, missing_values, numbers_as_ids, strings_of, take, whole
 from sklrank.data._parts import Sources
 from sklrank.data._table import as_table
 
@@ -13,7 +13,7 @@ _RARE = 3  # a part with more dead documents than this fraction is rewritten
 
 
 def new_documents(corpus, documents, id_names, numbered_from=None):
-    """Return the columns and ids of new documents, whose columns are like those of the corpus.
+    """Return the columns and ids of new documents, all of whose columns are columns of the corpus.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def new_documents(corpus, documents, id_names, numbered_from=None):
             ids = Ids(strings_of(ids), len(ids))
     else:
         kinds = corpus.kinds
-        objects = frozenset(name for name, kind in kinds.items() if kind == "objects")
+        objects = frozenset(name for name, kind in kinds.items() if kind == "objects") - {*_undecided(corpus)}
         columns, ids = as_table(documents, None, "document", id_names, objects=objects)
     if not len(ids):
-        return None, ids
+        return {}, ids
     unknown = [name for name in columns if name not in corpus.columns]
     if unknown:
         raise ValueError(
@@ -49,10 +49,6 @@ def new_documents(corpus, documents, id_names, numbered_from=None):
         if numbered_from is None:
             raise ValueError("the new documents have no ids: give a dict from id to text, or records with ids")
         ids = numbers_as_ids(numbered_from, numbered_from + len(ids))
-    like = corpus.parts[0]
-    columns = {
-        name: matching(columns.get(name), like._columns[name], name, len(ids)) for name in corpus.columns
-    }  # in the order of the corpus
     return columns, ids
 
 
@@ -130,31 +126,66 @@ def settled(parts, layout, merge):
         layout, old, locals = layout.merged(first, stop)
         parts = (*parts[:first], merge(parts[first:stop], Sources(old, locals)), *parts[stop:])
 
-    def sizes():
-        return list(map(layout.n_alive, range(len(parts))))
-
-    n_alive = sizes()
+    for part in range(len(parts) - 1, -1, -1):
+        if layout.n_alive[part] == 0 and len(parts) > 1:
+            layout, parts = layout.dropped(part), (*parts[:part], *parts[part + 1 :])
+    n_alive = layout.n_alive
     first, tail = len(parts) - 1, n_alive[-1]
     while first > 0 and n_alive[first - 1] <= _FACTOR * tail:
         first -= 1
         tail += n_alive[first]
     if first < len(parts) - 1:
         merged(first, len(parts))
-    part = len(parts) - 1
-    while part >= 0:
-        n = layout.n_alive(part)
-        if n == 0 and len(parts) > 1:
-            merged(max(part - 1, 0), max(part - 1, 0) + 2)
-        elif _RARE * (layout.sizes[part] - n) > layout.sizes[part]:
+    for part in range(len(parts)):
+        if _RARE * (layout.sizes[part] - layout.n_alive[part]) > layout.sizes[part]:
             merged(part, part + 1)
-        part = min(part, len(parts)) - 1
     while len(parts) > MAX_PARTS:
-        n_alive = sizes()
+        n_alive = layout.n_alive
         first = min(range(len(parts) - 1), key=lambda i: n_alive[i] + n_alive[i + 1])
         merged(first, first + 2)
     return parts, layout
 
 
-def all_missing(column):
-    """Return whether all values of a column of objects are missing, so that it may become of any kind."""
+def _all_missing(column):
+    """Return whether all values of a column are missing, so that it may become a column of any kind."""
     return kind_of(column) == "objects" and all(value is None for value in column.tolist())
+
+
+def _undecided(corpus):
+    """Return the names of columns all of whose values are missing in all documents of a corpus."""
+    return [
+        name
+        for name, kind in corpus.kinds.items()
+        if kind == "objects" and all(_all_missing(whole(part._columns[name])) for part in corpus.parts)
+    ]
+
+
+def with_kinds(corpus, tables):
+    """Match new documents with the columns of a corpus.
+
+    A column all of whose values are missing becomes a column of text or numbers if the new documents have these.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    tables : list of (columns, ids)
+
+    Returns
+    -------
+    corpus : Corpus
+    tables : list of (columns, ids)
+        Each with all columns of the corpus, in this order.
+    """
+    undecided = {}
+    for name in _undecided(corpus):
+        kinds = {kind_of(columns[name]) for columns, _ in tables if name in columns} - {"objects"}
+        if kinds in ({"text"}, {"numbers"}):
+            undecided[name] = missing_values(*kinds, name, len(corpus))
+    if undecided:
+        corpus = corpus.with_columns(**undecided)
+    like = corpus.parts[0]._columns
+    matched = [
+        ({name: matching(columns.get(name), like[name], name, len(ids)) for name in corpus.columns}, ids)
+        for columns, ids in tables
+    ]
+    return corpus, matched

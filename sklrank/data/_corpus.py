@@ -20,6 +20,7 @@ from sklrank.data._changes import (
     new_documents,
     removed_ids,
     settled,
+    with_kinds,
 )
 from sklrank.data._display import printable
 from sklrank.data._documents import DocumentIds
@@ -365,7 +366,7 @@ class Corpus(DocumentIds):
         if not given:
             ids = Ids(None, len(ids))
         new = self._made(part._columns, ids, self._cache, n_numbered=n_numbered, contents=part._contents)
-        new._merges = part._merges
+        new._merges, new._content = part._merges, part._content
         return new
 
     # --- changes
@@ -465,10 +466,9 @@ class Corpus(DocumentIds):
         >>> Corpus({"a": "heat", "b": "cold"}).replaced({"a": "warmth"}).to_dict()
         {'a': 'warmth', 'b': 'cold'}
         """
-        columns, ids = new_documents(self, documents, _ID_NAMES)
-        if len(ids):
-            self.rows(ids.tolist())  # raises an error if one is unknown
-        return self._changed(None, [], (columns, ids))
+        replaced = new_documents(self, documents, _ID_NAMES)
+        self.rows(replaced[1].tolist())  # raises an error if one is unknown
+        return self._changed(None, [], replaced)
 
     def updated(self, add=None, remove=None, upsert=None):
         """Return the corpus after several changes at once.
@@ -534,7 +534,8 @@ class Corpus(DocumentIds):
             check_distinct(add=add, remove=removed, upsert=upsert)
         if add:
             check_new(self, add)
-        parts, layout = self.parts, self.layout
+        base, tables = with_kinds(self, tables)
+        parts, layout = base.parts, base.layout
         if removed:
             self.rows(removed)  # raises an error if one is unknown
             layout = layout.without(*self._find(removed))

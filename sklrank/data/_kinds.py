@@ -77,12 +77,12 @@ def matching(column, like, name, n):
     kind = kind_of(like)
     missing = column is None or kind_of(column) == "objects" and all(value is None for value in column.tolist())
     if missing:
-        return _missing(kind, name, n)
+        return missing_values(kind, name, n)
     new = kind_of(column)
     if kind == "sparse vectors" and new == "vectors":
         column, new = sparse.csr_array(column), kind
-    if kind == "objects" and new in ("text", "numbers"):
-        column, new = object_array(column.tolist()), kind
+    if kind == "objects":
+        column, new = object_array(whole(column).tolist()), kind
     if new != kind:
         raise TypeError(f"column {name!r} of the corpus holds {kind}, and that of the new documents holds {new}")
     if kind in ("vectors", "sparse vectors", "token vectors"):
@@ -95,7 +95,8 @@ def matching(column, like, name, n):
     return column
 
 
-def _missing(kind, name, n):
+def missing_values(kind, name, n):
+    """Return a column of missing values."""
     if kind == "text":
         return StringArray.from_strings([""] * n)
     if kind == "numbers":

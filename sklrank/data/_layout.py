@@ -20,6 +20,8 @@ class Layout:
     ----------
     n_documents : int
         Number of live documents, which is the number of rows.
+    n_alive : tuple of int, length n_parts
+        Number of live documents of each part.
     sizes : tuple of int, length n_parts
         Number of documents of each part, dead ones included.
 
@@ -36,10 +38,11 @@ class Layout:
     (array([1, 0, 1], dtype=uint8), array([1]))
     """
 
-    def __init__(self, positions, sizes, alive, removed, n_positions):
+    def __init__(self, positions, sizes, alive, n_alive, removed, n_positions):
         self._positions = positions  # of each part: its first position if they are consecutive, else ascending ones
         self.sizes = sizes
         self._alive = alive  # of each part: a mask, or None
+        self.n_alive = n_alive
         self._removed = removed  # positions without a document, ascending
         self._n_positions = n_positions
         self.n_documents = n_positions - len(removed)
@@ -56,7 +59,7 @@ class Layout:
         -------
         Layout
         """
-        return cls((0,), (n_documents,), (None,), np.empty(0, dtype=np.int64), n_documents)
+        return cls((0,), (n_documents,), (None,), (n_documents,), np.empty(0, dtype=np.int64), n_documents)
 
     # --- reading
     @property
@@ -98,21 +101,6 @@ class Layout:
         if self._alive[part] is None:
             return np.empty(0, dtype=np.int64)
         return np.flatnonzero(self._alive[part] == 0).astype(np.int64, copy=False)
-
-    def n_alive(self, part):
-        """Return the number of live documents of a part.
-
-        Parameters
-        ----------
-        part : int
-
-        Returns
-        -------
-        int
-        """
-        if self._alive[part] is None:
-            return self.sizes[part]
-        return int(np.count_nonzero(self._alive[part]))
 
     def rows(self, part, locals=None):
         """Return the rows of documents of a part.
@@ -261,7 +249,8 @@ class Layout:
         Layout
         """
         positions, sizes = (*self._positions, self._n_positions), (*self.sizes, n)
-        return Layout(positions, sizes, (*self._alive, None), self._removed, self._n_positions + n)
+        alive, n_alive = (*self._alive, None), (*self.n_alive, n)
+        return Layout(positions, sizes, alive, n_alive, self._removed, self._n_positions + n)
 
     def without(self, parts, locals):
         """Return the layout without some documents.
@@ -277,8 +266,8 @@ class Layout:
         """
         removed = np.sort(self._take_positions(parts, locals))
         removed = np.insert(self._removed, np.searchsorted(self._removed, removed), removed)
-        alive = self._killed(parts, locals)
-        return Layout(self._positions, self.sizes, alive, removed, self._n_positions)._renumbered()
+        alive, n_alive = self._killed(parts, locals)
+        return Layout(self._positions, self.sizes, alive, n_alive, removed, self._n_positions)._renumbered()
 
     def replaced(self, parts, locals, n_new=0):
         """Return the layout with a new part of documents that replace others, and of new documents.
@@ -300,10 +289,12 @@ class Layout:
         order = np.argsort(replaced, kind="stable")
         positions = np.arange(self._n_positions - len(order), self._n_positions + n_new, dtype=np.int64)
         positions[: len(order)] = replaced[order]
+        alive, n_alive = self._killed(parts, locals)
         layout = Layout(
             (*self._positions, positions),
             (*self.sizes, len(positions)),
-            (*self._killed(parts, locals), None),
+            (*alive, None),
+            (*n_alive, len(positions)),
             self._removed,
             self._n_positions + n_new,
         )
@@ -318,18 +309,20 @@ class Layout:
         return positions
 
     def _killed(self, parts, locals):
-        """Return the masks of live documents without some of these."""
+        """Return the masks and numbers of live documents without some of these."""
         parts, locals = np.asarray(parts), np.asarray(locals, dtype=np.int64)
-        masks = list(self._alive)
+        masks, n_alive = list(self._alive), list(self.n_alive)
         for part in np.unique(parts).tolist():
             if masks[part] is None:
                 mask = np.ones(self.sizes[part], dtype=np.uint8)
             else:
                 mask = masks[part].copy()
-            mask[locals[parts == part]] = 0
+            dead = locals[parts == part]
+            mask[dead] = 0
+            n_alive[part] -= len(dead)
             mask.flags.writeable = False
             masks[part] = mask
-        return tuple(masks)
+        return tuple(masks), tuple(n_alive)
 
     def _renumbered(self):
         """Return the layout without empty positions if there are many of them."""
@@ -342,7 +335,7 @@ class Layout:
                 rows = int(rows[0])
             positions.append(rows)
         none = np.empty(0, dtype=np.int64)
-        return Layout(tuple(positions), self.sizes, self._alive, none, self.n_documents)
+        return Layout(tuple(positions), self.sizes, self._alive, self.n_alive, none, self.n_documents)
 
     def merged(self, first, stop):
         """Return the layout with one part instead of several, and where its documents come from.
@@ -377,12 +370,34 @@ class Layout:
             with_one(self._positions, positions),
             with_one(self.sizes, n),
             with_one(self._alive, None),
+            with_one(self.n_alive, n),
             self._removed,
             self._n_positions,
         )
         if layout.is_trivial:
             layout = Layout.whole(n)
         return layout, parts, locals
+
+    def dropped(self, part):
+        """Return the layout without a part, which has no live documents.
+
+        Parameters
+        ----------
+        part : int
+
+        Returns
+        -------
+        Layout
+        """
+
+        def others(values):
+            return (*values[:part], *values[part + 1 :])
+
+        positions, alive = others(self._positions), others(self._alive)
+        layout = Layout(positions, others(self.sizes), alive, others(self.n_alive), self._removed, self._n_positions)
+        if layout.is_trivial:
+            layout = Layout.whole(layout.n_documents)
+        return layout
 
     def _live_locals(self, part):
         if self._alive[part] is None:

@@ -7,6 +7,7 @@ import numpy as np
 from sklrank._kernels._strings import gather_bytes, join_columns
 from sklrank._ragged import lengths_to_indptr
 
+_NO_BYTES = np.frombuffer(b"", dtype=np.uint8)
 _BLOCK = 1 << 20  # bytes that are checked at a time
 _CHUNK = 1 << 8  # strings that are encoded at a time; intermediate copies fit into the CPU cache
 
@@ -49,6 +50,8 @@ class StringArray:
         return new
 
     def _set(self, buffer, offsets):
+        if not len(buffer):
+            buffer = _NO_BYTES  # an empty array has one of several strides, and equal columns hash equally
         # Read-only views, like memory maps, so that kernels are compiled for one kind of array.
         self.buffer, self.offsets = buffer.view(), offsets.view()
         self.buffer.flags.writeable = self.offsets.flags.writeable = False
