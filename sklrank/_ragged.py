@@ -36,7 +36,7 @@ def owners(indptr):
     -------
     ndarray of int64, shape (n_entries,)
     """
-    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
 
 
 def places(indptr):
@@ -50,7 +50,7 @@ def places(indptr):
     -------
     ndarray of int64, shape (n_entries,)
     """
-    return np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+    return np.arange(indptr[-1], dtype=np.int64) - np.repeat(indptr[:-1], np.diff(indptr))
 
 
 def intervals(indptr):
@@ -84,7 +84,7 @@ def spans(starts, lengths):
         Bounds of the spans in `entries`.
     """
     indptr = lengths_to_indptr(lengths)
-    return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1]), indptr
+    return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1], dtype=np.int64), indptr
 
 
 def check_indptr(indptr, n_lists, n_entries):

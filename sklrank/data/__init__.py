@@ -2,10 +2,11 @@
 
 from sklrank.data._corpus import Corpus
 from sklrank.data._documents import DocumentIds
+from sklrank.data._lazy import ColumnSource
 from sklrank.data._qrels import Qrels
 from sklrank.data._queries import Queries
 from sklrank.data._run import Run
 from sklrank.data._strings import StringArray
 from sklrank.data._tokens import TokenVectors
 
-__all__ = ["Corpus", "DocumentIds", "Qrels", "Queries", "Run", "StringArray", "TokenVectors"]
+__all__ = ["ColumnSource", "Corpus", "DocumentIds", "Qrels", "Queries", "Run", "StringArray", "TokenVectors"]

@@ -233,8 +233,27 @@ class Corpus(DocumentIds):
             return self._parts[0].kinds
         return {name: kind_of(column) for name, column in self._columns.items()}
 
-    def _take(self, name, rows):
-        """Return the values of some rows of a column; only these are read."""
+    def take(self, name, rows):
+        """Return the values of some documents in a column; only these are read.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column.
+        rows : array-like of int
+
+        Returns
+        -------
+        column of length n_rows
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> Corpus({"a": "heat", "b": "cold"}).take("text", [1]).tolist()
+        ['cold']
+        """
+        self._check_column(name)
+        rows = np.asarray(rows, dtype=np.int64)
         if self._parts is not None:
             return self._columns.take(name, rows)
         return take(self._columns[name], rows)
@@ -283,8 +302,7 @@ class Corpus(DocumentIds):
         """
         names = self.text_columns(field)
         if rows is not None:
-            rows = np.asarray(rows, dtype=np.int64)
-            return _join([self._take(name, rows) for name in names])
+            return _join([self.take(name, rows) for name in names])
         if len(names) == 1:
             return self[names[0]]
         return self.cached(("text", names), lambda: _join([self[name] for name in names]), columns=names)
@@ -634,7 +652,7 @@ class Corpus(DocumentIds):
             raise TypeError(f"field= is the name of the one column to split, got {field!r}")
         parents, texts = split_texts(self.text(field), max_tokens, stride, tokenizer)
         parent_ids = self._ids.take(parents).tolist()
-        numbers = np.arange(len(parents)) - np.searchsorted(parents, parents)
+        numbers = np.arange(len(parents), dtype=np.int64) - np.searchsorted(parents, parents)
         kept = {name: self[name] for name in self._columns if name != field}
         # Objects are copied, because joblib hashes an object that two corpora share differently from two equal objects.
         columns = {name: _with_own_objects(column)[parents] for name, column in kept.items()}
@@ -909,7 +927,7 @@ class Corpus(DocumentIds):
 
     def _repr_html_(self):
         rows = np.arange(min(len(self), N_SHOWN), dtype=np.int64)
-        shown = {name: self._take(name, rows) for name, kind in self.kinds.items() if not kind.endswith("vectors")}
+        shown = {name: self.take(name, rows) for name, kind in self.kinds.items() if not kind.endswith("vectors")}
         return table_html(self, "docid", shown, self._ids)
 
     def __repr__(self):
@@ -940,7 +958,7 @@ def _with_own_objects(column):
 
 
 def _hash_fingerprint(hasher, corpus):
-    hasher.save(("corpus", corpus.fingerprint))
+    hasher.save(("corpus", corpus.token))
 
 
 Hasher.dispatch[Corpus] = _hash_fingerprint  # corpora of equal documents hash equally, whatever their parts

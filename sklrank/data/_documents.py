@@ -111,7 +111,7 @@ def _number(docids):
         Number of each id.
     """
     hashes = np.fromiter(map(hash, docids.tolist()), dtype=np.int64, count=len(docids))
-    slots = np.full(1 << (2 * len(docids) - 1).bit_length(), -1)
+    slots = np.full(1 << (2 * len(docids) - 1).bit_length(), -1, dtype=np.int64)
     firsts, rows = np.empty_like(hashes), np.empty_like(hashes)
     firsts = firsts[: number_distinct(hashes, slots, firsts, rows)]
     names = docids[firsts]

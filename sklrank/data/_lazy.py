@@ -20,8 +20,7 @@ class ColumnSource(ABC):
     Examples
     --------
     >>> from sklrank import Corpus
-    >>> from sklrank.data import StringArray
-    >>> from sklrank.data._lazy import ColumnSource
+    >>> from sklrank.data import ColumnSource, StringArray
     >>> class Shouted(ColumnSource):
     ...     kind = "text"
     ...

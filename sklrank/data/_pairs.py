@@ -258,7 +258,7 @@ class Pairs:
             indptr = self._indptr[start : max(start, stop) + 1]
             return self._take_entries(slice(indptr[0], indptr[-1]), indptr - indptr[0], self._queries[key])
         if isinstance(key, slice):
-            key = np.arange(len(self))[key]
+            key = np.arange(len(self), dtype=np.int64)[key]
         return self._take_queries(key, self._queries[key])
 
     def _take_queries(self, positions, queries):
@@ -386,9 +386,9 @@ def align_queries(queries, wanted, what):
                 f"got {what} of {len(queries)} queries for {len(wanted)} queries; unless both have ids, they align by "
                 "position, which requires equal numbers"
             )
-        return np.arange(len(queries))
+        return np.arange(len(queries), dtype=np.int64)
     if len(queries) == len(wanted) and (queries.ids == wanted.ids).all():
-        return np.arange(len(queries))
+        return np.arange(len(queries), dtype=np.int64)
     positions = positions_by_id(queries, wanted)
     if len(queries) and len(wanted) and (positions < 0).all():
         raise ValueError(

@@ -189,6 +189,9 @@ class PartColumns(Mapping):
         back[order] = np.arange(len(order))
         return column[back]
 
+    def __contains__(self, name):
+        return name in self._parts[0]  # that of Mapping would gather the column
+
     def __iter__(self):
         return iter(self._parts[0])
 

@@ -91,7 +91,7 @@ class Queries:
             columns["text"] = columns.pop("query")
         self._columns, self._n, self._ids, self._texts = columns, len(ids), None, None
         if ids.given:
-            self._ids = ids.take(np.arange(len(ids)))
+            self._ids = ids.take(np.arange(len(ids), dtype=np.int64))
 
     @classmethod
     def _make(cls, columns, n, ids):
@@ -128,7 +128,7 @@ class Queries:
         Queries
         """
         checked = Ids.of(ids, len(ids), "query")
-        return cls._make({}, len(checked), checked.take(np.arange(len(checked))))
+        return cls._make({}, len(checked), checked.take(np.arange(len(checked), dtype=np.int64)))
 
     @classmethod
     def unnamed(cls, n):

@@ -3,7 +3,6 @@
 import html
 
 from sklrank.data._display import printable, snippet, table_lines
-from sklrank.data._strings import StringArray
 
 _N_SHOWN = 5  # queries, and documents of each
 
@@ -46,17 +45,17 @@ def _row(tag, cells):
 
 def _first_rankings(run, width):
     """Yield the text of each of the first queries, its first documents as tuples of str, and their total number."""
-    texts = []
+    names_of_texts = []
     if run.corpus is not None:
-        columns = [run.corpus[name] for name in ("title", "text") if name in run.corpus.columns]
-        texts = [column for column in columns if isinstance(column, StringArray)]
+        names_of_texts = [name for name in ("title", "text") if run.corpus.kinds.get(name) == "text"]
     for i in range(min(len(run), _N_SHOWN)):
         ranking = run[i]
         shown = ranking.head(_N_SHOWN)
         docids = list(map(printable, shown.flat_docids.tolist()))
         snippets = [""] * len(docids)
-        if texts:
-            found = (next(filter(None, (text[row] for text in texts)), "") for row in shown.rows.tolist())
+        if names_of_texts:
+            texts = [run.corpus.take(name, shown.rows).tolist() for name in names_of_texts]
+            found = (next(filter(None, of_document), "") for of_document in zip(*texts))
             snippets = [snippet(text, width) for text in found]
         entries = zip(docids, snippets)
         if run.has_order:

@@ -46,7 +46,7 @@ class RunExports(Pairs):
         for field in fields:
             if field in columns:
                 raise ValueError(f"fields= names the column {field!r}, which the run has already")
-            columns[field] = self.corpus[field][self._rows].tolist()
+            columns[field] = self.corpus.take(field, self._rows).tolist()
         return columns
 
     def to_frame(self, fields=None, *, backend=None):

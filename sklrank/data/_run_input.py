@@ -32,7 +32,7 @@ def frame_pairs(frame, query=None, doc=None, score=None, columns=()):
     ranks = [name for name in names if f"{name}_rank" in others]
     taken = [pick_column(given, name, (), "columns") for name in names] + [f"{name}_rank" for name in ranks]
     taken = [as_numbers(given[name], f"values of {name!r}") for name in taken]
-    found, indptr, docids, order, _ = pairs_of_columns(qids, docids, np.arange(len(qids)))
+    found, indptr, docids, order, _ = pairs_of_columns(qids, docids, np.arange(len(qids), dtype=np.int64))
     scores, *taken = (chosen(values, order) for values in (scores, *taken))
     return found, indptr, docids, scores, (dict(zip(names, taken)), dict(zip(ranks, taken[len(names) :])))
 

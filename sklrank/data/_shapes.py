@@ -179,7 +179,7 @@ def matrix_entries(matrix):
         matrix = canonical(matrix)
         return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.copy()
     indptr = np.arange(matrix.shape[0] + 1, dtype=np.int64) * matrix.shape[1]
-    return indptr, np.tile(np.arange(matrix.shape[1]), matrix.shape[0]), matrix.flatten()
+    return indptr, np.tile(np.arange(matrix.shape[1], dtype=np.int64), matrix.shape[0]), matrix.flatten()
 
 
 def as_numbers(values, what):

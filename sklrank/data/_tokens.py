@@ -126,7 +126,7 @@ class TokenVectors:
             start, stop, _ = key.indices(len(self))
             indptr = self.indptr[start : max(start, stop) + 1]
             return TokenVectors(self.values[indptr[0] : indptr[-1]], indptr - indptr[0])
-        texts = np.arange(len(self))[key]
+        texts = np.arange(len(self), dtype=np.int64)[key]
         tokens, indptr = spans(self.indptr[:-1][texts], np.diff(self.indptr)[texts])
         return TokenVectors(self.values[tokens], indptr)
 
