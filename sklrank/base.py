@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import TransformerTags, get_tags
 
 from sklrank._fitted import FittedMixin
+from sklrank._update import UpdateMixin
 from sklrank._validation import check_k
 from sklrank.data import Qrels, Run
 from sklrank.data._corpus import TRAVELLERS
@@ -124,7 +125,7 @@ class RankingMixin(FittedMixin):
         return tags
 
 
-class Retriever(RankingMixin, BaseEstimator, ABC):
+class Retriever(UpdateMixin, RankingMixin, BaseEstimator, ABC):
     """Base class of retrievers, which turn queries into a `Run`.
 
     A subclass must have

@@ -106,6 +106,21 @@ class PassageAggregator(Reranker):
             return run
         return run.reorder(self._combine(X.scores[order], starts), k=self.k, name=X.name)
 
+    def reindex(self, corpus):
+        """Set the documents; `sklrank.update` calls this on a copy if there is a parameter `corpus`.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The new documents.
+
+        Returns
+        -------
+        self
+        """
+        self.corpus = corpus
+        return self
+
     def _combine(self, values, starts):
         """Combine the values of the passages of each document."""
         if not len(values):

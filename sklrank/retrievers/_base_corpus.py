@@ -3,9 +3,12 @@
 from abc import abstractmethod
 from numbers import Integral
 
+from sklearn.utils.validation import validate_data
+
 from sklrank._validation import Interval, is_matrix_like
 from sklrank.base import Retriever, refuse_judgments
 from sklrank.data import Corpus, Queries
+from sklrank.retrievers._filters import check_kept
 
 
 class CorpusRetriever(Retriever):
@@ -44,6 +47,54 @@ class CorpusRetriever(Retriever):
             refuse_judgments(y)
         if len(self.corpus_) == 0:
             raise ValueError("the corpus is empty; there is nothing to index")
+
+    def reindex(self, corpus):
+        """Index other documents; `update` calls this on a copy of the fitted retriever.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The documents to index.
+
+        Returns
+        -------
+        self
+        """
+        self._check_filter(corpus)
+        return super().reindex(corpus)
+
+    def _check_filter(self, corpus):
+        """Raise ValueError if the parameter `filter` does not fit other documents."""
+        if self.filter is not None:
+            check_kept(self.filter, self.corpus_, corpus)
+
+    def partial_fit(self, X, y=None):
+        """Add documents to a retriever without the parameter `corpus`; the first call is `fit`.
+
+        Parameters
+        ----------
+        X : list of str, or matrix of shape (n_documents, n_features)
+            Documents. They come last, in their order.
+        y : Ignored
+            Not used.
+
+        Returns
+        -------
+        self
+
+        See Also
+        --------
+        add : The same, also with the parameter `corpus`.
+        """
+        if self.corpus is not None:
+            raise ValueError(
+                "partial_fit takes documents, but with corpus= the input of fit are queries: use add(documents)"
+            )
+        if not hasattr(self, "corpus_"):
+            return self.fit(X, y)
+        if hasattr(self, "n_features_in_") and is_matrix_like(X):
+            validate_data(self, X, reset=False, skip_check_array=True)
+        return self.add(X)
 
     def _check_documents(self, X):
         """Validate a matrix of documents that `fit` got; by default, return it as it is."""

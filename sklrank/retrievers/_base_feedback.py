@@ -60,6 +60,20 @@ class FeedbackRetriever(Retriever):
         self.corpus_ = self.retriever_.corpus_
         return self
 
+    def reindex(self, corpus):
+        """Set the corpus; `update` has updated the retriever, which holds all that depends on it.
+
+        Parameters
+        ----------
+        corpus : Corpus
+
+        Returns
+        -------
+        self
+        """
+        self.corpus_ = corpus
+        return self
+
     def ranking_key(self):
         """Return the key under which rankings may be cached: the parameters, and the key of `retriever`.
 

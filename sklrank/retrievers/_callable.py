@@ -201,6 +201,28 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
             self._set_corpus(X, y)
         return self
 
+    def reindex(self, corpus):
+        """Search other documents, by the function that `f` makes for them; without one, raise an error.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The new documents.
+
+        Returns
+        -------
+        self
+            With the function ``f.reindexed(corpus)``.
+        """
+        if not hasattr(self.f, "reindexed"):
+            raise ValueError(
+                "update changes the corpus, but not the documents that f searches: change them where they are, and fit "
+                "again with corpus=corpus.updated(...); or give f a method reindexed(corpus), which returns the "
+                "function that searches the new documents"
+            )
+        self.f = self.f.reindexed(corpus)
+        return super().reindex(corpus)
+
     def clear_cache(self):
         """Drop the kept answers of `f`, for example after the content of the engine has changed.
 

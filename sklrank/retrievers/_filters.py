@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 
+from sklrank.data._ids import show
 from sklrank.retrievers._rankings import concatenate
 
 _CELLS = 1 << 27  # bytes of masks in memory at a time, if each query has its own mask
@@ -109,6 +110,37 @@ def filter_masks(filter, n_queries, corpus):
         if given is not None:
             admitted[i] = _mask(given, corpus)
     return admitted
+
+
+def check_kept(given, old, new):
+    """Raise ValueError if a filter of a corpus means other documents, or unknown ones, in a changed corpus.
+
+    Parameters
+    ----------
+    given : mask, list of ids, or sequence of these per query
+        The filter.
+    old, new : Corpus
+        The documents before and after the change.
+    """
+    if isinstance(given, np.ndarray) and given.dtype == bool:
+        if old.ids.tolist() != new.ids.tolist():
+            raise ValueError(
+                "filter= is a mask of the rows of the old corpus, which mean other documents in the new one: give a "
+                "list of ids"
+            )
+        return
+    values = _listed(given)
+    if values and isinstance(values[0], (bool, np.bool_)):
+        check_kept(np.array(values), old, new)
+    elif all(isinstance(value, (str, Integral)) for value in values):
+        gone = new.rows(values, unknown="ignore") < 0
+        if gone.any():
+            ids = [values[i] for i in np.flatnonzero(gone).tolist()]
+            raise ValueError(f"filter= names documents that would be removed, {show(ids)}: take them out of filter=")
+    else:
+        for value in values:
+            if value is not None:
+                check_kept(value, old, new)
 
 
 def rank_filtered(search, given, n_queries, corpus):

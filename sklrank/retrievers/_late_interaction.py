@@ -192,6 +192,46 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         self
         """
         self._set_corpus(self._check_documents(X), y)
+        self._set_tokens()
+        if self.retriever is not None and not self._has_muvera:
+            self.retriever_ = clone(self.retriever)
+            if self.retriever_.get_params(deep=False).get("corpus", self) is None:
+                self.retriever_.set_params(corpus=self.corpus_)
+            self.retriever_.fit(X, y)
+        return self
+
+    def reindex(self, corpus):
+        """Encode other documents; `update` has updated the first stage, which may have learned from judgments.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The new documents.
+
+        Returns
+        -------
+        self
+        """
+        self._check_filter(corpus)
+        if self.corpus is not None:
+            self.corpus = corpus
+        self.corpus_ = corpus
+        self._set_tokens()
+        return self
+
+    @property
+    def _has_muvera(self):
+        return isinstance(self.retriever, MuveraEncoder)
+
+    @property
+    def _rebuilt(self):
+        """Attributes that `reindex` makes anew."""
+        if self._has_muvera:
+            return ("retriever_",)
+        return ()
+
+    def _set_tokens(self):
+        """Set everything that depends on the corpus and on no queries."""
         self._encode_corpus()
         _check_type(self.encoded_.output)
         self.__dict__.pop("_key", None)
@@ -199,14 +239,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         self.n_tokens_ = int(index.indptr[-1])
         if self.retriever is None:
             self.retriever_ = None
-        elif isinstance(self.retriever, MuveraEncoder):
+        elif self._has_muvera:
             self.retriever_ = self._fit_muvera()
-        else:
-            self.retriever_ = clone(self.retriever)
-            if self.retriever_.get_params(deep=False).get("corpus", self) is None:
-                self.retriever_.set_params(corpus=self.corpus_)
-            self.retriever_.fit(X, y)
-        return self
 
     def _check_documents(self, X):
         if self.corpus is None and self.encoder is None and not isinstance(X, (Corpus, Queries)):
@@ -221,7 +255,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         key : hashable or None
             None if the first stage has none.
         """
-        if self.retriever is None or isinstance(self.retriever, MuveraEncoder):
+        if self.retriever is None or self._has_muvera:
             return parameters_key(self)
         return parameters_key(self, getattr(self, "retriever_", self.retriever))
 

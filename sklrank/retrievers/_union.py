@@ -12,6 +12,7 @@ from sklrank._caching.keys import Identity, query_keys
 from sklrank._caching.ranking_keys import gives_key, has_key, part_key, snapshot
 from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
+from sklrank._update import UpdateMixin
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
 from sklrank.data import Queries, Run
 from sklrank.data._columns import check_score_columns
@@ -19,7 +20,7 @@ from sklrank.data._columns import check_score_columns
 _TUPLE_BYTES = 88 + 2 * 128  # bytes of a kept ranking besides the memory of its two arrays
 
 
-class RetrieverUnion(FittedMixin, BaseComposition):
+class RetrieverUnion(UpdateMixin, FittedMixin, BaseComposition):
     """Unite the candidates of several retrievers.
 
     The candidates have one score column for each retriever, and no order. A fuser or a reranker gives them an order.
