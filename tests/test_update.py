@@ -250,7 +250,9 @@ def test_a_pipeline_is_updated_in_all_steps_and_keeps_learned_weights():
         inner = make_pipeline(BM25Retriever(corpus), DenseReranker(letters(), depth=3))
         union = RetrieverUnion([("inner", inner), ("tfidf", TfidfRetriever(corpus)), ("gone", "drop")])
         cascade = CascadeReranker([("letters", DenseReranker(letters()), 3)], tail="keep")
-        return Pipeline([("union", union), ("none", "passthrough"), ("fuser", ScoreFuser()), ("last", cascade)])
+        return Pipeline(
+            [("union", union), ("none", "passthrough"), ("fuser", ScoreFuser(weights="learn")), ("last", cascade)]
+        )
 
     queries = Queries({"q1": "heat", "q2": "cold metal", "q3": "flows"})
     qrels = Qrels({"q1": {"a": 1}, "q2": {"d": 1}, "q3": {"a": 1}}).align(queries)

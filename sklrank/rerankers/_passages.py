@@ -157,6 +157,9 @@ class PassageAggregator(Reranker):
                 raise ValueError(f"passage {passages.ids[ids.index('')]!r} has no document: its {self.by!r} is empty")
             if documents is None:
                 return DocumentIds.factorize(object_array(ids))
-            return documents, documents.rows(ids)
+            return documents.rows(ids)
 
-        return passages.cached(("parents", self.by, getattr(documents, "token", None)), make)
+        parents = passages.cached(("parents", self.by, getattr(documents, "token", None)), make)
+        if documents is None:
+            return parents
+        return documents, parents
