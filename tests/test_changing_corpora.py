@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import clone
 
-from sklrank import Corpus
-from sklrank.data import StringArray, TokenVectors
+from sklrank import Corpus, Run
+from sklrank.data import ColumnSource, DocumentIds, StringArray, TokenVectors, _documents, _pairs
 from sklrank.data._changes import MAX_PARTS
-from sklrank.data._lazy import ColumnSource
+from sklrank.data._ids import Ids
 
 DOCUMENTS = {f"d{i}": {"title": f"title {i}", "text": f"text {i}", "n": float(i), "tags": {"x": i}} for i in range(60)}
 
@@ -350,3 +350,20 @@ def test_a_column_that_stands_outside_is_read_when_it_is_needed():
     assert changed["text"].tolist() == [f"text {i}" for i in range(1, 60)] + ["new"]
     corpus["text"], corpus["text"]
     assert column.asked[2:] == [list(range(60))] * 2  # kept by the cache
+
+
+def test_2_to_the_32_documents_are_an_error(monkeypatch):
+    assert len(DocumentIds(Ids(None, 2**32 - 1))) == 2**32 - 1
+    with pytest.raises(OverflowError, match="at most 4294967295 documents"):
+        DocumentIds(Ids(None, 2**32))
+    monkeypatch.setattr(_documents, "MAX_DOCUMENTS", 60)
+    with pytest.raises(OverflowError, match="at most 60 documents.*got 61"):
+        corpus_of(DOCUMENTS).extended({"x": "one too many"})
+
+
+def test_2_to_the_32_entries_of_a_run_are_an_error(monkeypatch):
+    assert _pairs.MAX_ENTRIES == 2**32 - 1
+    monkeypatch.setattr(_pairs, "MAX_ENTRIES", 2)
+    assert len(Run({"q": {"a": 1, "b": 2}})) == 1
+    with pytest.raises(OverflowError, match="a run holds at most 2 entries.*got 3"):
+        Run({"q": {"a": 1, "b": 2}, "p": {"a": 1}})

@@ -6,6 +6,7 @@ from sklrank._kernels._strings import number_distinct
 from sklrank.data._ids import Ids, as_id_list, object_array, show
 from sklrank.data._strings import StringArray
 
+MAX_DOCUMENTS = (1 << 32) - 1  # kernels keep rows as uint32, and the last number for no row
 _MANY_IDS = 1 << 14  # number of ids from which a kernel is used
 
 
@@ -26,6 +27,10 @@ class DocumentIds:
     """
 
     def __init__(self, ids):
+        if len(ids) > MAX_DOCUMENTS:
+            raise OverflowError(
+                f"a corpus holds at most {MAX_DOCUMENTS} documents, since rows have 32 bits, got {len(ids)}"
+            )
         self._ids = ids
 
     @classmethod

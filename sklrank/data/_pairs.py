@@ -14,6 +14,7 @@ from sklrank.data._joining import JOINS, one_after_the_other, side_by_side
 from sklrank.data._queries import Queries, as_key, concatenate_queries
 from sklrank.data._strings import StringArray
 
+MAX_ENTRIES = (1 << 32) - 1
 _DENSE_CELLS = 1 << 27  # maximum number of cells of a dense matrix
 
 
@@ -29,6 +30,11 @@ class Pairs:
     _values = ()  # names of the arrays with one value per entry; a missing array is None
 
     def _set_pairs(self, indptr, queries, documents, rows, docids=None):
+        if indptr[-1] > MAX_ENTRIES:
+            raise OverflowError(
+                f"a {self._noun} holds at most {MAX_ENTRIES} entries, which have 32-bit numbers, got {indptr[-1]}: "
+                "process the queries in batches, or lower k"
+            )
         self._indptr = indptr
         self._queries = queries
         self._documents = documents
