@@ -238,7 +238,7 @@ def test_a_retriever_of_vectors_needs_no_output_of_the_encoder():
     assert retriever.encoded_.output is None
     raw = ("encoded", None, estimator_key(Letters()))
     assert corpus.has_cached(raw)
-    corpus._cache.discard(raw)
+    corpus._cache.discard(raw, sources=corpus._sources(None))
     assert not corpus.has_cached(raw)
     Letters.asked.clear()
     assert DenseRetriever(corpus, encoder=Letters()).fit(None).vectors_ is retriever.vectors_

@@ -285,15 +285,17 @@ class Cache(Counted):
                 self._lock.release()
             del dropped
 
-    def discard(self, key):
+    def discard(self, key, *, sources=()):
         """Drop the value of a key, if it is kept.
 
         Parameters
         ----------
         key : hashable
+        sources : sequence of object, default=()
+            As for `get`.
         """
         with self._lock:
-            self._drop(key)
+            self._drop(_full_key(key, sources))
 
     def clear(self):
         """Drop all values from memory."""
