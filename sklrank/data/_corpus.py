@@ -360,7 +360,9 @@ class Corpus(DocumentIds):
                 columns, self._ids, self._cache, self._parent, n_numbered=self._n_numbered, contents=contents
             )
             new._merges = {
-                key: merge for key, merge in self._merges.items() if key[1] is not None and not {*key[1]} & {*added}
+                key: merge
+                for key, merge in list(self._merges.items())
+                if key[1] is not None and not {*key[1]} & {*added}
             }
             return new
         parts = []
@@ -597,7 +599,7 @@ class Corpus(DocumentIds):
         """Return the part that parts are merged into, with the values that all of them have cached."""
         columns, ids = merged_documents(parts, sources)
         new = self._made(columns, ids, self._cache)
-        for key, merge in parts[0]._merges.items():
+        for key, merge in list(parts[0]._merges.items()):  # another thread may add some
             if not all(key in part._merges for part in parts[1:]):
                 continue
             name, names = key
@@ -710,11 +712,11 @@ class Corpus(DocumentIds):
             A name and the parameters that determine the value of a part, besides its documents.
         make : callable
             Function that takes a part, a corpus, and returns its value.
-        merge : callable
+        merge : callable or None
             Function that takes the values of old parts, a list, and where the documents of the merged part come from:
             `sources` has the arrays ``sources.parts``, which counts the old parts from 0, and ``sources.locals``, of
             int64, with one entry per document of the merged part. It returns the value of that part. It is kept with
-            the parts, so that it must not hold a corpus or an estimator.
+            the parts, so that it must not hold a corpus or an estimator. If None, the value of a merged part is made anew.
         columns : sequence of str, default=None
             Names of the columns that the value is derived from, as for `cached`.
         of : hashable, default=None
@@ -730,7 +732,8 @@ class Corpus(DocumentIds):
         values = []
         for part in self.parts:
             values.append(part.cached(key, lambda part=part: make(part), of=of, persist=persist, columns=columns))
-            part._merges[(key, _names(columns))] = Merge(merge, of, persist)
+            if merge is not None:
+                part._merges[(key, _names(columns))] = Merge(merge, of, persist)
         return values
 
     def _sources(self, columns):
