@@ -716,7 +716,7 @@ class Corpus(DocumentIds):
             Function that takes the values of old parts, a list, and where the documents of the merged part come from:
             `sources` has the arrays ``sources.parts``, which counts the old parts from 0, and ``sources.locals``, of
             int64, with one entry per document of the merged part. It returns the value of that part. It is kept with
-            the parts, so that it must not hold a corpus or an estimator. If None, the value of a merged part is made anew.
+            the parts, so that it must not hold a corpus or an estimator. If None, merged parts make theirs anew.
         columns : sequence of str, default=None
             Names of the columns that the value is derived from, as for `cached`.
         of : hashable, default=None
