@@ -145,6 +145,84 @@ def invert_matrix(indptr, indices, data, n_terms, dtype=np.float32):
     return term_indptr, docs, values
 
 
+@kernel
+def _count_merged(indptr, docs, term_of, doc_of, sizes):
+    """Count the live documents of each merged term in one part."""
+    for t in range(indptr.size - 1):
+        n = 0
+        for p in range(indptr[t], indptr[t + 1]):
+            n += doc_of[docs[p]] >= 0
+        sizes[term_of[t]] += n
+
+
+@kernel
+def _fill_merged(indptr, docs, term_of, doc_of, offset, heads, merged, places):
+    """Append the lists of one part to the merged lists."""
+    for t in range(indptr.size - 1):
+        q = heads[term_of[t]]
+        for p in range(indptr[t], indptr[t + 1]):
+            d = doc_of[docs[p]]
+            if d >= 0:
+                merged[q] = d
+                places[q] = offset + p
+                q += 1
+        heads[term_of[t]] = q
+
+
+@kernel
+def _sort_lists(indptr, docs, places):
+    """Sort the lists whose documents do not ascend."""
+    for t in range(indptr.size - 1):
+        start = indptr[t]
+        stop = indptr[t + 1]
+        ascending = True
+        for p in range(start + 1, stop):
+            ascending &= docs[p - 1] < docs[p]
+        if not ascending:
+            order = np.argsort(docs[start:stop])
+            docs[start:stop] = docs[start:stop][order]
+            places[start:stop] = places[start:stop][order]
+
+
+def merge_postings(indptrs, docs, terms, documents, n_terms):
+    """Merge the postings of several parts.
+
+    Parameters
+    ----------
+    indptrs, docs : list of ndarray
+        Postings of each part, as from `invert`.
+    terms : list of ndarray of int64, shape (n_terms_of_part,)
+        Merged term of each term of a part.
+    documents : list of ndarray of int64, shape (n_documents_of_part,)
+        Merged document of each document of a part, ascending; -1 for one that is left out.
+    n_terms : int
+        Number of merged terms.
+
+    Returns
+    -------
+    term_indptr : ndarray of shape (n_terms + 1,), dtype=int64
+    docs : ndarray of shape (n_postings,), dtype=uint32
+        Merged documents of each term, ascending.
+    places : ndarray of shape (n_postings,), dtype=uint32 or int64
+        Place of each posting in the postings of all parts, one part after the other.
+    """
+    sizes = np.zeros(n_terms, dtype=np.int64)
+    for part in zip(indptrs, docs, terms, documents):
+        _count_merged(*part, sizes)
+    term_indptr = _starts(sizes)
+    merged = np.empty(term_indptr[-1], dtype=np.uint32)
+    dtype = np.uint32
+    if sum(map(len, docs)) > np.iinfo(np.uint32).max:
+        dtype = np.int64
+    places = np.empty(merged.size, dtype=dtype)
+    heads, offset = term_indptr[:-1].copy(), 0
+    for part in zip(indptrs, docs, terms, documents):
+        _fill_merged(*part, offset, heads, merged, places)
+        offset += len(part[1])
+    _sort_lists(term_indptr, merged, places)
+    return term_indptr, merged, places
+
+
 def skip_table(term_indptr, docs, n_documents):
     """Make a table that finds one document in each list.
 

@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
@@ -374,9 +374,13 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         indptr : ndarray of int64, shape (n_documents + 1,)
             Start of each text in `ids`, and the end of the last one.
         """
+        return self._learn(X)
+
+    def _learn(self, X, may_be_empty=False):
+        """Fit; a part of a corpus may have no terms. See `fit_token_ids`."""
         analysis = self._make_analysis()
         for name, reason in unused_parameters(self.get_params(deep=False)):
-            warnings.warn(f"The parameter '{name}' will not be used since {reason}", stacklevel=3)
+            warnings.warn(f"The parameter '{name}' will not be used since {reason}", stacklevel=4)
         texts = _texts(X, analysis)
         self.fixed_vocabulary_ = self.vocabulary is not None
         if self.fixed_vocabulary_:
@@ -387,7 +391,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         forms, ids, indptr = analysis.forms(texts)
         terms = analysis.terms(forms)
         vocabulary = number_terms(set(terms) - {None})
-        if not vocabulary:
+        if not (vocabulary or may_be_empty):
             raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
         ids = remap(ids, indptr, ids_of(terms, vocabulary))
         if self.binary:
@@ -400,6 +404,20 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         self._set_fitted(analysis, vocabulary)
         record_fit(self)
         return ids, indptr
+
+    def _learns_terms_only(self):
+        """Tell whether `fit` learns the terms of the documents, and nothing else from all documents together."""
+        keeps_rare = isinstance(self.min_df, Integral) and self.min_df <= 1
+        keeps_frequent = not isinstance(self.max_df, Integral) and self.max_df >= 1
+        return keeps_rare and keeps_frequent and self.max_features is None and self.vocabulary is None
+
+    def _with_terms(self, terms):
+        """Return a copy with other terms, in alphabetical order."""
+        new = clone(self)
+        new.fixed_vocabulary_ = False
+        new._set_fitted(new._make_analysis(), number_terms(terms))
+        record_fit(new)
+        return new
 
     def token_ids(self, X):
         """Return the column of each token of texts, in the order of the text.

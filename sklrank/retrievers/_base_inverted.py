@@ -1,6 +1,7 @@
 """Base of retrievers over an inverted index of terms."""
 
 from abc import abstractmethod
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -11,12 +12,14 @@ from sklearn.utils.metaestimators import available_if
 from sklrank._caching.keys import estimator_key, field_key
 from sklrank._caching.ranking_keys import parameters_key
 from sklrank._validation import HasMethods, _fit_context, check_fitted, check_term_weights
-from sklrank.data import Queries, Run, StringArray, TokenVectors
+from sklrank.data import Queries, Run, TokenVectors
+from sklrank.data._table import VECTOR
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._explain import Explanation, Highlight, best_passage
 from sklrank.retrievers._filters import rank_filtered
-from sklrank.retrievers._index import Index, Segment
+from sklrank.retrievers._index import Index, Segment, learns_terms_only
+from sklrank.retrievers._learning import learns_from_documents
 
 
 class InvertedIndexRetriever(CorpusRetriever):
@@ -80,10 +83,20 @@ class InvertedIndexRetriever(CorpusRetriever):
         """Return the texts that are searched."""
         return self.corpus_.text(self.field)
 
+    def _text(self, row):
+        """Return the text of a document."""
+        return self.corpus_.text(self._columns(), rows=[row])[0]
+
     def _shared_index(self):
         """Return the index of the corpus, which all estimators with this vectorizer share."""
         key = ("index", field_key(self.field), estimator_key(self.vectorizer))
-        return self.corpus_.cached(key, lambda: _build_index(self), persist=True)
+        return index_of_parts(self.corpus_, key, partial(_build_index, self), self.vectorizer, self._columns())
+
+    def _columns(self):
+        """Return the names of the columns that are indexed."""
+        if self.vectorizer is None and _holds_weights(self.corpus_, self.field):
+            return (self.field or VECTOR,)
+        return self.corpus_.text_columns(self.field)
 
     def _prepare(self, X):
         """Return the queries, and their terms with weights: indptr, terms, weights (int64, uint32, float32)."""
@@ -200,7 +213,7 @@ class InvertedIndexRetriever(CorpusRetriever):
             raise ValueError(f"window is a number of terms: expected an int of at least 1, got {window!r}")
         row = int(self.corpus_.rows([docid])[0])
         values, _, _ = impacts.contributions(terms, weights, row)
-        text = self._texts()[row]
+        text = self._text(row)
         starts, ends, found = vectorizer.spans(text)
         order = np.lexsort((ends, starts))  # n-grams are ordered by length
         starts, ends, found = starts[order], ends[order], found[order]
@@ -270,9 +283,67 @@ def heaviest(owners, terms, weights, n):
     return np.sort(order[np.arange(len(owners)) - first < n])
 
 
-def _build_index(retriever):
-    """Index the corpus of a retriever: a matrix of term weights, or the terms that the vectorizer makes from texts."""
-    corpus, vectorizer = retriever.corpus_, retriever.vectorizer
+def index_of_parts(corpus, key, build, vectorizer, columns):
+    """Return the index of a corpus; after a change of the corpus, only new documents are tokenized.
+
+    The indexes of the parts of the corpus are merged. A vectorizer that learns more than the terms from all documents,
+    such as one with `min_df`, is fitted again on all documents.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    key : hashable
+        Key of the index in the cache of the corpus.
+    build : callable
+        Function from a corpus, which may be a part, to its `Index`.
+    vectorizer : transformer or None
+        The vectorizer before `fit`.
+    columns : tuple of str
+        Names of the columns that are indexed.
+
+    Returns
+    -------
+    Index
+    """
+    layout = corpus.layout
+
+    def parts():
+        return corpus.each_part(key, build, _merge, columns=columns, persist=True)
+
+    def merge():
+        documents = [np.where(_alive(layout, part), layout.rows(part), -1) for part in range(layout.n_parts)]
+        return Index.merged(parts(), documents)
+
+    if learns_from_documents(vectorizer) and not learns_terms_only(vectorizer):
+        index = corpus.cached(key, lambda: build(corpus), persist=True, columns=columns)
+    elif layout.is_trivial:
+        index = parts()[0]
+    else:
+        index = corpus.cached(key, merge, columns=columns)
+    if not index.n_terms:
+        raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
+    return index
+
+
+def _alive(layout, part):
+    alive = layout.alive(part)
+    if alive is None:
+        return True
+    return alive
+
+
+def _merge(indexes, sources):
+    """Return the index of a part that a corpus has merged from several parts."""
+    documents = [np.full(index.n_documents, -1) for index in indexes]
+    for part, numbers in enumerate(documents):
+        places = np.flatnonzero(sources.parts == part)
+        numbers[sources.locals[places]] = places
+    return Index.merged(indexes, documents)
+
+
+def _build_index(retriever, corpus):
+    """Index a corpus or a part of it: a matrix of term weights, or the terms that the vectorizer makes from texts."""
+    vectorizer = retriever.vectorizer
     if vectorizer is None and _holds_weights(corpus, retriever.field):
         matrix = corpus.matrix(retriever.field)
         if isinstance(matrix, TokenVectors):
@@ -282,7 +353,7 @@ def _build_index(retriever):
             )
         matrix = check_term_weights(retriever, matrix, reset=True)
         return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
-    texts = retriever._texts()
+    texts = corpus.text(retriever._columns())
     frozen = isinstance(vectorizer, FrozenEstimator)
     if frozen:
         vectorizer = vectorizer.estimator
@@ -291,10 +362,13 @@ def _build_index(retriever):
     else:
         vectorizer = clone(vectorizer)
     if isinstance(vectorizer, TermVectorizer):
-        tokenize = vectorizer.token_ids if frozen else vectorizer.fit_token_ids
-        token_ids, indptr = tokenize(texts)
+        if frozen:
+            token_ids, indptr = vectorizer.token_ids(texts)
+        else:
+            token_ids, indptr = vectorizer._learn(texts, may_be_empty=True)
         n_terms = len(vectorizer.vocabulary_)
-        return Index([Segment.from_tokens(0, token_ids, indptr, n_terms)], n_terms, vectorizer)
+        segment = Segment.from_tokens(0, token_ids, indptr, n_terms)
+        return Index([segment], n_terms, vectorizer, learned=not frozen and learns_terms_only(vectorizer))
     weigh = vectorizer.transform if frozen else vectorizer.fit_transform
     matrix = check_term_weights(None, weigh(texts.tolist()))
     return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
@@ -339,8 +413,7 @@ def names_of(vectorizer, terms):
 def _holds_weights(corpus, field):
     """Whether the documents are term weights: the corpus was made from a matrix, and has no text in `field`."""
     names = ("title", "text") if field is None else np.atleast_1d(field).tolist()
-    has_text = any(name in corpus.columns and isinstance(corpus[name], StringArray) for name in names)
-    return corpus.is_matrix and not has_text
+    return corpus.is_matrix and not any(corpus.kinds.get(name) == "text" for name in names)
 
 
 def _terms_of_matrix(matrix):

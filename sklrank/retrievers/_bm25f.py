@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -11,12 +12,11 @@ from sklrank._caching.keys import estimator_key
 from sklrank._kernels._impacts import SATURATED
 from sklrank._kernels._postings import invert_matrix
 from sklrank._validation import Interval, check_term_weights
-from sklrank.data import StringArray
 from sklrank.encoders import TermVectorizer
-from sklrank.retrievers._base_inverted import InvertedIndexRetriever
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever, index_of_parts
 from sklrank.retrievers._bm25 import bm25_idf
 from sklrank.retrievers._impacts import Weighting
-from sklrank.retrievers._index import Index, Segment
+from sklrank.retrievers._index import Index, Segment, in_order, learns_terms_only
 
 
 class BM25FRetriever(InvertedIndexRetriever):
@@ -120,44 +120,24 @@ class BM25FRetriever(InvertedIndexRetriever):
     def _fields(self):
         if self.weights is not None:
             return tuple(self.weights)
-        return tuple(name for name in self.corpus_.columns if isinstance(self.corpus_[name], StringArray))
+        return tuple(name for name, kind in self.corpus_.kinds.items() if kind == "text")
 
     def _needs_refit(self, name, old, new):
         if name != "weights":
             return super()._needs_refit(name, old, new)
         return set(self._fields()) != set(self.index_.fields)
 
-    def _texts(self):
-        return self.corpus_.text(self._fields())
-
     def _shared_index(self):
         fields = self._fields()
         if not fields:
             raise ValueError(f"no text to search in the columns of the corpus, {list(self.corpus_.columns)}")
         key = ("fielded index", fields, estimator_key(self.vectorizer))
-        return self.corpus_.cached(key, lambda: self._build_fielded(fields), persist=True)
+        return index_of_parts(
+            self.corpus_, key, partial(_build_fielded, fields, self.vectorizer), self.vectorizer, fields
+        )
 
-    def _build_fielded(self, fields):
-        vectorizer = TermVectorizer()
-        if self.vectorizer is not None:
-            vectorizer = clone(self.vectorizer)
-        vectorizer.fit(self.corpus_.text(fields).tolist())
-        matrices = [
-            check_term_weights(None, vectorizer.transform(self.corpus_.text(field).tolist())) for field in fields
-        ]
-        union = sum(matrices[1:], start=matrices[0])
-        pattern = union.copy()
-        pattern.data[:] = 1
-        counts, lengths = [], []
-        for matrix in matrices:
-            # One more than the count if any field has the term, so that all fields have the same postings.
-            raised = (pattern + matrix).tocsr()
-            _, _, values = invert_matrix(
-                raised.indptr.astype(np.int64), raised.indices.astype(np.uint32), raised.data, raised.shape[1]
-            )
-            counts.append(values - 1)
-            lengths.append(np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel())
-        return FieldedIndex([Segment.from_matrix(0, union)], union.shape[1], vectorizer, fields, counts, lengths)
+    def _columns(self):
+        return self._fields()
 
     def _formula(self):
         return ("bm25f", _hashable(self.weights), self.k1, _hashable(self.b))
@@ -190,6 +170,40 @@ class BM25FRetriever(InvertedIndexRetriever):
         return tags
 
 
+def _build_fielded(fields, vectorizer, corpus):
+    """Index the fields of a corpus or of a part of it."""
+    if vectorizer is None:
+        vectorizer = TermVectorizer()
+    vectorizer = clone(vectorizer)
+    texts = corpus.text(fields)
+    if isinstance(vectorizer, TermVectorizer):
+        vectorizer._learn(texts, may_be_empty=True)
+    else:
+        vectorizer.fit(texts.tolist())
+    matrices = [_counts(vectorizer, corpus.text(field)) for field in fields]
+    union = sum(matrices[1:], start=matrices[0])
+    pattern = union.copy()
+    pattern.data[:] = 1
+    counts, lengths = [], []
+    for matrix in matrices:
+        # One more than the count if any field has the term, so that all fields have the same postings.
+        raised = (pattern + matrix).tocsr()
+        _, _, values = invert_matrix(
+            raised.indptr.astype(np.int64), raised.indices.astype(np.uint32), raised.data, raised.shape[1]
+        )
+        counts.append(values - 1)
+        lengths.append(np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel())
+    segments, learned = [Segment.from_matrix(0, union)], learns_terms_only(vectorizer)
+    return FieldedIndex(segments, union.shape[1], vectorizer, fields, counts, lengths, learned)
+
+
+def _counts(vectorizer, texts):
+    counts = vectorizer.transform(texts.tolist())
+    if not counts.shape[1]:
+        return counts
+    return check_term_weights(None, counts)
+
+
 def _hashable(value):
     """Return a dict as a tuple of its items, and any other value unchanged."""
     if isinstance(value, Mapping):
@@ -202,7 +216,7 @@ class FieldedIndex(Index):
 
     Parameters
     ----------
-    segments, n_terms, vectorizer
+    segments, n_terms, vectorizer, learned
         As for `Index`, for all fields together.
     fields : tuple of str
         Names of the fields.
@@ -212,8 +226,14 @@ class FieldedIndex(Index):
         Number of tokens of each document, for each field.
     """
 
-    def __init__(self, segments, n_terms, vectorizer, fields, counts, lengths):
-        super().__init__(segments, n_terms, vectorizer)
+    def __init__(self, segments, n_terms, vectorizer, fields, counts, lengths, learned=False):
+        super().__init__(segments, n_terms, vectorizer, learned=learned)
         self.fields = fields
         self.counts = counts
         self.lengths = lengths
+
+    def _like(self, indexes, documents, places, segment, vectorizer):
+        counts = [np.concatenate(values)[places] for values in zip(*(index.counts for index in indexes))]
+        lengths = [in_order(values, documents) for values in zip(*(index.lengths for index in indexes))]
+        n_terms = len(segment.indptr) - 1
+        return FieldedIndex([segment], n_terms, vectorizer, self.fields, counts, lengths, self.learned)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 from scipy import sparse
 
 from sklrank._caching import Derives
-from sklrank._kernels._postings import invert, invert_matrix, skip_table
+from sklrank._kernels._postings import invert, invert_matrix, merge_postings, skip_table
 from sklrank._ragged import owners
+from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._impacts import SMALL_CORPUS, Impacts
 
 
@@ -84,6 +86,52 @@ class Segment:
         return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
 
 
+def merge_segments(segments, terms, documents, n_terms):
+    """Merge segments, and leave out documents.
+
+    Parameters
+    ----------
+    segments : list of Segment
+    terms : list of ndarray of int64, shape (n_terms_of_segment,)
+        Merged term of each term of a segment.
+    documents : list of ndarray of int64, shape (n_documents_of_segment,)
+        Merged document of each document of a segment, ascending; -1 for one that is left out.
+    n_terms : int
+        Number of merged terms.
+
+    Returns
+    -------
+    merged : Segment
+    places : ndarray of int, shape (n_postings,)
+        Place of each posting in the postings of all segments, one segment after the other.
+    """
+    indptr, docs, places = merge_postings(
+        [segment.indptr for segment in segments], [segment.docs for segment in segments], terms, documents, n_terms
+    )
+    counts = np.concatenate([segment.counts for segment in segments])[places]
+    return Segment(0, in_order([segment.lengths for segment in segments], documents), indptr, docs, counts), places
+
+
+def in_order(values, documents):
+    """Return the values of the documents of several segments in the order of the merged documents.
+
+    Parameters
+    ----------
+    values : list of ndarray of shape (n_documents_of_segment,)
+    documents : list of ndarray of int64, shape (n_documents_of_segment,)
+        As for `merge_segments`.
+
+    Returns
+    -------
+    ndarray
+    """
+    documents = np.concatenate(documents)
+    live = documents >= 0
+    merged = np.empty(np.count_nonzero(live), dtype=np.result_type(*values))
+    merged[documents[live]] = np.concatenate(values)[live]
+    return merged
+
+
 def _smallest_dtype(data):
     """Return the type of counts that holds `data`: uint16, uint32, or float32 if they are not whole numbers."""
     if data.dtype.kind not in "iu" and (data != np.trunc(data)).any():
@@ -94,6 +142,24 @@ def _smallest_dtype(data):
     if largest < 2**32:
         return np.uint32
     return np.float32
+
+
+def learns_terms_only(vectorizer):
+    """Return whether a vectorizer learns the terms of the documents, and nothing else from all documents together.
+
+    Parameters
+    ----------
+    vectorizer : transformer or None
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(vectorizer, TermVectorizer) and vectorizer._learns_terms_only()
+
+
+def _numbers(terms, number_of):
+    return np.fromiter(map(number_of.__getitem__, terms), dtype=np.int64, count=len(terms))
 
 
 class Index(Derives):
@@ -112,9 +178,12 @@ class Index(Derives):
         Fitted transformer from texts to terms.
     units : ndarray of float64, shape (n_terms,), default=None
         Weight that a count of 1 means, for each term, if weights are stored as small integers.
+    learned : bool, default=False
+        Whether the terms are those of these documents, learned by the vectorizer, which learned nothing else.
     """
 
-    def __init__(self, segments, n_terms, vectorizer=None, units=None):
+    def __init__(self, segments, n_terms, vectorizer=None, units=None, learned=False):
+        self.learned = learned
         self.segments = segments
         self.n_terms = n_terms
         self.vectorizer = vectorizer
@@ -127,6 +196,42 @@ class Index(Derives):
     def _init_derived(self):
         self.workspaces = []  # (largest k, scratch arrays of each segment) that no thread uses at the moment
         self._collection_frequencies = None
+
+    @classmethod
+    def merged(cls, indexes, documents):
+        """Merge indexes over parts of the documents; it is the index that the merged documents would give at once.
+
+        Parameters
+        ----------
+        indexes : list of Index
+            Indexes of one segment each. Their vectorizers differ in their vocabularies only, or not at all.
+        documents : list of ndarray of int64, shape (n_documents_of_index,)
+            Merged document of each document of an index, ascending; -1 for one that is left out.
+
+        Returns
+        -------
+        Index
+        """
+        segments = [index.segments[0] for index in indexes]
+        vectorizer = indexes[0].vectorizer
+        if not indexes[0].learned:
+            terms = [np.arange(index.n_terms) for index in indexes]
+            segment, places = merge_segments(segments, terms, documents, indexes[0].n_terms)
+            return indexes[0]._like(indexes, documents, places, segment, vectorizer)
+        names = sorted(set().union(*(index.vectorizer.vocabulary_ for index in indexes)))
+        number_of = dict(zip(names, range(len(names))))
+        terms = [_numbers(index.vectorizer.vocabulary_, number_of) for index in indexes]
+        segment, places = merge_segments(segments, terms, documents, len(names))
+        lists = np.diff(segment.indptr) > 0
+        if not lists.all():  # the documents of some terms were left out
+            names = list(compress(names, lists.tolist()))
+            indptr = np.append(segment.indptr[:-1][lists], segment.indptr[-1])
+            segment = Segment(0, segment.lengths, indptr, segment.docs, segment.counts)
+        return indexes[0]._like(indexes, documents, places, segment, vectorizer._with_terms(names))
+
+    def _like(self, indexes, documents, places, segment, vectorizer):
+        """Return the index of a merged segment; a subclass merges its other values."""
+        return Index([segment], len(segment.indptr) - 1, vectorizer, learned=self.learned)
 
     @property
     def mean_length(self):
