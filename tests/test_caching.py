@@ -431,7 +431,8 @@ def test_what_a_corpus_keeps_can_be_looked_at_and_dropped():
     run = union.fit(TEXTS).transform(TEXTS)
     assert {"index", "impacts", "rankings", "vectors"} <= set(corpus.cache_usage())
     assert corpus.cache_usage()["rankings"] > 0 and corpus.cache_limit == 10**7
-    assert corpus.has_cached(("index", None, None)) and not corpus.has_cached(("index", "title", None))
+    assert corpus.has_cached(("index", None, None), columns=("text",))
+    assert not corpus.has_cached(("index", "title", None), columns=("text",))
     assert corpus.clear_cache() is corpus and corpus.cache_usage() == {}
     assert union.transform(TEXTS).docids == run.docids and "index" not in corpus.cache_usage()
     assert Corpus(DOCUMENTS, cache_limit=7).with_columns(x=range(len(DOCUMENTS))).cache_limit == 7

@@ -64,13 +64,13 @@ def counts(monkeypatch):
     counts = Counter()
 
     def counted(name, function):
-        def call(*args):
+        def call(*args, **kwargs):
             counts[name] += 1
-            return function(*args)
+            return function(*args, **kwargs)
 
         return call
 
-    monkeypatch.setattr(TermVectorizer, "fit_token_ids", counted("tokenized", TermVectorizer.fit_token_ids))
+    monkeypatch.setattr(TermVectorizer, "_learn", counted("tokenized", TermVectorizer._learn))
     monkeypatch.setattr(_index, "invert", counted("inverted", _index.invert))
     return counts
 

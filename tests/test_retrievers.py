@@ -639,23 +639,23 @@ def test_a_grid_of_parameters_tokenizes_and_inverts_once(many, monkeypatch):
     def count(owner, name, wrap):
         function = getattr(getattr(owner, name), "__func__", getattr(owner, name))
 
-        def call(*args):
+        def call(*args, **kwargs):
             calls[name] += 1
-            return function(*args)
+            return function(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, wrap(call))
 
-    count(TermVectorizer, "fit_token_ids", lambda call: call)
+    count(TermVectorizer, "_learn", lambda call: call)
     count(Segment, "from_tokens", classmethod)
     retriever = BM25Retriever(Corpus(documents))
     for method in METHODS:
         for k1 in (0.5, 1.5):
             clone(retriever).set_params(method=method, k1=k1, b=0.5).fit(queries).predict(queries)
     clone(retriever).set_params(vectorizer=TermVectorizer()).fit(queries)
-    assert calls == {"fit_token_ids": 2, "from_tokens": 2}  # an explicit vectorizer is another key than None
+    assert calls == {"_learn": 2, "from_tokens": 2}  # an explicit vectorizer is another key than None
     clone(retriever).set_params(vectorizer=TermVectorizer()).fit(queries)
     TfidfRetriever(retriever.corpus).fit(queries)
-    assert calls == {"fit_token_ids": 2, "from_tokens": 2}
+    assert calls == {"_learn": 2, "from_tokens": 2}
 
 
 def test_a_function_with_a_new_body_is_another_function(monkeypatch, tmp_path):

@@ -105,8 +105,11 @@ def _taken(columns, places):
     return column
 
 
-def settled(parts, layout, merge):
+def settled(parts, layout, merge, is_new):
     """Merge parts until they are few, and none has many dead documents.
+
+    A new part is not merged before the next change, because nothing was derived from it yet, so that everything would
+    be derived anew from all documents of the merged part.
 
     Parameters
     ----------
@@ -114,6 +117,8 @@ def settled(parts, layout, merge):
     layout : Layout
     merge : callable
         Function that takes parts and their `Sources`, and returns one part.
+    is_new : bool
+        Whether the last part is new.
 
     Returns
     -------
@@ -129,19 +134,20 @@ def settled(parts, layout, merge):
     for part in range(len(parts) - 1, -1, -1):
         if layout.n_alive[part] == 0 and len(parts) > 1:
             layout, parts = layout.dropped(part), (*parts[:part], *parts[part + 1 :])
-    n_alive = layout.n_alive
-    first, tail = len(parts) - 1, n_alive[-1]
+    n_alive, stop = layout.n_alive, len(parts) - is_new
+    first = max(stop - 1, 0)
+    tail = sum(n_alive[first:stop])
     while first > 0 and n_alive[first - 1] <= _FACTOR * tail:
         first -= 1
         tail += n_alive[first]
-    if first < len(parts) - 1:
-        merged(first, len(parts))
-    for part in range(len(parts)):
+    if first < stop - 1:
+        merged(first, stop)
+    for part in range(len(parts) - is_new):
         if _RARE * (layout.sizes[part] - layout.n_alive[part]) > layout.sizes[part]:
             merged(part, part + 1)
     while len(parts) > MAX_PARTS:
         n_alive = layout.n_alive
-        first = min(range(len(parts) - 1), key=lambda i: n_alive[i] + n_alive[i + 1])
+        first = min(range(len(parts) - 1 - is_new), key=lambda i: n_alive[i] + n_alive[i + 1])
         merged(first, first + 2)
     return parts, layout
 

@@ -575,7 +575,7 @@ class Corpus(DocumentIds):
             order = np.concatenate([upserts[exist][order], places[: len(add)], upserts[~exist]])
             columns, ids = joined_documents(tables, order)
             parts = (*parts, self._made(columns, ids, self._cache))
-        parts, layout = settled(parts, layout, self._merged)
+        parts, layout = settled(parts, layout, self._merged, is_new=bool(tables))
         return self._of_parts(parts, layout, given, n_numbered)
 
     def _continues(self, added):

@@ -27,8 +27,10 @@ def learns_from_documents(estimator):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import Normalizer
     >>> from sklrank.retrievers._learning import learns_from_documents
-    >>> learns_from_documents(make_pipeline(HashingVectorizer(), Normalizer())), learns_from_documents(TfidfVectorizer())
-    (False, True)
+    >>> learns_from_documents(make_pipeline(HashingVectorizer(), Normalizer()))
+    False
+    >>> learns_from_documents(TfidfVectorizer())
+    True
     """
     if estimator in (None, "passthrough", "drop") or isinstance(estimator, FrozenEstimator):
         return False
