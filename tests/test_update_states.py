@@ -9,7 +9,7 @@ import re
 from functools import partial
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from test_contracts import DENSE, HASHED, RETRIEVERS, FunctionTransformer, word_vectors
 
 import sklrank
@@ -127,7 +127,7 @@ OVER_TEXTS = {
 }
 CASES = {
     **{name: (make, as_texts, QUERIES) for name, make in OVER_TEXTS.items()},
-    "BM25FRetriever-fields": (partial(BM25FRetriever, field={"title": 2, "text": 1}), as_columns, QUERIES),
+    "BM25FRetriever-fields": (partial(BM25FRetriever, weights={"title": 2, "text": 1}), as_columns, QUERIES),
     "DenseRetriever-column": (partial(DenseRetriever, field="vector"), as_columns, VECTORS.toarray()),
     "LateInteractionRetriever-column": (
         partial(LateInteractionRetriever, field="tokens"),
@@ -148,7 +148,8 @@ class Changes(RuleBasedStateMachine):
 
     @initialize(documents=st.dictionaries(st.sampled_from(IDS), texts, min_size=1, max_size=6))
     def fit(self, documents):
-        self.documents = {**documents, "first": "heat flows heat cold the the"}  # enough terms for any vectorizer
+        enough = {"first": "heat flows heat cold the the", "second": "the heat flows cold"}  # terms for any vectorizer
+        self.documents = {**documents, **enough}
         self.estimator = self.fresh(self.documents)
 
     def fresh(self, documents):
@@ -214,10 +215,10 @@ class Changes(RuleBasedStateMachine):
 
     @rule(data=st.data(), k=st.integers(1, 4))
     def filter(self, data, k):
+        if isinstance(self.estimator, Pipeline):  # it passes no filter
+            return
         kept = data.draw(subsets(self.documents))
         retrievers = [self.estimator, self.fresh(self.documents)]
-        if hasattr(self.estimator, "named_steps"):
-            retrievers = [pipe[0] for pipe in retrievers]
         runs = []
         for retriever in retrievers:
             if "k" in retriever.get_params(deep=False):
@@ -250,13 +251,15 @@ def check_equal(found, fresh):
         assert found.column_ranks(name).tobytes() == fresh.column_ranks(name).tobytes()
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")  # of TruncatedSVD, for a single document
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_any_sequence_of_changes_ranks_as_a_fresh_fit(case):
     run_state_machine_as_test(
         lambda: Changes(*case),
         settings=settings(
-            max_examples=4 * int(os.environ.get("SKLRANK_STATES", "1")),
+            max_examples=8 * int(os.environ.get("SKLRANK_STATES", "1")),
             stateful_step_count=10,
             suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         ),
     )
