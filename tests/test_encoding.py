@@ -237,9 +237,9 @@ def test_a_retriever_of_vectors_needs_no_output_of_the_encoder():
     retriever = DenseRetriever(corpus, encoder=Letters()).fit(None)
     assert retriever.encoded_.output is None
     raw = ("encoded", None, estimator_key(Letters()))
-    assert corpus.has_cached(raw)
-    corpus._cache.discard(raw, sources=corpus._sources(None))
-    assert not corpus.has_cached(raw)
+    assert corpus.has_cached(raw, columns=("text",))
+    corpus._cache.discard(raw, sources=corpus._sources(("text",)))
+    assert not corpus.has_cached(raw, columns=("text",))
     Letters.asked.clear()
     assert DenseRetriever(corpus, encoder=Letters()).fit(None).vectors_ is retriever.vectors_
     assert not Letters.asked

@@ -10,7 +10,7 @@ from sklrank._caching.keys import estimator_key
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.data import TokenVectors
 from sklrank.rerankers._texts import corpus_of, hashable_field
-from sklrank.retrievers._encoding import Encoded, _as_output, encode_corpus
+from sklrank.retrievers._encoding import Encoded, _as_output, encode_corpus, is_encoded
 
 _BLOCK = 2048  # documents per call of an encoder
 _ARRAY_BYTES = 112  # size of an array object without its data
@@ -43,9 +43,8 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
     corpus = corpus_of(run)
     field = hashable_field(field)
     key = estimator_key(encoder)
-    if encoder is None or corpus.has_cached(("encoded", field, key)):
+    if encoder is None or is_encoded(corpus, encoder, field):
         return encode_corpus(corpus, encoder, field, query_encoder), run.rows
-    texts = corpus.text(field)
     documents = _fitted(encoder, key, corpus, field)
     queries = documents
     if query_encoder is not None:
@@ -56,7 +55,7 @@ def encode_candidates(run, encoder, field=None, query_encoder=None):
         vectors = []
         for start in range(0, len(positions), _BLOCK):
             block = rows[positions[start : start + _BLOCK]]
-            output = _as_output(documents.transform(texts[block].tolist()))
+            output = _as_output(documents.transform(corpus.text(field, rows=block).tolist()))
             if output.shape[0] != len(block):
                 raise ValueError(f"expected the encoder to return {len(block)} rows, got {output.shape[0]}")
             vectors += _rows(output)

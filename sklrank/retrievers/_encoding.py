@@ -13,6 +13,8 @@ from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import check_sparse, is_matrix_like
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._table import VECTOR
+from sklrank.retrievers._assembly import assembled, merged
+from sklrank.retrievers._learning import learns_from_documents
 
 _BLOCK = 2048  # documents per call of an encoder, and the most that an interrupted run loses
 
@@ -54,6 +56,9 @@ class EncodesCorpus(CallbackSupportMixin):
 def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     """Encode the documents, and cache the output on the corpus, so that each document is encoded once.
 
+    After a change of the corpus, only its new documents are encoded. An encoder that learns from documents is fitted
+    again, and encodes all of them.
+
     A corpus with a `cache_folder` keeps the output between processes. It is written block by block, so that an
     interrupted run is continued, and memory-mapped afterwards.
 
@@ -79,16 +84,71 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
         if query_encoder is not None:
             raise ValueError("query_encoder= needs encoder=: without it, queries are vectors, as the documents are")
         return Encoded(None, None, _given_vectors(corpus, field), field)
+    columns = corpus.text_columns(field)
     key = ("encoded", field, estimator_key(encoder))
+    report = report or (lambda done: None)
+    if learns_from_documents(encoder):
 
-    def make():
-        return _encode(encoder, corpus.text(field), corpus.cached_parts(key), report or (lambda done: None))
+        def make():
+            texts = corpus.text(columns)
+            return _encode(lambda: _fit(encoder, texts), texts, corpus.cached_parts(key, columns=columns), report)
 
-    fitted, output = corpus.cached(key, make, persist=True)
+        fitted, output = corpus.cached(key, make, persist=True, columns=columns)
+    else:
+        fitted, output = _encode_parts(corpus, encoder, key, columns, report)
     if query_encoder is None:
         return Encoded(fitted, fitted, output)
     key = ("query encoder", field, estimator_key(query_encoder))
-    return Encoded(fitted, corpus.cached(key, lambda: _fit(query_encoder, corpus.text(field))), output)
+    query_encoder = corpus.cached(key, lambda: _fit(query_encoder, corpus.text(columns)), columns=columns)
+    return Encoded(fitted, query_encoder, output)
+
+
+def is_encoded(corpus, encoder, field):
+    """Return whether the output of an encoder for all documents is kept.
+
+    Parameters
+    ----------
+    corpus, encoder, field
+        As for `encode_corpus`.
+
+    Returns
+    -------
+    bool
+    """
+    parts = corpus.parts
+    if learns_from_documents(encoder):
+        parts = (corpus,)
+    key, columns = ("encoded", field, estimator_key(encoder)), corpus.text_columns(field)
+    return all(part.has_cached(key, columns=columns) for part in parts)
+
+
+def _encode_parts(corpus, encoder, key, columns, report):
+    """Encode each part of a corpus that is not encoded yet, with an encoder that learns nothing from documents."""
+    n_done = 0
+
+    def make(part):
+        nonlocal n_done
+        texts, before = part.text(columns), n_done
+        n_done += len(part)
+        parts = part.cached_parts(key, columns=columns)
+        return _encode(lambda: opened(texts), texts, parts, lambda done: report(before + done))
+
+    def opened(texts):
+        # Opened once for all parts, as it may hold a model.
+        first = corpus.parts[0]
+        return first.cached(("encoder", *key), lambda: _fit(encoder, texts), columns=columns)
+
+    values = corpus.each_part(key, make, _merge, columns=columns, persist=True)
+    outputs = [output for _, output in values]
+    if corpus.layout.is_trivial:
+        return values[0]
+    whole = corpus.cached(("assembled", *key), lambda: assembled(outputs, corpus.layout), columns=columns)
+    return values[0][0], whole
+
+
+def _merge(values, sources):
+    """Return the encoder and the output for a part that a corpus has merged from several parts."""
+    return values[0][0], merged([output for _, output in values], sources)
 
 
 def _given_vectors(corpus, field):
@@ -98,7 +158,7 @@ def _given_vectors(corpus, field):
     name = field
     if name is None:
         name = VECTOR
-    if name not in corpus.columns or not _holds_vectors(corpus[name]):
+    if not corpus.kinds.get(name, "").endswith("vectors"):
         raise ValueError(
             f"without encoder= the documents are vectors, but column {name!r} holds no vectors; the corpus has the "
             f"columns {list(corpus.columns)}: give encoder=, or the name of a column of vectors as field="
@@ -138,9 +198,9 @@ def without_fitting(encoder, problem):
     return clone(encoder)
 
 
-def _encode(encoder, texts, parts, report):
-    """Fit, then transform block by block; `parts` keeps the blocks until all are made."""
-    fitted = parts.get("encoder", lambda: _fit(encoder, texts))
+def _encode(fit, texts, parts, report):
+    """Fit an encoder by ``fit()``, then transform block by block; `parts` keeps the blocks until all are made."""
+    fitted = parts.get("encoder", fit)
     output, blocks = None, []
     for start in range(0, len(texts), _BLOCK):
         stop = min(start + _BLOCK, len(texts))

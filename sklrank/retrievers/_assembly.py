@@ -1,0 +1,115 @@
+"""Values of all documents of a corpus, put together from those of its parts."""
+
+import numpy as np
+from scipy import sparse
+
+from sklrank._ragged import lengths_to_indptr
+from sklrank.data import TokenVectors
+
+
+def assembled(values, layout):
+    """Put the values of the parts of a corpus together, in the order of rows.
+
+    Parameters
+    ----------
+    values : list of ndarray of shape (n_documents, ...), csr_array or TokenVectors
+        Values of the documents of each part, dead ones included.
+    layout : Layout
+        Places of the documents.
+
+    Returns
+    -------
+    ndarray, csr_array or TokenVectors
+        The value of the only part itself if its documents all live.
+    """
+    if layout.is_trivial:
+        return values[0]
+    runs = []
+    for part in range(layout.n_parts):
+        rows, locals = layout.rows(part), np.arange(layout.sizes[part])
+        if layout.alive(part) is not None:
+            locals = np.flatnonzero(layout.alive(part))
+            rows = rows[locals]
+        runs += _runs(np.full(len(rows), part), locals, rows)
+    return _copied(values, runs, layout.n_documents)
+
+
+def merged(values, sources):
+    """Put the values of parts together that are merged into one.
+
+    Parameters
+    ----------
+    values : list of ndarray of shape (n_documents, ...), csr_array or TokenVectors
+        Values of the documents of each old part.
+    sources : object
+        Its attributes `parts` and `locals` are arrays of int64: the old part, and the number in it, of each document.
+
+    Returns
+    -------
+    ndarray, csr_array or TokenVectors
+    """
+    n = len(sources.locals)
+    return _copied(values, _runs(sources.parts, sources.locals, np.arange(n)), n)
+
+
+def _runs(parts, locals, rows):
+    """Return runs of documents that are neighbours before and after: part, first and last local number + 1, row."""
+    if not len(rows):
+        return []
+    breaks = np.flatnonzero((np.diff(parts) != 0) | (np.diff(locals) != 1) | (np.diff(rows) != 1)) + 1
+    starts, stops = np.append(0, breaks), np.append(breaks, len(rows))
+    columns = parts[starts], locals[starts], locals[stops - 1] + 1, rows[starts]
+    return list(zip(*(column.tolist() for column in columns)))
+
+
+def _copied(values, runs, n):
+    """Copy runs of documents into one value of `n` documents."""
+    first = values[0]
+    _check_alike(values)
+    if isinstance(first, TokenVectors):
+        indptr, (vectors,) = _copied_lists([v.indptr for v in values], [[v.values for v in values]], runs, n)
+        return TokenVectors(vectors, indptr)
+    if sparse.issparse(first):
+        entries = [v.data for v in values], [v.indices for v in values]
+        indptr, (data, indices) = _copied_lists([v.indptr for v in values], entries, runs, n)
+        return sparse.csr_array((data, indices, indptr), shape=(n, first.shape[1]))
+    whole = _empty(values, n)
+    for part, start, stop, row in runs:
+        whole[row : row + stop - start] = values[part][start:stop]
+    return whole
+
+
+def _check_alike(values):
+    """Raise ValueError if the values of parts differ in their kind or in their number of features."""
+    kinds = {(type(value).__name__, _n_features(value)) for value in values}
+    if len(kinds) > 1:
+        found = " and ".join(f"{name} with {n} features" for name, n in sorted(kinds))
+        raise ValueError(
+            f"expected the same kind of output for all documents, got {found}: an encoder whose output depends on the "
+            "documents that it is fitted on needs the tag requires_fit=True"
+        )
+
+
+def _n_features(value):
+    if isinstance(value, TokenVectors):
+        return value.n_features
+    return value.shape[1:]
+
+
+def _copied_lists(indptrs, columns, runs, n):
+    """Copy runs of lists, each of which has entries in all `columns`, into one array per column."""
+    lengths = np.zeros(n, dtype=np.int64)
+    for part, start, stop, row in runs:
+        lengths[row : row + stop - start] = np.diff(indptrs[part][start : stop + 1])
+    indptr = lengths_to_indptr(lengths)
+    wholes = [_empty(values, indptr[-1]) for values in columns]
+    for part, start, stop, row in runs:
+        begin, end = indptrs[part][start], indptrs[part][stop]
+        for whole, values in zip(wholes, columns):
+            whole[indptr[row] : indptr[row] + end - begin] = values[part][begin:end]
+    return indptr, wholes
+
+
+def _empty(values, n):
+    """Return an array for `n` items of several arrays."""
+    return np.empty((n, *values[0].shape[1:]), dtype=np.result_type(*values))
