@@ -1,4 +1,4 @@
-"""Retrievers over encoded documents after changes: only new documents are encoded, and rankings are those of a fresh fit."""
+"""Retrievers over encoded documents after changes: only new ones are encoded, and rankings are those of a fresh fit."""
 
 import numpy as np
 import pytest
