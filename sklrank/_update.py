@@ -340,7 +340,7 @@ class _Update:
                 )
             else:
                 new.corpus = changed
-        if is_fitted:
+        if vars(new).get("_fit_record") is vars(old).get("_fit_record"):  # `fit` has made a new one
             record_fit(new)
         return new
 

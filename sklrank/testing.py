@@ -387,6 +387,25 @@ def contract_scores_and_folds(make):
     assert run.qids.tolist() == list(QUERIES), "cross_val_predict lost the order of the queries"
 
 
+def contract_documents_come_and_go(make):
+    """After `update`, a retriever ranks as a fresh one over the new documents; if `update` fails, as before."""
+    retriever = make(Corpus(DOCUMENTS)).fit(TEXTS)
+    run = retriever.predict(TEXTS)
+    change = {"add": {"d9": "heat of the flow"}, "remove": ["d3", "d6"], "upsert": {"d2": "cold 日本", "d10": "heat"}}
+    try:
+        updated = retriever.update(**change)
+    except (ValueError, TypeError, NotImplementedError):
+        _check_same(retriever.predict(TEXTS), run, "rankings before and after an update that is refused")
+        return
+    assert updated is retriever, f"update returned {updated!r:.80}, expected self"
+    kept = {docid: text for docid, text in DOCUMENTS.items() if docid not in change["remove"]}
+    documents = {**kept, **change["add"], **change["upsert"]}
+    found, fresh = retriever.predict(TEXTS), make(Corpus(documents)).fit(TEXTS).predict(TEXTS)
+    assert found.corpus.to_dict() == documents, "the run has other documents than those after the update"
+    _check_same(found, fresh, "a retriever after update and a fresh one over the same documents")
+    _check_same(clone(retriever).fit(TEXTS).predict(TEXTS), fresh, "a clone of an updated retriever and a fresh one")
+
+
 def contract_search_is_for_people(make):
     """`search` answers one query with a ranking that prints."""
     run = make(Corpus(DOCUMENTS)).fit(TEXTS).search("heat", k=3)

@@ -282,3 +282,13 @@ def test_a_name_does_not_count_if_its_retriever_is_dropped():
     corpus = Corpus(["heat flows", "cold rests"])
     union = RetrieverUnion([("a", BM25Retriever(corpus)), ("a_rank", "drop")])
     assert union.fit_transform(["heat"]).columns == ("a",)
+
+
+def test_verbs_that_need_an_order_name_the_fuser():
+    union = RetrieverUnion([("bm25", BM25Retriever(Corpus(["heat"])))]).fit(None)
+    for verb in ("predict", "score", "search"):
+        assert not hasattr(union, verb)
+        with pytest.raises(AttributeError, match=f"no '{verb}', .* put a fuser behind it"):
+            getattr(union, verb)
+    with pytest.raises(AttributeError, match="'RetrieverUnion' object has no attribute 'other'"):
+        _ = union.other

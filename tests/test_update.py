@@ -9,6 +9,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from test_contracts import DENSE, word_vectors
 
 import sklrank
 from sklrank import Corpus, Qrels, Queries, Run
@@ -19,6 +21,8 @@ from sklrank.rerankers import CascadeReranker, Cutoff, DenseReranker, PassageAgg
 from sklrank.retrievers import (
     BM25Retriever,
     CallableRetriever,
+    DenseRetriever,
+    LateInteractionRetriever,
     RetrieverUnion,
     RM3Retriever,
     TfidfRetriever,
@@ -194,6 +198,20 @@ def test_partial_fit_adds_documents_without_a_corpus():
     texts = list(DOCUMENTS.values())
     assert retriever.partial_fit(texts[:2]).partial_fit(texts[2:]) is retriever
     assert same(retriever.predict(QUERIES), BM25Retriever().fit(texts).predict(QUERIES))
+
+
+def test_partial_fit_of_feedback_adds_documents():
+    texts = list(DOCUMENTS.values())
+    retriever = RM3Retriever(BM25Retriever()).partial_fit(texts[:2]).partial_fit(texts[2:])
+    assert same(retriever.predict(QUERIES), RM3Retriever(BM25Retriever()).fit(texts).predict(QUERIES))
+
+
+def test_partial_fit_takes_matrices_of_the_same_width():
+    matrix = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0]])
+    retriever = DenseRetriever().partial_fit(matrix[:1]).partial_fit(matrix[1:])
+    assert same(retriever.predict(matrix), DenseRetriever().fit(matrix).predict(matrix))
+    with pytest.raises(ValueError, match="X has 1 features, but DenseRetriever is expecting 2"):
+        retriever.partial_fit(matrix[:, :1])
 
 
 def test_partial_fit_with_a_corpus_names_add():
@@ -388,11 +406,23 @@ def make_bm25(corpus):
     return BM25Retriever(corpus, k=1000)
 
 
-def make_pipe(corpus):
+def make_dense(corpus):
+    return DenseRetriever(corpus, encoder=DENSE, k=1000)
+
+
+def make_late(corpus):
+    return LateInteractionRetriever(corpus, encoder=FunctionTransformer(word_vectors), retriever=make_bm25(corpus))
+
+
+def make_union_alone(corpus):
     return make_pipeline(union_of(corpus), ReciprocalRankFuser())
 
 
-@pytest.mark.parametrize("make", [make_bm25, make_pipe])
+def make_pipe(corpus):
+    return make_pipeline(union_of(corpus), ReciprocalRankFuser(), DenseReranker(letters(), depth=5, tail="keep"))
+
+
+@pytest.mark.parametrize("make", [make_bm25, make_dense, make_late, make_union_alone, make_pipe])
 def test_readers_see_one_version(make):
     versions = [{str(i): f"heat w{(i * v) % 7}" for i in range(40 + v)} for v in range(6)]
     queries = ["heat", "w1 w2", "w3", "heat w6"]

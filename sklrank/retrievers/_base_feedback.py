@@ -12,6 +12,7 @@ from sklrank._ragged import owners
 from sklrank._validation import HasMethods, Interval, RealNotInt, _fit_context, check_fitted
 from sklrank.base import Retriever
 from sklrank.data import Run
+from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever, explain_terms, heaviest
 
 
@@ -59,6 +60,8 @@ class FeedbackRetriever(Retriever):
         self.retriever_ = retriever.fit(X, y)
         self.corpus_ = self.retriever_.corpus_
         return self
+
+    partial_fit = CorpusRetriever.partial_fit
 
     def reindex(self, corpus):
         """Set the corpus; `update` has updated the retriever, which holds all that depends on it.

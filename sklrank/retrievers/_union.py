@@ -216,6 +216,14 @@ class RetrieverUnion(UpdateMixin, FittedMixin, BaseComposition):
         self._set_params("retrievers", **params)
         return self
 
+    def __getattr__(self, name):
+        if name in ("predict", "score", "search"):
+            raise AttributeError(
+                f"a RetrieverUnion has no {name!r}, because its candidates have no order: put a fuser behind it, as in "
+                "make_pipeline(union, ReciprocalRankFuser()); its transform returns the candidates"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "retrievers_")
 
