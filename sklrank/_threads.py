@@ -1,10 +1,66 @@
 """Work over ranges of queries, on threads."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from multiprocessing import parent_process
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
+
+
+def is_worker():
+    """Tell whether this code runs in a worker of joblib, multiprocessing, Dask or Ray.
+
+    Dask and Ray are not imported: a worker of theirs has imported them.
+
+    Returns
+    -------
+    bool
+    """
+    if parent_process() is not None:
+        return True
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized() and ray.get_runtime_context().get_task_id() is not None:
+        return True
+    worker = sys.modules.get("distributed.worker")
+    if worker is None:
+        return False
+    try:
+        worker.get_worker()
+    except ValueError:  # the code runs in a client
+        return False
+    return True
+
+
+def n_local_threads(n_jobs=None):
+    """Return the number of threads to start in this process.
+
+    joblib counts the cores of the whole cluster under the back ends of Dask and Ray. Threads work on this machine only.
+
+    Parameters
+    ----------
+    n_jobs : int, default=None
+        Number of threads, as in joblib; -1 means all cores of this machine. If None, it is 1 in a worker and without a
+        ``joblib.parallel_config``, whose number is taken otherwise, up to the number of cores.
+
+    Returns
+    -------
+    int
+    """
+    if n_jobs == 1:
+        return 1
+    n_threads = effective_n_jobs(n_jobs)
+    if n_threads <= 1:
+        return n_threads
+    if n_jobs is None and is_worker():
+        return 1
+    most = n_jobs
+    if n_jobs is None:
+        most = cpu_count()
+    elif n_jobs < 0:
+        most = cpu_count() + 1 + n_jobs
+    return max(1, min(n_threads, most))
 
 
 def over_ranges(work, n, n_jobs=None, *, per_thread=16):
@@ -27,7 +83,7 @@ def over_ranges(work, n, n_jobs=None, *, per_thread=16):
     """
     n_threads = 1
     if n > per_thread and n_jobs != 1:
-        n_threads = min(effective_n_jobs(n_jobs), n // per_thread)
+        n_threads = min(n_local_threads(n_jobs), n // per_thread)
     if n_threads <= 1:
         work(0, n)
         return

@@ -427,7 +427,7 @@ def test_it_pickles_where_the_function_does(engine):
 
 
 def test_a_worker_knows_the_function_again(monkeypatch):
-    monkeypatch.setattr(module, "parent_process", lambda: True)
+    monkeypatch.setattr(module, "is_worker", lambda: True)
     retriever = CallableRetriever(PickledEngine(None)).fit([])
     assert pickle.loads(pickle.dumps(retriever)).f is retriever.f
 

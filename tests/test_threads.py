@@ -1,13 +1,18 @@
-"""Threads of BLAS."""
+"""Number of threads, and threads of BLAS."""
 
+import subprocess
+import sys
 import threading
+import types
 
+import joblib
 import numpy as np
 import pytest
 import scipy.linalg
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklrank._threads import one_blas_thread
+from sklrank import _threads
+from sklrank._threads import is_worker, n_local_threads, one_blas_thread
 
 LIBRARIES = {"numpy": np.linalg, "scipy": scipy.linalg}  # which load them
 
@@ -57,3 +62,55 @@ def test_limits_that_another_thread_has_set_do_not_hinder(two_threads):
     thread.start()
     thread.join()
     assert found == [{1}, before]
+
+
+class ClusterBackend(joblib.parallel.ThreadingBackend):
+    """Back end that counts the cores of a cluster, as those of Dask and Ray do."""
+
+    def effective_n_jobs(self, n_jobs):
+        return 16
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    joblib.register_parallel_backend("cluster", ClusterBackend)
+    monkeypatch.setattr(_threads, "cpu_count", lambda: 2)
+    with joblib.parallel_config("cluster"):
+        yield
+
+
+@pytest.mark.parametrize(("n_jobs", "n_threads"), [(None, 2), (-1, 2), (-2, 1), (-9, 1), (1, 1), (3, 3)])
+def test_the_cores_of_a_cluster_start_no_threads_here(cluster, n_jobs, n_threads):
+    assert n_local_threads(n_jobs) == n_threads
+
+
+def test_a_worker_starts_one_thread_unless_asked(cluster, monkeypatch):
+    monkeypatch.setattr(_threads, "parent_process", object)
+    assert n_local_threads() == 1 and n_local_threads(3) == 3 and n_local_threads(-1) == 2
+
+
+def test_a_task_of_ray_runs_in_a_worker(monkeypatch):
+    context = types.SimpleNamespace(get_task_id=lambda: "7")
+    ray = types.SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
+    assert not is_worker()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert is_worker()
+    context.get_task_id = lambda: None  # the driver
+    assert not is_worker()
+
+
+def test_a_task_of_dask_runs_in_a_worker(monkeypatch):
+    def get_worker():
+        raise ValueError("No worker found")
+
+    module = types.SimpleNamespace(get_worker=get_worker)
+    monkeypatch.setitem(sys.modules, "distributed.worker", module)
+    assert not is_worker()
+    module.get_worker = object
+    assert is_worker()
+
+
+def test_a_process_that_joblib_starts_is_a_worker():
+    code = "import joblib, sklrank._threads as t; print(joblib.Parallel(2)([joblib.delayed(t.is_worker)()]))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[True]"

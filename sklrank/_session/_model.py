@@ -3,12 +3,12 @@
 import warnings
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from sklrank._session._batches import Batch, chunks, in_threads, plan, prefetched
 from sklrank._session._open_session import OpenSession, run_bound
 from sklrank._session._source import Source
 from sklrank._session._tokenizer import open_tokenizer
+from sklrank._threads import n_local_threads
 
 # Names that exporters give to the same input.
 _ROLES = {
@@ -59,7 +59,7 @@ class TextModel:
         self.tokenizer = open_tokenizer(tokenizer, self.source.path)
         self.open = OpenSession.of(self.source, device, providers)
         self.device = self.open.device
-        self.n_threads = effective_n_jobs(n_jobs)
+        self.n_threads = n_local_threads(n_jobs)
         self.inputs = self._checked_inputs()
         self.n_rows, self.n_columns = self._fixed_shape()
         self.max_length = max_length if self.n_columns is None else min(max_length, self.n_columns)

@@ -2,7 +2,6 @@
 
 import warnings
 from copy import deepcopy
-from multiprocessing import parent_process
 from numbers import Integral
 
 import joblib
@@ -12,6 +11,7 @@ from joblib.hashing import Hasher
 import sklrank
 from sklrank._caching import DEFAULT_LIMIT, MISSING, Cache, Folder, Recent
 from sklrank._caching.keys import file_name
+from sklrank._threads import is_worker
 from sklrank.data._changes import (
     check_distinct,
     check_new,
@@ -945,7 +945,7 @@ def _restore(state, *travellers):
         corpus.__setstate__(state)
         return corpus
 
-    return _LIVING.get(state["fingerprint"], make, hold=parent_process() is not None)
+    return _LIVING.get(state["fingerprint"], make, hold=is_worker())
 
 
 def living_corpus(token):

@@ -3,9 +3,9 @@
 from contextlib import contextmanager
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from sklrank._optional import optional_import
+from sklrank._threads import n_local_threads
 from sklrank.retrievers._ann_usearch import check_shape, other_vectors, sample
 
 _CODECS = {"float32": "Flat", "bfloat16": "SQbf16", "float16": "SQfp16", "int8": "SQ8"}
@@ -48,7 +48,7 @@ class FaissIndex:
             _set_up(faiss, part, expansion_add, seed)
         threads = 1
         if seed is None:
-            threads = effective_n_jobs(n_jobs)
+            threads = n_local_threads(n_jobs)
         failed = f"faiss cannot train factory={factory!r} on {len(vectors)} documents"
         with _on(faiss, threads), _as_value_error(failed), _silent_rotations(faiss, index):
             index.train(vectors)

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from sklrank._kernels._candidates import rank_candidates, settle_ties
 from sklrank._ragged import lengths_to_indptr, owners, places
-from sklrank._threads import over_ranges
+from sklrank._threads import n_local_threads, over_ranges
 from sklrank._vectors import read_only
 from sklrank.retrievers._filters import rank_filtered
 from sklrank.retrievers._quantization import search
@@ -101,7 +100,7 @@ class AnnSearch:
             sieve, mask, count = mask.astype(bool), None, math.ceil(count * thinned)
         n_threads = 1
         if len(queries) > _FEW:
-            n_threads = effective_n_jobs(self.n_jobs)
+            n_threads = n_local_threads(self.n_jobs)
         found = ranking_arrays(len(queries), k)
         step = max(1, _CELLS // count)
         for start in range(0, len(queries), step):

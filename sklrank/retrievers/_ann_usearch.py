@@ -3,9 +3,9 @@
 import threading
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from sklrank._optional import optional_import
+from sklrank._threads import n_local_threads
 
 _DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "i8"}
 _METRICS = {"dot": "ip", "euclidean": "l2sq"}
@@ -59,7 +59,7 @@ class UsearchIndex:
         new = cls(None, vectors.shape[1], metric, dtype, _scale(vectors, dtype))
         index = new._open(connectivity=connectivity, expansion_add=expansion_add)
         if seed is None:
-            order, threads = np.arange(len(vectors)), effective_n_jobs(n_jobs)
+            order, threads = np.arange(len(vectors)), n_local_threads(n_jobs)
         else:
             order, threads = np.random.RandomState(seed).permutation(len(vectors)), 1
         for start in range(0, len(order), _BLOCK):

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping
 from copy import copy
-from multiprocessing import parent_process
 from numbers import Integral, Real
 
 import joblib
@@ -11,7 +10,7 @@ import numpy as np
 
 from sklrank._caching import Once, Recent
 from sklrank._retry import call_with_retries, call_with_timeout, pause_after
-from sklrank._threads import over_ranges
+from sklrank._threads import is_worker, over_ranges
 from sklrank._validation import Interval, _fit_context, check_fitted
 from sklrank.data import Queries
 from sklrank.data._ids import as_id_list, check_unique, show
@@ -43,7 +42,7 @@ class SharesFunction:
         state = dict(state)
         token = state.pop("_token")
         super().__setstate__(state)
-        if parent_process() is not None:  # in a worker, each task brings a new copy of the function
+        if is_worker():  # in a worker, each task brings a new copy of the function
             self.f = answers_of(self.f, token).f
 
 

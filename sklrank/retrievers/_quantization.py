@@ -1,13 +1,12 @@
 """Dense vectors stored in fewer bits, and the search over blocks of them."""
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from sklrank._kernels._dense import finish, select, workspace
 from sklrank._kernels._quantized import agree_binary, dot_half, dot_int8, widen
 from sklrank._kernels._search import decode
 from sklrank._ragged import lengths_to_indptr
-from sklrank._threads import one_blas_thread, over_ranges
+from sklrank._threads import n_local_threads, one_blas_thread, over_ranges
 from sklrank._vectors import blocks, pack, read_only, vector_lengths
 from sklrank.retrievers._rankings import concatenate
 
@@ -288,7 +287,7 @@ def search(codes, vectors, queries, metric, k, n_candidates, masks, mask_of, n_j
     # Each thread reads all vectors, so each gets one range.
     per_thread = 16
     if n_queries >= 32:
-        per_thread = max(16, n_queries // effective_n_jobs(n_jobs))
+        per_thread = max(16, n_queries // n_local_threads(n_jobs))
     if n_queries < 2 * per_thread:
         work(0, n_queries)
     else:

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
@@ -12,6 +11,7 @@ from sklrank._caching.keys import Identity, query_keys
 from sklrank._caching.ranking_keys import gives_key, has_key, part_key, snapshot
 from sklrank._fitted import FittedMixin, check_unchanged
 from sklrank._ragged import intervals, lengths_to_indptr
+from sklrank._threads import n_local_threads
 from sklrank._update import UpdateMixin
 from sklrank._validation import BaseComposition, _fit_context, check_fitted
 from sklrank.data import Queries, Run
@@ -151,7 +151,7 @@ class RetrieverUnion(UpdateMixin, FittedMixin, BaseComposition):
 
         n_threads = 1
         if self.n_jobs not in (None, 1):
-            n_threads = min(effective_n_jobs(self.n_jobs), len(self.retrievers_))
+            n_threads = min(n_local_threads(self.n_jobs), len(self.retrievers_))
         if n_threads == 1:
             runs = map(ask, self.retrievers_)
         else:
