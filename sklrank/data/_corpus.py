@@ -495,7 +495,7 @@ class Corpus(DocumentIds):
 
         Parameters
         ----------
-        add : list of str, dict, list of dict, DataFrame, matrix of shape (n_documents, n_features), or Corpus
+        add : list of str, dict, list of dict, DataFrame, matrix, or Corpus, default=None
             Documents with new ids, as for `extended`. If None, none.
         remove : sequence of str or int, default=None
             Ids of documents to remove. If None, none.

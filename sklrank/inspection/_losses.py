@@ -8,9 +8,7 @@ import numpy as np
 from sklrank.data import Corpus, Queries
 from sklrank.inspection._steps import CascadeStep, follow, named_steps
 from sklrank.rerankers import Cutoff
-from sklrank.retrievers import RetrieverUnion
-from sklrank.retrievers._base_inverted import InvertedIndexRetriever
-from sklrank.retrievers._filters import resolve_filter
+from sklrank.retrievers import RetrieverUnion, filter_masks
 
 KINDS = (
     "not in the corpus",
@@ -99,7 +97,7 @@ def _missed(step, retriever, relevant):
         return [("not found", "not found")] * len(relevant)
     ranks, allowed = _search_all(step, retriever, relevant)
     k = getattr(retriever, "k", None)
-    otherwise = "no shared term" if isinstance(retriever, InvertedIndexRetriever) else "not found"
+    otherwise = getattr(retriever, "_loss", "not found")
     reasons = []
     for rank, rows, passes in zip(ranks.tolist(), _rows(corpus, relevant.docids), allowed.tolist()):
         if not len(rows):
@@ -164,16 +162,14 @@ def _take_queries(X, positions):
 
 def _allowed(retriever, queries, relevant):
     """Whether the filter of a retriever lets each document pass."""
-    passes = np.ones(len(relevant), dtype=bool)
-    filter = retriever.filter_of(queries) if hasattr(retriever, "filter_of") else None
+    filter = None
+    if hasattr(retriever, "filter_of"):
+        filter = retriever.filter_of(queries)
     if filter is None:
-        return passes
+        return np.ones(len(relevant), dtype=bool)
+    masks = filter_masks(filter, len(queries), retriever.corpus_)
     rows = _rows(retriever.corpus_, relevant.docids)
-    for start, stop, masks, mask_of in resolve_filter(filter, len(queries), retriever.corpus_):
-        for d in np.flatnonzero((relevant.query >= start) & (relevant.query < stop)):
-            mask = mask_of[relevant.query[d] - start] if len(mask_of) else 0
-            passes[d] = mask < 0 or bool(masks[mask][rows[d]].any())
-    return passes
+    return np.array([masks[query, own].any() for query, own in zip(relevant.query, rows)], dtype=bool)
 
 
 def _rows(corpus, docids):

@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklrank._caching.keys import estimator_key, field_key
 from sklrank._caching.ranking_keys import parameters_key
+from sklrank._update import of_one_state
 from sklrank._validation import HasMethods, _fit_context, check_fitted, check_term_weights
 from sklrank.data import Queries, Run, TokenVectors
 from sklrank.data._table import VECTOR
@@ -28,6 +29,8 @@ class InvertedIndexRetriever(CorpusRetriever):
     A subclass must give `_formula` and `_weigh`. It may give `_weigh_queries`; `_texts` and `_shared_index` if it
     indexes other texts; `_prepare` and `_term_names` if its terms do not come from `vectorizer`.
     """
+
+    _loss = "no shared term"  # why a document is not found, for `sklrank.inspection.waterfall`
 
     _refit_parameters = ("corpus", "field", "vectorizer")
 
@@ -186,6 +189,7 @@ class InvertedIndexRetriever(CorpusRetriever):
         return explain_terms(self, _one_query(self, query), docid)
 
     @available_if(lambda self: hasattr(self, "vectorizer"))
+    @of_one_state
     def highlight(self, query, docid, window=40):
         """Find the passage of a document that matches a query best, and the matched terms.
 

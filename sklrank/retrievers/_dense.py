@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from sklrank._update import of_one_state
 from sklrank._validation import Interval, StrOptions, _fit_context, array_namespace, check_fitted, check_k, to_numpy
 from sklrank.data import Run
 from sklrank.retrievers._array_api import search_elsewhere
@@ -191,6 +192,7 @@ class DenseRetriever(VectorRetriever):
         return _CODES[dtype](vectors, self.metric)
 
     @property
+    @of_one_state
     def bytes_per_vector_(self):
         """Bytes that the search reads of each document."""
         check_fitted(self, "vectors_")

@@ -11,6 +11,7 @@ from sklrank._caching.keys import estimator_key, field_key
 from sklrank._caching.ranking_keys import parameters_key
 from sklrank._maxsim import TokenIndex, check_tokens
 from sklrank._ragged import kept_entries, lengths_to_indptr, owners, places
+from sklrank._update import of_one_state
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted, check_k
 from sklrank.base import Retriever
 from sklrank.data import Corpus, Queries, Run, TokenVectors
@@ -320,6 +321,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return DenseRetriever(corpus, metric="dot", n_jobs=self.n_jobs).fit(None)
 
     @property
+    @of_one_state
     def bytes_per_token_(self):
         """Number of bytes that the search reads for each token of a document."""
         check_fitted(self, "n_tokens_")
