@@ -156,21 +156,21 @@ def _count_merged(indptr, docs, term_of, doc_of, sizes):
 
 
 @kernel
-def _fill_merged(indptr, docs, term_of, doc_of, offset, heads, merged, places):
+def _fill_merged(indptr, docs, values, term_of, doc_of, heads, merged_docs, merged_values):
     """Append the lists of one part to the merged lists."""
     for t in range(indptr.size - 1):
         q = heads[term_of[t]]
         for p in range(indptr[t], indptr[t + 1]):
             d = doc_of[docs[p]]
             if d >= 0:
-                merged[q] = d
-                places[q] = offset + p
+                merged_docs[q] = d
+                merged_values[q] = values[p]
                 q += 1
         heads[term_of[t]] = q
 
 
 @kernel
-def _sort_lists(indptr, docs, places):
+def _sort_lists(indptr, docs, values):
     """Sort the lists whose documents do not ascend."""
     for t in range(indptr.size - 1):
         start = indptr[t]
@@ -181,46 +181,52 @@ def _sort_lists(indptr, docs, places):
         if not ascending:
             order = np.argsort(docs[start:stop])
             docs[start:stop] = docs[start:stop][order]
-            places[start:stop] = places[start:stop][order]
+            values[start:stop] = values[start:stop][order]
 
 
-def merge_postings(indptrs, docs, terms, documents, n_terms):
+def merged_frequencies(indptrs, docs, terms, documents, n_terms):
+    """Return the number of documents of each merged term; see `merge_postings`.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_terms,)
+    """
+    frequencies = np.zeros(n_terms, dtype=np.int64)
+    for part in zip(indptrs, docs, terms, documents):
+        _count_merged(*part, frequencies)
+    return frequencies
+
+
+def merge_postings(indptrs, docs, values, terms, documents, frequencies):
     """Merge the postings of several parts.
 
     Parameters
     ----------
-    indptrs, docs : list of ndarray
-        Postings of each part, as from `invert`.
+    indptrs, docs, values : list of ndarray
+        Postings of each part, as from `invert`, and their counts or other values.
     terms : list of ndarray of int64, shape (n_terms_of_part,)
-        Merged term of each term of a part.
+        Merged term of each term of a part; any term if none of its documents is kept.
     documents : list of ndarray of int64, shape (n_documents_of_part,)
         Merged document of each document of a part, ascending; -1 for one that is left out.
-    n_terms : int
-        Number of merged terms.
+    frequencies : ndarray of int64, shape (n_terms,)
+        From `merged_frequencies`.
 
     Returns
     -------
     term_indptr : ndarray of shape (n_terms + 1,), dtype=int64
     docs : ndarray of shape (n_postings,), dtype=uint32
         Merged documents of each term, ascending.
-    places : ndarray of shape (n_postings,), dtype=uint32 or int64
-        Place of each posting in the postings of all parts, one part after the other.
+    values : ndarray of shape (n_postings,)
+        Their values.
     """
-    sizes = np.zeros(n_terms, dtype=np.int64)
-    for part in zip(indptrs, docs, terms, documents):
-        _count_merged(*part, sizes)
-    term_indptr = _starts(sizes)
-    merged = np.empty(term_indptr[-1], dtype=np.uint32)
-    dtype = np.uint32
-    if sum(map(len, docs)) > np.iinfo(np.uint32).max:
-        dtype = np.int64
-    places = np.empty(merged.size, dtype=dtype)
-    heads, offset = term_indptr[:-1].copy(), 0
-    for part in zip(indptrs, docs, terms, documents):
-        _fill_merged(*part, offset, heads, merged, places)
-        offset += len(part[1])
-    _sort_lists(term_indptr, merged, places)
-    return term_indptr, merged, places
+    term_indptr = _starts(frequencies)
+    merged_docs = np.empty(term_indptr[-1], dtype=np.uint32)
+    merged_values = np.empty(term_indptr[-1], dtype=np.result_type(*values))
+    heads = term_indptr[:-1].copy()
+    for part in zip(indptrs, docs, values, terms, documents):
+        _fill_merged(*part, heads, merged_docs, merged_values)
+    _sort_lists(term_indptr, merged_docs, merged_values)
+    return term_indptr, merged_docs, merged_values
 
 
 def skip_table(term_indptr, docs, n_documents):

@@ -232,8 +232,8 @@ class FieldedIndex(Index):
         self.counts = counts
         self.lengths = lengths
 
-    def _like(self, indexes, documents, places, segment, vectorizer):
-        counts = [np.concatenate(values)[places] for values in zip(*(index.counts for index in indexes))]
-        lengths = [in_order(values, documents) for values in zip(*(index.lengths for index in indexes))]
-        n_terms = len(segment.indptr) - 1
-        return FieldedIndex([segment], n_terms, vectorizer, self.fields, counts, lengths, self.learned)
+    def _merged(self, indexes, merge, vectorizer):
+        counts = [merge.lists(values)[2] for values in zip(*(index.counts for index in indexes))]
+        lengths = [in_order(values, merge.documents) for values in zip(*(index.lengths for index in indexes))]
+        segments = [merge.segment()]
+        return FieldedIndex(segments, merge.n_terms, vectorizer, self.fields, counts, lengths, self.learned)

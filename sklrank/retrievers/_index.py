@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank._caching import Derives
-from sklrank._kernels._postings import invert, invert_matrix, merge_postings, skip_table
+from sklrank._kernels._postings import invert, invert_matrix, merge_postings, merged_frequencies, skip_table
 from sklrank._ragged import owners
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._impacts import SMALL_CORPUS, Impacts
@@ -86,30 +86,49 @@ class Segment:
         return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
 
 
-def merge_segments(segments, terms, documents, n_terms):
-    """Merge segments, and leave out documents.
+class _Merge:
+    """Merge of the segments of indexes.
 
     Parameters
     ----------
-    segments : list of Segment
-    terms : list of ndarray of int64, shape (n_terms_of_segment,)
-        Merged term of each term of a segment.
-    documents : list of ndarray of int64, shape (n_documents_of_segment,)
-        Merged document of each document of a segment, ascending; -1 for one that is left out.
+    indexes : list of Index
+    terms : list of ndarray of int64, shape (n_terms_of_index,)
+        Merged term of each term of an index.
+    documents : list of ndarray of int64, shape (n_documents_of_index,)
+        Merged document of each document of an index, ascending; -1 for one that is left out.
     n_terms : int
         Number of merged terms.
-
-    Returns
-    -------
-    merged : Segment
-    places : ndarray of int, shape (n_postings,)
-        Place of each posting in the postings of all segments, one segment after the other.
     """
-    indptr, docs, places = merge_postings(
-        [segment.indptr for segment in segments], [segment.docs for segment in segments], terms, documents, n_terms
-    )
-    counts = np.concatenate([segment.counts for segment in segments])[places]
-    return Segment(0, in_order([segment.lengths for segment in segments], documents), indptr, docs, counts), places
+
+    def __init__(self, indexes, terms, documents, n_terms):
+        self.segments = [index.segments[0] for index in indexes]
+        self.terms, self.documents = terms, documents
+        self.indptrs, self.docs = zip(*((segment.indptr, segment.docs) for segment in self.segments))
+        self.frequencies = merged_frequencies(self.indptrs, self.docs, terms, documents, n_terms)
+
+    @property
+    def n_terms(self):
+        """Number of merged terms."""
+        return len(self.frequencies)
+
+    def without_empty_lists(self, names):
+        """Leave out terms without documents, and return the names of the others."""
+        kept = self.frequencies > 0
+        if kept.all():
+            return names
+        numbers = np.maximum(np.cumsum(kept) - 1, 0)
+        self.terms = [numbers[terms] for terms in self.terms]
+        self.frequencies = self.frequencies[kept]
+        return list(compress(names, kept.tolist()))
+
+    def lists(self, values):
+        """Return the merged lists, indptr and documents, with the values of all postings of each segment."""
+        return merge_postings(self.indptrs, self.docs, values, self.terms, self.documents, self.frequencies)
+
+    def segment(self):
+        """Return the merged segment."""
+        lengths = in_order([segment.lengths for segment in self.segments], self.documents)
+        return Segment(0, lengths, *self.lists([segment.counts for segment in self.segments]))
 
 
 def in_order(values, documents):
@@ -119,7 +138,7 @@ def in_order(values, documents):
     ----------
     values : list of ndarray of shape (n_documents_of_segment,)
     documents : list of ndarray of int64, shape (n_documents_of_segment,)
-        As for `merge_segments`.
+        Merged document of each document of a segment; -1 for one that is left out.
 
     Returns
     -------
@@ -212,26 +231,27 @@ class Index(Derives):
         -------
         Index
         """
-        segments = [index.segments[0] for index in indexes]
-        vectorizer = indexes[0].vectorizer
-        if not indexes[0].learned:
-            terms = [np.arange(index.n_terms) for index in indexes]
-            segment, places = merge_segments(segments, terms, documents, indexes[0].n_terms)
-            return indexes[0]._like(indexes, documents, places, segment, vectorizer)
-        names = sorted(set().union(*(index.vectorizer.vocabulary_ for index in indexes)))
-        number_of = dict(zip(names, range(len(names))))
-        terms = [_numbers(index.vectorizer.vocabulary_, number_of) for index in indexes]
-        segment, places = merge_segments(segments, terms, documents, len(names))
-        lists = np.diff(segment.indptr) > 0
-        if not lists.all():  # the documents of some terms were left out
-            names = list(compress(names, lists.tolist()))
-            indptr = np.append(segment.indptr[:-1][lists], segment.indptr[-1])
-            segment = Segment(0, segment.lengths, indptr, segment.docs, segment.counts)
-        return indexes[0]._like(indexes, documents, places, segment, vectorizer._with_terms(names))
+        first, vectorizer = indexes[0], indexes[0].vectorizer
+        if not first.learned:
+            merge = _Merge(indexes, [np.arange(first.n_terms)] * len(indexes), documents, first.n_terms)
+            return first._merged(indexes, merge, vectorizer)
+        vocabularies = [index.vectorizer.vocabulary_ for index in indexes]
+        largest = max(vocabularies, key=len)
+        names, number_of = list(largest), largest
+        if any(terms.keys() - largest.keys() for terms in vocabularies):
+            names = sorted(set().union(*vocabularies))
+            number_of = dict(zip(names, range(len(names))))
+        merge = _Merge(indexes, [_numbers(terms, number_of) for terms in vocabularies], documents, len(names))
+        names = merge.without_empty_lists(names)
+        if number_of is largest and len(names) == len(largest):
+            vectorizer = indexes[vocabularies.index(largest)].vectorizer
+        else:
+            vectorizer = vectorizer._with_terms(names)
+        return first._merged(indexes, merge, vectorizer)
 
-    def _like(self, indexes, documents, places, segment, vectorizer):
-        """Return the index of a merged segment; a subclass merges its other values."""
-        return Index([segment], len(segment.indptr) - 1, vectorizer, learned=self.learned)
+    def _merged(self, indexes, merge, vectorizer):
+        """Return the merged index; a subclass merges its other values."""
+        return Index([merge.segment()], merge.n_terms, vectorizer, learned=self.learned)
 
     @property
     def mean_length(self):
