@@ -256,7 +256,6 @@ def update(estimator, add=None, remove=None, upsert=None):
 
 def _replace(estimator, change):
     """Replace each corpus of a fitted estimator by ``change(corpus)``, in all of its steps at once."""
-    check_is_fitted(estimator)
     while True:
         update = _Update(change)
         replaced = list(update.in_place(estimator))
@@ -297,50 +296,51 @@ class _Update:
         The steps of a pipeline, which a user may hold, stay the same objects. Estimators inside a union are exchanged
         together with the attributes of the union, which hold them.
         """
+        if not _is_fitted(estimator):
+            check_is_fitted(estimator)  # it passes if the estimator needs no fit
         for step in _steps(estimator):
             yield from self.in_place(step)
             self._estimators[id(step)] = step, step
         attributes = vars(estimator)
         copied = dict(attributes)
-        new = self._new(estimator, in_use=True)
+        new = self._new(estimator)
         if new is not estimator:
             yield estimator, attributes, copied, new
 
-    def _new(self, old, in_use=False):
+    def _new(self, old):
         """Return the new estimator of an old one, which is the same object if it has no corpus inside."""
         if id(old) not in self._estimators:
             self._estimators[id(old)] = old, old  # for an estimator that holds itself
-            self._estimators[id(old)] = old, self._make(old, in_use)
+            self._estimators[id(old)] = old, self._make(old)
         return self._estimators[id(old)][1]
 
-    def _make(self, old, in_use):
+    def _make(self, old):
+        attributes = dict(vars(old))
+        own = ("corpus", "corpus_", *getattr(old, "_rebuilt", ()))
+        inside = {name: self._value(value) for name, value in attributes.items() if name not in own}
+        changed = {name: value for name, value in inside.items() if value is not attributes[name]}
+        corpus = _corpus_of(attributes, hasattr(old, "reindex"))
+        new_corpus = corpus
+        if corpus is not None:
+            new_corpus = self._corpus(corpus)
+        if not changed and new_corpus is corpus:
+            return old
         is_fitted = _is_fitted(old)
-        if in_use and not is_fitted and isinstance(old, UpdateMixin):
-            check_is_fitted(old)
         if is_fitted:
             check_unchanged(old)
-        own = ("corpus", "corpus_", *getattr(old, "_rebuilt", ()))
-        inside = {name: self._value(value) for name, value in list(vars(old).items()) if name not in own}
-        inside = {name: value for name, value in inside.items() if value is not vars(old).get(name)}
-        corpus = _corpus_of(old)
-        changed = corpus
-        if corpus is not None:
-            changed = self._corpus(corpus)
-        if not inside and changed is corpus:
-            return old
         new = object.__new__(type(old))
-        vars(new).update(vars(old), **inside)
-        if changed is not corpus:
+        vars(new).update(attributes, **changed)
+        if new_corpus is not corpus:
             if hasattr(old, "reindex") and (is_fitted or not get_tags(old).requires_fit):
-                new.reindex(changed)
+                new.reindex(new_corpus)
             elif is_fitted:
                 raise TypeError(
                     f"{type(old).__name__} holds a corpus, and what it has learned may depend on it: give it a method "
                     "reindex(corpus), as in sklrank.base.Retriever"
                 )
             else:
-                new.corpus = changed
-        if vars(new).get("_fit_record") is vars(old).get("_fit_record"):  # `fit` has made a new one
+                new.corpus = new_corpus
+        if vars(new).get("_fit_record") is attributes.get("_fit_record"):  # `fit` has made a new one
             record_fit(new)
         return new
 
@@ -391,13 +391,12 @@ def _steps(estimator):
     return [step for step in steps if hasattr(step, "get_params")]
 
 
-def _corpus_of(estimator):
+def _corpus_of(attributes, in_any_form):
     """Return the corpus that an estimator itself holds, fitted or as a parameter; None if there is none."""
-    attributes = vars(estimator)
     corpus = attributes.get("corpus_", attributes.get("corpus"))
     if isinstance(corpus, Corpus):
         return corpus
-    if corpus is not None and hasattr(estimator, "reindex"):
+    if corpus is not None and in_any_form:
         return Corpus.of(corpus)
     return None
 
