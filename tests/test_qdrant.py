@@ -502,6 +502,20 @@ def test_a_collection_with_a_corpus_gives_rows(filled):
         by_point.predict(np.zeros((1, 2)))
 
 
+def test_an_update_uploads_the_new_corpus_but_changes_no_collection_of_the_user(filled):
+    corpus = Corpus({"a": "heat flows", "b": "cold rests"})
+    client = QdrantClient(":memory:")
+    retriever = QdrantRetriever(corpus, encoder=DENSE, client=client).fit([])
+    before = retriever.collection_
+    retriever.update(add={"c": "heat"}, remove=["a"])
+    fresh = QdrantRetriever(Corpus({"b": "cold rests", "c": "heat"}), encoder=DENSE, client=client).fit([])
+    assert retriever.collection_ == fresh.collection_ != before
+    assert same(retriever.predict(["heat"]), fresh.predict(["heat"]))
+    retriever = QdrantRetriever(Corpus(["a", "b"]), client=filled, collection="plain").fit([])
+    with pytest.raises(ValueError, match=r"not the collection 'plain': .* fit again with corpus="):
+        retriever.add({"z": "heat"})
+
+
 def test_named_vectors_of_a_collection(filled):
     for name, encoder in (("sparse", HASHED), ("dense", DENSE)):
         encoder = [(name, FrozenEstimator(encoder.fit([""])))]

@@ -115,6 +115,9 @@ class CallableRetriever(SharesFunction, CorpusRetriever):
     `k` documents pass or `f` returns no more. If the engine can apply a filter itself, this is cheaper: do it in `f`,
     and use `query_field` for values that differ between queries.
 
+    **Updates** of the documents need a function that makes another one: ``f.reindexed(corpus)`` returns the function
+    that searches the new documents. Without this method, `update` is an error.
+
     After a timeout, the call continues in its thread, because a thread cannot be stopped. Set a limit in the client of
     your engine as well.
 

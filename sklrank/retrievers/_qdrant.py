@@ -300,6 +300,25 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
         self.collection_ = self._found.name
         return self
 
+    def reindex(self, corpus):
+        """Upload other documents to a collection of their own, unless `collection` names one.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The new documents.
+
+        Returns
+        -------
+        self
+        """
+        if self.collection is not None:
+            raise ValueError(
+                f"update changes the corpus, but not the collection {self.collection!r}: change its points there, and "
+                "fit again with corpus=corpus.updated(...)"
+            )
+        return super().reindex(corpus)
+
     @property
     def url(self):
         """Address of a server."""
