@@ -78,9 +78,6 @@ class PartIds(Ids):
         """Return the ids without parts."""
         return Ids(self.strings, self.n)
 
-    def __reduce_ex__(self, protocol):  # equal ids have equal pickles and hashes
-        return self.whole().__reduce_ex__(protocol)
-
     def find(self, ids):
         """Return the part and the local number of each of `ids`, a list of str; -1 if the id is unknown."""
         parts, locals = np.full((2, len(ids)), -1, dtype=np.int64)

@@ -14,7 +14,7 @@ from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._retry import call_with_retries
 from sklrank._threads import over_ranges
 from sklrank._validation import HasMethods, Interval, StrOptions, _fit_context, check_fitted, is_matrix_like
-from sklrank.data import Queries, TokenVectors
+from sklrank.data import Queries, StringArray, TokenVectors
 from sklrank.data._ids import show
 from sklrank.data._shapes import canonical
 from sklrank.retrievers._base_corpus import CorpusRetriever
@@ -458,7 +458,8 @@ class QdrantRetriever(CorpusRetriever, CallbackSupportMixin):
             for name, output in outputs.items()
         }
         payload = {name: self.corpus_[name] for name in self.payload or ()}
-        content = joblib.hash((outputs, payload, vectors, self.corpus_.ids, self.collection_options))
+        ids = StringArray.from_strings(self.corpus_.ids.tolist())  # one form, also if the corpus has several parts
+        content = joblib.hash((outputs, payload, vectors, ids, self.collection_options))
         collection = Collection(client, f"sklrank-{content}", vectors)
         self._send(client, lambda: collection.create(**(self.collection_options or {})))
         n, size = len(self.corpus_), self.batch_size
