@@ -22,6 +22,7 @@ PARTS = [
     "ann",
     "tokenizer",
     "indexing",
+    "changes",
     "evaluate",
     "grid_search",
     "fusion",
