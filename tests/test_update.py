@@ -1,6 +1,8 @@
 """Documents come and go: `add`, `remove`, `upsert`, `update`, and `sklrank.update` for pipelines."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -383,6 +385,21 @@ def test_a_fitted_reranker_of_a_user_with_a_corpus_needs_reindex():
     with pytest.raises(TypeError, match=r"Prior holds a corpus, .* reindex\(corpus\)"):
         sklrank.update(pipe, add={"e": "heat"})
     assert pipe[0].corpus_ is corpus
+
+
+# --- memory
+
+
+def test_old_documents_are_freed():
+    pipe = make_pipeline(union_of(Corpus(DOCUMENTS)), ReciprocalRankFuser()).fit(QUERIES)
+    old = []
+    for i in range(5):
+        pipe.predict(QUERIES)
+        old.append(weakref.ref(pipe[0].retrievers_[0][1].corpus_))
+        sklrank.update(pipe, upsert={"a": f"heat {i}"})
+    pipe.predict(QUERIES)
+    gc.collect()
+    assert [corpus() for corpus in old[1:]] == [None] * 4
 
 
 # --- threads
