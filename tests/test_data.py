@@ -12,6 +12,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -29,7 +30,7 @@ from sklearn.utils import _safe_indexing, shuffle
 
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank._caching import Cache
-from sklrank.data import StringArray
+from sklrank.data import StringArray, _ids
 
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 ids = st.text(st.characters(exclude_categories=["Cs", "Z", "C"]), min_size=1, max_size=4).filter(
@@ -1136,3 +1137,20 @@ def test_runs_and_judgments_align_with_queries():
         run.align(["x", "y", "z"])
     with pytest.raises(ValueError, match="no query id of the judgments"):
         qrels.align({"other": ""})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(unicode_text, unique=True, min_size=1), st.lists(unicode_text))
+def test_many_ids_are_found_as_in_a_dict(ids, asked):
+    with mock.patch.object(_ids, "_MANY", 0):
+        given_ids = _ids.Ids.of(ids, len(ids), "document")
+        table = dict(zip(ids, range(len(ids))))
+        asked = [*asked, *ids, "\ud800"]
+        assert given_ids.rows(asked).tolist() == [table.get(docid, -1) for docid in asked]
+        assert given_ids._table is None and given_ids.rows([]).tolist() == []
+
+
+def test_a_look_up_among_many_ids_makes_no_dict():
+    corpus = Corpus(StringArray.from_strings([""] * 100_000), ids=[f"document {i}" for i in range(100_000)])
+    assert corpus.rows(["document 99999", "document 0"]).tolist() == [99_999, 0]
+    assert corpus.ids._table is None and corpus.ids._slots.nbytes == 4 * 2**18

@@ -1,6 +1,10 @@
-"""Gathering and joining of strings of UTF-8 columns, each a buffer and offsets."""
+"""Gathering, joining and look-up of strings of UTF-8 columns, each a buffer and offsets."""
+
+import numpy as np
 
 from sklrank._kernels._jit import kernel
+
+_FREE = np.uint32(0xFFFFFFFF)  # a slot without a string
 
 
 @kernel
@@ -49,3 +53,65 @@ def number_distinct(keys, slots, firsts, rows):
             n += 1
         rows[e] = slots[slot]
     return n
+
+
+@kernel
+def _hash(buffer, start, stop):
+    """Return the FNV-1a hash of a string, whose bits are mixed so that the low ones depend on all bytes."""
+    value = np.uint64(0xCBF29CE484222325)
+    for i in range(start, stop):
+        value = (value ^ np.uint64(buffer[i])) * np.uint64(0x100000001B3)
+    value ^= value >> np.uint64(32)
+    value *= np.uint64(0xD6E8FEB86659FD93)
+    return value ^ (value >> np.uint64(32))
+
+
+@kernel
+def _fill_slots(buffer, offsets, slots):
+    mask = np.uint64(slots.size - 1)
+    for i in range(offsets.size - 1):
+        slot = _hash(buffer, offsets[i], offsets[i + 1]) & mask
+        while slots[slot] != _FREE:
+            slot = (slot + np.uint64(1)) & mask
+        slots[slot] = i
+
+
+@kernel
+def find_strings(buffer, offsets, slots, asked, asked_offsets, places):
+    """Write the place of each asked string in a column to `places`, -1 for a string that the column lacks.
+
+    `slots` is the table of the column, from `string_table`.
+    """
+    mask = np.uint64(slots.size - 1)
+    for i in range(places.size):
+        start = asked_offsets[i]
+        size = asked_offsets[i + 1] - start
+        slot = _hash(asked, start, start + size) & mask
+        places[i] = -1
+        while slots[slot] != _FREE:
+            place = slots[slot]
+            begin = offsets[place]
+            if offsets[place + 1] - begin == size:
+                same = True
+                for j in range(size):
+                    if buffer[begin + j] != asked[start + j]:
+                        same = False
+                        break
+                if same:
+                    places[i] = place
+                    break
+            slot = (slot + np.uint64(1)) & mask
+
+
+def string_table(buffer, offsets):
+    """Make a hash table of the distinct strings of a column.
+
+    Returns
+    -------
+    ndarray of uint32
+        Places of strings, at least two slots for each string; their number is a power of two.
+    """
+    n_strings = offsets.size - 1
+    slots = np.full(1 << (2 * n_strings).bit_length(), _FREE, dtype=np.uint32)
+    _fill_slots(buffer, offsets, slots)
+    return slots

@@ -4,13 +4,15 @@ from numbers import Integral
 
 import numpy as np
 
-from sklrank._ragged import intervals
+from sklrank._kernels._strings import find_strings, string_table
+from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.data._display import plural, snippet
 from sklrank.data._frames import as_list
 from sklrank.data._strings import StringArray
 
 _SHOWN = 3  # values that an error message shows
 _WIDTH = 100  # characters of each value
+_MANY = 1 << 14  # ids from which a kernel looks them up
 
 
 def show(values):
@@ -56,6 +58,17 @@ def check_unique(ids, what):
     raise ValueError(f"{what} ids must be unique; these occur more than once: {show(twice)}")
 
 
+def _encoded(texts):
+    """Return texts in one buffer, and the offsets of each; a lone surrogate is encoded as well, and equals no id."""
+    joined = "".join(texts)
+    if joined.isascii():
+        buffer, lengths = joined.encode("ascii"), map(len, texts)
+    else:
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        buffer, lengths = b"".join(encoded), map(len, encoded)
+    return np.frombuffer(buffer, dtype=np.uint8), lengths_to_indptr(np.fromiter(lengths, np.int64, len(texts)))
+
+
 class Ids:
     """Hold unique ids in the order of their rows.
 
@@ -72,7 +85,8 @@ class Ids:
         self.n = n
         self._objects = None
         self._n_taken = 0
-        self._table = None
+        self._table = None  # dict from id to row, of few ids and of those that were numbered by one
+        self._slots = None
 
     @classmethod
     def of(cls, ids, n, what):
@@ -147,13 +161,19 @@ class Ids:
         """Return the row of each of `ids`, a list of str, as int64; -1 if the id is unknown."""
         if not self.given:
             return np.fromiter(map(self._position, ids), dtype=np.int64, count=len(ids))
-        if self._table is None:
-            names = self._objects
-            if names is None:
-                names = self.strings
-            self._table = dict(zip(names, range(self.n)))
-        lookup = self._table.get
-        return np.fromiter((lookup(i, -1) for i in ids), dtype=np.int64, count=len(ids))
+        if self._table is None and self.n < _MANY:
+            self._table = dict(zip(self.strings, range(self.n)))
+        if self._table is not None:
+            lookup = self._table.get
+            return np.fromiter((lookup(i, -1) for i in ids), dtype=np.int64, count=len(ids))
+        # An array instead of a dict, which takes 140 bytes for each id.
+        strings = self.strings
+        if self._slots is None:
+            self._slots = string_table(strings.buffer, strings.offsets)
+        asked, offsets = _encoded(ids)
+        rows = np.empty(len(ids), dtype=np.int64)
+        find_strings(strings.buffer, strings.offsets, self._slots, asked, offsets, rows)
+        return rows
 
     def _position(self, text):
         if text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0"):
