@@ -371,3 +371,10 @@ def test_2_to_the_32_entries_of_a_run_are_an_error(monkeypatch):
     assert len(Run({"q": {"a": 1, "b": 2}})) == 1
     with pytest.raises(OverflowError, match="a run holds at most 2 entries.*got 3"):
         Run({"q": {"a": 1, "b": 2}, "p": {"a": 1}})
+
+
+def test_a_kept_value_may_hold_a_corpus_of_the_same_lineage():
+    corpus = corpus_of(DOCUMENTS)
+    changed = corpus.extended({"x": "new"})
+    assert corpus.cached("newer", lambda: changed) is changed
+    assert 0 < corpus.cache_usage()["newer"] < 10**6

@@ -18,12 +18,17 @@ class _Entry:
 
     __slots__ = ("value", "of", "sources", "size", "containers")
 
-    def __init__(self, value, of=None, sources=()):
+    def __init__(self, value, of, sources, cache):
         self.value = value
         self.of = of  # key of the value that this one is derived from
         self.sources = sources  # weak references to the objects that this one is derived from
         self.containers = {}
-        self.size = measure(value, self.containers)
+        self.measure(cache)
+
+    def measure(self, cache):
+        """Measure the value; it may hold a corpus that keeps its own values in the same cache."""
+        self.size = measure(self.value, self.containers)
+        self.size.stores = [store for store in self.size.stores if store is not cache]
 
 
 class Cache(Counted):
@@ -202,7 +207,7 @@ class Cache(Counted):
             if cache is not None:
                 cache._bury(key)
 
-        entry = _Entry(value, of, [weakref.ref(source, bury) for source in sources])
+        entry = _Entry(value, of, [weakref.ref(source, bury) for source in sources], self)
         with self._lock:
             self._entries[key] = entry
             self._keys[id(value)] = key
@@ -255,7 +260,7 @@ class Cache(Counted):
             for key in self._asked:
                 entry = self._entries[key]
                 self._count(key, entry.size, -1)
-                entry.size = measure(entry.value, entry.containers)
+                entry.measure(self)
                 self._count(key, entry.size, 1)
             self._asked.clear()
             last, entry = set(), self._entries.get(self._last)
