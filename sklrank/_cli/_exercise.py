@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
-from sklrank import Qrels, Run
+from sklrank import Corpus, Qrels, Run
 from sklrank._kernels._candidates import rank_candidates, settle_ties
 from sklrank._vectors import read_only
 from sklrank.data import TokenVectors
@@ -39,6 +39,7 @@ def exercise():
     queries, qrels = data.queries[:20], data.qrels[:20]
     run = _texts(data.corpus, queries)
     _term_weights(data.corpus)
+    _changes()
     _vectors()
     _metrics(qrels, run)
     _fusion(qrels, run)
@@ -77,6 +78,15 @@ def _term_weights(corpus):
     for dtype in ("float32", "uint8"):
         SparseRetriever(dtype=dtype).fit(weights).predict(weights[:5])
     SparseRetriever(k=10, dtype="uint8").fit(large).predict(large[:1])
+
+
+def _changes():
+    """Change documents: a few among many, whose ids are looked up by a kernel, and fields and weights of terms."""
+    many = Corpus({f"d{i}": "heat" for i in range(1 << 14)})
+    BM25Retriever(many).fit(None).update(add={"new": "heat flows"}, remove=["d3"], upsert={"d7": "cold"})
+    few = Corpus([{"title": "heat", "text": "flows"}])
+    BM25FRetriever(few).fit(None).add([{"id": "new", "title": "cold", "text": "rests"}])
+    BM25Retriever(Corpus(np.eye(2) / 2, ids=["a", "b"])).fit(None).add(Corpus(np.eye(2), ids=["c", "d"]))
 
 
 def _vectors():
