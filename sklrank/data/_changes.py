@@ -3,7 +3,16 @@
 import numpy as np
 
 from sklrank.data._ids import Ids, as_id_list, check_unique, show
-from sklrank.data._kinds import concatenated, kind_of, matching, missing_values, numbers_as_ids, strings_of, take, whole
+from sklrank.data._kinds import (
+    concatenated,
+    gathered,
+    kind_of,
+    matching,
+    missing_values,
+    numbers_as_ids,
+    strings_of,
+    whole,
+)
 from sklrank.data._parts import Sources
 from sklrank.data._table import as_table
 
@@ -91,18 +100,9 @@ def merged_documents(parts, sources):
     places = offsets[sources.parts] + sources.locals
     if len(places) == offsets[-1] and (np.diff(places) == 1).all():
         places = None
-    columns = {name: _taken([part._columns[name] for part in parts], places) for name in parts[0]._columns}
-    ids = _taken([strings_of(part.ids) for part in parts], places)
+    columns = {name: gathered([part._columns[name] for part in parts], places) for name in parts[0]._columns}
+    ids = gathered([strings_of(part.ids) for part in parts], places)
     return columns, Ids(ids, len(sources.parts))
-
-
-def _taken(columns, places):
-    if len(columns) == 1 and places is not None:
-        return take(columns[0], places)
-    column = concatenated(columns)
-    if places is not None:
-        column = column[places]
-    return column
 
 
 def settled(parts, layout, merge, is_new):

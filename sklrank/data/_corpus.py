@@ -736,6 +736,52 @@ class Corpus(DocumentIds):
                 part._merges[(key, _names(columns))] = Merge(merge, of, persist)
         return values
 
+    def merged_parts(self, key, make, merge, *, columns=None, persist=False):
+        """Return the derived value of all documents, merged from the values of the parts.
+
+        Parameters
+        ----------
+        key : hashable
+            As for `each_part`.
+        make, merge : callable
+            As for `each_part`.
+        columns : sequence of str, default=None
+            As for `each_part`.
+        persist : bool, default=False
+            Whether a corpus with a `cache_folder` also keeps the values of the parts there.
+
+        Returns
+        -------
+        object
+
+        See Also
+        --------
+        each_part : Values of the parts alone.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> changed = Corpus({"a": "heat", "b": "cold"}).extended({"c": "ice"})
+        >>> def lengths(part):
+        ...     return [len(text) for text in part.text()]
+        >>> def merge(values, sources):
+        ...     return [values[part][i] for part, i in zip(sources.parts.tolist(), sources.locals.tolist())]
+        >>> changed.merged_parts("lengths", lengths, merge, columns=("text",))
+        [4, 4, 3]
+        """
+
+        def parts():
+            return self.each_part(key, make, merge, columns=columns, persist=persist)
+
+        if self.layout.is_trivial:
+            return parts()[0]
+        return self.cached(key, lambda: merge(parts(), self._all_sources()), columns=columns)
+
+    def _all_sources(self):
+        """Return where the documents come from if all parts are merged."""
+        _, parts, locals = self.layout.merged(0, len(self.parts))
+        return Sources(parts, locals)
+
     def _sources(self, columns):
         """Return the contents that a value is derived from."""
         if columns is None:

@@ -58,6 +58,19 @@ def concatenated(columns):
     return values
 
 
+def gathered(columns, places):
+    """Return the values at some places of columns that stand one after the other; all of them if `places` is None."""
+    if len(columns) == 1 and places is not None:
+        return take(columns[0], places)
+    column = concatenated(columns)
+    if places is None:
+        return column
+    column = column[places]
+    if isinstance(column, np.ndarray):
+        column.flags.writeable = False
+    return column
+
+
 def matching(column, like, name, n):
     """Return a column of new documents as the column `like` of a corpus is; raise an error if it is of another kind.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklrank._ragged import intervals
 from sklrank.data._ids import Ids
-from sklrank.data._kinds import concatenated, kind_of, strings_of, take
+from sklrank.data._kinds import concatenated, gathered, strings_of, take
 
 
 class Content:
@@ -69,10 +69,7 @@ class PartIds(Ids):
     @cached_property
     def strings(self):
         """All ids."""
-        strings = concatenated(list(map(strings_of, self._parts)))
-        if self._layout.places is None:
-            return strings
-        return strings[self._layout.places]
+        return gathered(list(map(strings_of, self._parts)), self._layout.places)
 
     def whole(self):
         """Return the ids without parts."""
@@ -159,21 +156,10 @@ class PartColumns(Mapping):
         self._parts, self._layout, self._cache, self._contents = parts, layout, cache, contents
 
     def __getitem__(self, name):
-        columns = [part[name] for part in self._parts]
-        return self._cache.get(("column", name), lambda: self._gathered(columns), sources=(self._contents[name],))
+        def make():
+            return gathered([part[name] for part in self._parts], self._layout.places)
 
-    def _gathered(self, columns):
-        column = concatenated(columns)
-        if self._layout.places is None:
-            return column
-        column = column[self._layout.places]
-        if isinstance(column, np.ndarray):
-            column.flags.writeable = False
-        return column
-
-    def kind(self, name):
-        """Return what a column holds."""
-        return kind_of(self._parts[0][name])
+        return self._cache.get(("column", name), make, sources=(self._contents[name],))
 
     def take(self, name, rows):
         """Return the values of some rows of a column; only these are read."""

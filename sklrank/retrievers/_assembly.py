@@ -1,4 +1,4 @@
-"""Values of all documents of a corpus, put together from those of its parts."""
+"""Values of documents that come from several parts of a corpus, put together."""
 
 import numpy as np
 from scipy import sparse
@@ -7,42 +7,15 @@ from sklrank._ragged import lengths_to_indptr
 from sklrank.data import TokenVectors
 
 
-def assembled(values, layout):
-    """Put the values of the parts of a corpus together, in the order of rows.
-
-    Parameters
-    ----------
-    values : list of ndarray of shape (n_documents, ...), csr_array or TokenVectors
-        Values of the documents of each part, dead ones included.
-    layout : Layout
-        Places of the documents.
-
-    Returns
-    -------
-    ndarray, csr_array or TokenVectors
-        The value of the only part itself if its documents all live.
-    """
-    if layout.is_trivial:
-        return values[0]
-    runs = []
-    for part in range(layout.n_parts):
-        rows, locals = layout.rows(part), np.arange(layout.sizes[part])
-        if layout.alive(part) is not None:
-            locals = np.flatnonzero(layout.alive(part))
-            rows = rows[locals]
-        runs += _runs(np.full(len(rows), part), locals, rows)
-    return _copied(values, runs, layout.n_documents)
-
-
 def merged(values, sources):
-    """Put the values of parts together that are merged into one.
+    """Put the values of the documents of several parts together.
 
     Parameters
     ----------
     values : list of ndarray of shape (n_documents, ...), csr_array or TokenVectors
-        Values of the documents of each old part.
+        Values of the documents of each part.
     sources : object
-        Its attributes `parts` and `locals` are arrays of int64: the old part, and the number in it, of each document.
+        Its attributes `parts` and `locals` are arrays of int64: the part, and the number in it, of each document.
 
     Returns
     -------

@@ -26,7 +26,7 @@ from sklrank.retrievers._learning import learns_from_documents
 class InvertedIndexRetriever(CorpusRetriever):
     """Base of retrievers over an inverted index of terms, which `vectorizer` makes from texts.
 
-    A subclass must give `_formula` and `_weigh`. It may give `_weigh_queries`; `_texts` and `_shared_index` if it
+    A subclass must give `_formula` and `_weigh`. It may give `_weigh_queries`; `_columns` and `_shared_index` if it
     indexes other texts; `_prepare` and `_term_names` if its terms do not come from `vectorizer`.
     """
 
@@ -81,10 +81,6 @@ class InvertedIndexRetriever(CorpusRetriever):
     def _weigh_queries(self, indptr, terms, weights):
         """Return the weights of the terms of queries, given the number of times that each term occurs."""
         return weights
-
-    def _texts(self):
-        """Return the texts that are searched."""
-        return self.corpus_.text(self.field)
 
     def _text(self, row):
         """Return the text of a document."""
@@ -309,35 +305,17 @@ def index_of_parts(corpus, key, build, vectorizer, columns):
     -------
     Index
     """
-    layout = corpus.layout
-
-    def parts():
-        return corpus.each_part(key, build, _merge, columns=columns, persist=True)
-
-    def merge():
-        documents = [np.where(_alive(layout, part), layout.rows(part), -1) for part in range(layout.n_parts)]
-        return Index.merged(parts(), documents)
-
     if learns_from_documents(vectorizer) and not learns_terms_only(vectorizer):
         index = corpus.cached(key, lambda: build(corpus), persist=True, columns=columns)
-    elif layout.is_trivial:
-        index = parts()[0]
     else:
-        index = corpus.cached(key, merge, columns=columns)
+        index = corpus.merged_parts(key, build, _merge, columns=columns, persist=True)
     if not index.n_terms:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     return index
 
 
-def _alive(layout, part):
-    alive = layout.alive(part)
-    if alive is None:
-        return True
-    return alive
-
-
 def _merge(indexes, sources):
-    """Return the index of a part that a corpus has merged from several parts."""
+    """Return the index of documents that come from several parts."""
     documents = [np.full(index.n_documents, -1) for index in indexes]
     for part, numbers in enumerate(documents):
         places = np.flatnonzero(sources.parts == part)

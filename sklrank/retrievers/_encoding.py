@@ -13,7 +13,7 @@ from sklrank._progress import CallbackSupportMixin, progress, with_callbacks
 from sklrank._validation import check_sparse, is_matrix_like
 from sklrank.data import Queries, TokenVectors
 from sklrank.data._table import VECTOR
-from sklrank.retrievers._assembly import assembled, merged
+from sklrank.retrievers._assembly import merged
 from sklrank.retrievers._learning import learns_from_documents
 
 _BLOCK = 2048  # documents per call of an encoder, and the most that an interrupted run loses
@@ -138,16 +138,11 @@ def _encode_parts(corpus, encoder, key, columns, report):
         first = corpus.parts[0]
         return first.cached(("encoder", *key), lambda: _fit(encoder, texts), columns=columns)
 
-    values = corpus.each_part(key, make, _merge, columns=columns, persist=True)
-    outputs = [output for _, output in values]
-    if corpus.layout.is_trivial:
-        return values[0]
-    whole = corpus.cached(("assembled", *key), lambda: assembled(outputs, corpus.layout), columns=columns)
-    return values[0][0], whole
+    return corpus.merged_parts(key, make, _merge, columns=columns, persist=True)
 
 
 def _merge(values, sources):
-    """Return the encoder and the output for a part that a corpus has merged from several parts."""
+    """Return the encoder, and its output for documents that come from several parts."""
     return values[0][0], merged([output for _, output in values], sources)
 
 
