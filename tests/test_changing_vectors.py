@@ -99,3 +99,10 @@ def test_a_new_column_keeps_the_vectors():
     Static.n_encoded = 0
     DenseRetriever(corpus.with_columns(price=[1.5, 2.0]), encoder=Static()).fit(None)
     assert Static.n_encoded == 0
+
+
+def test_a_new_column_keeps_the_index_of_tokens():
+    corpus = Corpus({"a": "heat flow", "b": "cold water"})
+    retriever = LateInteractionRetriever(corpus, encoder=StaticTokens(), dtype="int8").fit(None)
+    priced = LateInteractionRetriever(corpus.with_columns(price=[1.5, 2.0]), encoder=StaticTokens(), dtype="int8")
+    assert priced.fit(None)._index("int8") is retriever._index("int8")

@@ -84,7 +84,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
         if query_encoder is not None:
             raise ValueError("query_encoder= needs encoder=: without it, queries are vectors, as the documents are")
         return Encoded(None, None, _given_vectors(corpus, field), field)
-    columns = corpus.text_columns(field)
+    columns = encoded_columns(corpus, encoder, field)
     key = ("encoded", field, estimator_key(encoder))
     report = report or (lambda done: None)
     if learns_from_documents(encoder):
@@ -103,6 +103,23 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     return Encoded(fitted, query_encoder, output)
 
 
+def encoded_columns(corpus, encoder, field):
+    """Return the names of the columns that are encoded, or without an encoder, of the one that holds the vectors.
+
+    Parameters
+    ----------
+    corpus, encoder, field
+        As for `encode_corpus`.
+
+    Returns
+    -------
+    tuple of str
+    """
+    if encoder is None:
+        return (field or VECTOR,)
+    return corpus.text_columns(field)
+
+
 def is_encoded(corpus, encoder, field):
     """Return whether the output of an encoder for all documents is kept.
 
@@ -118,7 +135,7 @@ def is_encoded(corpus, encoder, field):
     parts = corpus.parts
     if learns_from_documents(encoder):
         parts = (corpus,)
-    key, columns = ("encoded", field, estimator_key(encoder)), corpus.text_columns(field)
+    key, columns = ("encoded", field, estimator_key(encoder)), encoded_columns(corpus, encoder, field)
     return all(part.has_cached(key, columns=columns) for part in parts)
 
 

@@ -19,7 +19,7 @@ from sklrank.data._order import rank
 from sklrank.encoders._muvera import MuveraEncoder, as_token_vectors
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._dense import DenseRetriever
-from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
+from sklrank.retrievers._encoding import EncodesCorpus, encode_queries, encoded_columns
 from sklrank.retrievers._filters import resolve_filter
 from sklrank.retrievers._pooling import pool_tokens
 from sklrank.retrievers._recall import lowest, mean_recall
@@ -275,7 +275,10 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         """Return the tokens of the documents in a type, which are made once for all estimators over this corpus."""
         changed = dtype != "float32" or self.pool_factor is not None
         encoded = ("encoded", self._key[1], self._key[2])
-        return self.corpus_.cached((*self._key, dtype), lambda: self._make_index(dtype), of=encoded, persist=changed)
+        columns = encoded_columns(self.corpus_, self.encoder, field_key(self.field))
+        return self.corpus_.cached(
+            (*self._key, dtype), lambda: self._make_index(dtype), of=encoded, persist=changed, columns=columns
+        )
 
     def _make_index(self, dtype):
         if dtype != "float32":
