@@ -3,8 +3,13 @@
 from importlib import import_module
 
 _ROOMS = ("data", "datasets", "encoders", "fusers", "inspection", "metrics", "rerankers", "retrievers")
-_NAMES = {"Corpus": "sklrank.data", "Qrels": "sklrank.data", "Queries": "sklrank.data", "Run": "sklrank.data"}
-_NAMES["update"] = "sklrank._update"
+_NAMES = {
+    "Corpus": "sklrank.data",
+    "Qrels": "sklrank.data",
+    "Queries": "sklrank.data",
+    "Run": "sklrank.data",
+    "update": "sklrank._update",
+}
 
 __all__ = sorted([*_ROOMS, *_NAMES])
 

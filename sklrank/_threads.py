@@ -82,7 +82,7 @@ def over_ranges(work, n, n_jobs=None, *, per_thread=16):
         Minimum number of queries per thread.
     """
     n_threads = 1
-    if n > per_thread and n_jobs != 1:
+    if n > per_thread:
         n_threads = min(n_local_threads(n_jobs), n // per_thread)
     if n_threads <= 1:
         work(0, n)

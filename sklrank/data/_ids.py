@@ -8,7 +8,7 @@ from sklrank._kernels._strings import find_strings, string_table
 from sklrank._ragged import intervals, lengths_to_indptr
 from sklrank.data._display import plural, snippet
 from sklrank.data._frames import as_list
-from sklrank.data._strings import StringArray
+from sklrank.data._strings import StringArray, encode
 
 _SHOWN = 3  # values that an error message shows
 _WIDTH = 100  # characters of each value
@@ -56,17 +56,6 @@ def check_unique(ids, what):
             twice[i] = None
         seen.add(i)
     raise ValueError(f"{what} ids must be unique; these occur more than once: {show(twice)}")
-
-
-def _encoded(texts):
-    """Return texts in one buffer, and the offsets of each; a lone surrogate is encoded as well, and equals no id."""
-    joined = "".join(texts)
-    if joined.isascii():
-        buffer, lengths = joined.encode("ascii"), map(len, texts)
-    else:
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-        buffer, lengths = b"".join(encoded), map(len, encoded)
-    return np.frombuffer(buffer, dtype=np.uint8), lengths_to_indptr(np.fromiter(lengths, np.int64, len(texts)))
 
 
 class Ids:
@@ -170,7 +159,8 @@ class Ids:
         strings = self.strings
         if self._slots is None:
             self._slots = string_table(strings.buffer, strings.offsets)
-        asked, offsets = _encoded(ids)
+        asked, lengths = encode(ids, 0, "id", errors="surrogatepass")  # a lone surrogate equals no id
+        asked, offsets = np.frombuffer(asked, dtype=np.uint8), lengths_to_indptr(lengths)
         rows = np.empty(len(ids), dtype=np.int64)
         find_strings(strings.buffer, strings.offsets, self._slots, asked, offsets, rows)
         return rows

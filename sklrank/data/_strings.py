@@ -85,7 +85,7 @@ class StringArray:
         position = 0
         for start in range(0, len(strings), _CHUNK):
             chunk = strings[start : start + _CHUNK]
-            encoded, lengths = _encode(chunk, start, what)
+            encoded, lengths = encode(chunk, start, what)
             offsets[start + 1 : start + 1 + len(chunk)] = lengths
             end = position + len(encoded)
             if end > len(buffer):  # grows in place, without a second copy of the text
@@ -195,7 +195,7 @@ def _check_text(buffer, offsets):
         raise ValueError(f"offset {starts[inside[0]]} is inside a character")
 
 
-def _encode(strings, start, what):
+def encode(strings, start, what, errors="strict"):
     """Return the joined UTF-8 bytes of `strings`, and the number of bytes of each."""
     try:
         joined = "".join(strings)
@@ -207,7 +207,7 @@ def _encode(strings, start, what):
     if joined.isascii():
         return joined.encode("ascii"), np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
     try:
-        encoded = [s.encode() for s in strings]
+        encoded = [s.encode(errors=errors) for s in strings]
     except UnicodeEncodeError:
         for i, s in enumerate(strings):
             try:

@@ -178,6 +178,9 @@ def learns_terms_only(vectorizer):
 
 
 def _numbers(terms, number_of):
+    """Return the number of each term of a vocabulary in another one."""
+    if terms is number_of:
+        return np.arange(len(terms), dtype=np.int64)
     return np.fromiter(map(number_of.__getitem__, terms), dtype=np.int64, count=len(terms))
 
 
@@ -238,7 +241,7 @@ class Index(Derives):
         vocabularies = [index.vectorizer.vocabulary_ for index in indexes]
         largest = max(vocabularies, key=len)
         names, number_of = list(largest), largest
-        if any(terms.keys() - largest.keys() for terms in vocabularies):
+        if any(terms.keys() - largest.keys() for terms in vocabularies if terms is not largest):
             names = sorted(set().union(*vocabularies))
             number_of = dict(zip(names, range(len(names))))
         merge = _Merge(indexes, [_numbers(terms, number_of) for terms in vocabularies], documents, len(names))
