@@ -32,6 +32,7 @@ OTHER_MEANINGS = {
     "qids": [{"Comparison"}],
     "queries": [{"Queries"}],
     "retriever": [{"LateInteractionRetriever"}],
+    "table": [{"SQLSource"}],
     "tokenizer": [{"Cutoff"}, {"TermVectorizer"}],
     "values": [{"Comparison"}],
     "weights": [{"BM25FRetriever"}, {"PM2Reranker", "XQuADReranker"}],

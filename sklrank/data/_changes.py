@@ -4,6 +4,7 @@ import numpy as np
 
 from sklrank.data._ids import Ids, as_id_list, check_unique, show
 from sklrank.data._kinds import (
+    GatheredColumn,
     concatenated,
     gathered,
     kind_of,
@@ -11,8 +12,8 @@ from sklrank.data._kinds import (
     missing_values,
     numbers_as_ids,
     strings_of,
-    whole,
 )
+from sklrank.data._lazy import ColumnSource
 from sklrank.data._parts import Sources
 from sklrank.data._table import as_table
 
@@ -100,9 +101,15 @@ def merged_documents(parts, sources):
     places = offsets[sources.parts] + sources.locals
     if len(places) == offsets[-1] and (np.diff(places) == 1).all():
         places = None
-    columns = {name: gathered([part._columns[name] for part in parts], places) for name in parts[0]._columns}
+    columns = {name: _merged_column([part._columns[name] for part in parts], places) for name in parts[0]._columns}
     ids = gathered([strings_of(part.ids) for part in parts], places)
     return columns, Ids(ids, len(sources.parts))
+
+
+def _merged_column(columns, places):
+    if any(isinstance(column, ColumnSource) for column in columns):
+        return GatheredColumn(columns, places)
+    return gathered(columns, places)
 
 
 def settled(parts, layout, merge, is_new):
@@ -154,6 +161,8 @@ def settled(parts, layout, merge, is_new):
 
 def _all_missing(column):
     """Return whether all values of a column are missing, so that it may become a column of any kind."""
+    if isinstance(column, ColumnSource):  # its kind is known
+        return False
     return kind_of(column) == "objects" and all(value is None for value in column.tolist())
 
 
@@ -162,7 +171,7 @@ def _undecided(corpus):
     return [
         name
         for name, kind in corpus.kinds.items()
-        if kind == "objects" and all(_all_missing(whole(part._columns[name])) for part in corpus.parts)
+        if kind == "objects" and all(_all_missing(part._columns[name]) for part in corpus.parts)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from copy import deepcopy
+from itertools import chain
 from numbers import Integral
 
 import joblib
@@ -26,18 +27,17 @@ from sklrank.data._display import printable
 from sklrank.data._documents import DocumentIds
 from sklrank.data._frames import as_names, frame_like
 from sklrank.data._ids import Ids
-from sklrank.data._kinds import kind_of, numbers_as_ids, take
+from sklrank.data._kinds import GatheredColumn, kind_of, n_rows, numbers_as_ids, take, whole
 from sklrank.data._layout import Layout
 from sklrank.data._lazy import ColumnSource
 from sklrank.data._parts import Content, Merge, PartColumns, PartIds, Sources
 from sklrank.data._passages import split_texts
-from sklrank.data._strings import StringArray
+from sklrank.data._stored import ID_NAMES, TextReader, hash_of_texts, joined_texts
 from sklrank.data._table import (
     N_SHOWN,
     VECTOR,
     as_column,
     as_table,
-    n_rows,
     plain_columns,
     table_dict,
     table_html,
@@ -45,7 +45,6 @@ from sklrank.data._table import (
 )
 
 _IDS = None  # key of the content of the ids, beside the names of columns
-_ID_NAMES = ("docid", "_id", "id", "docno", "doc_id")
 
 # Unpickling returns the corpus of the same content if the process has one, so that a worker has one for all its tasks.
 # Between two tasks, only this store holds the corpora of a worker.
@@ -65,9 +64,11 @@ class Corpus(DocumentIds):
 
     Parameters
     ----------
-    documents : list of str, dict, list of dict, DataFrame, matrix of shape (n_documents, n_features), or Corpus
+    documents : list of str, dict, list of dict, DataFrame, matrix of shape (n_documents, n_features), ArrowSource, \
+            SQLSource, or Corpus
         Texts; a dict from id to text or to columns; records or a frame (pandas, polars) with the ids in ``"docid"``,
-        ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. A missing text is an empty text. A Corpus gives
+        ``"_id"``, ``"id"`` or ``"docno"``; or vectors, dense or sparse. A missing text is an empty text. The columns
+        of an `ArrowSource` or an `SQLSource` stand outside, and are read when they are needed. A Corpus gives
         a corpus of the same documents, which are shared, with a new, empty cache.
     ids : sequence of str, default=None
         Ids of the documents, if `documents` has none. If None, their positions, "0", "1", …
@@ -114,7 +115,7 @@ class Corpus(DocumentIds):
                 raise ValueError("a Corpus has ids: leave out ids=, or give the texts instead of the Corpus")
             self._set_like(documents, cache)
             return
-        columns, ids = as_table(documents, ids, "document", _ID_NAMES)
+        columns, ids = as_table(documents, ids, "document", ID_NAMES)
         self._set(columns, ids, cache)
 
     def _set(self, columns, ids, cache, parent=None, fingerprint=None, n_numbered=None, contents=None):
@@ -198,11 +199,21 @@ class Corpus(DocumentIds):
             ids = self._ids
             if isinstance(ids, PartIds):
                 ids = ids.whole()
-            parts = [plain_columns(self._columns), ids]
+            parts = [self._hashable(self._columns), ids]
             if self._parent is not None:
                 parts.append(self._parent.fingerprint)
             self._fingerprint = joblib.hash(parts, coerce_mmap=True)
         return self._fingerprint
+
+    def _hashable(self, names):
+        """Return columns as a dict whose hash is that of equal columns, wherever they stand."""
+        columns = {}
+        for name in names:
+            if self.kinds[name] == "text":
+                columns[name] = hash_of_texts(self.text_reader(name))
+            else:
+                columns[name] = whole(self._columns[name])
+        return plain_columns(columns)
 
     @property
     def token(self):
@@ -302,10 +313,38 @@ class Corpus(DocumentIds):
         """
         names = self.text_columns(field)
         if rows is not None:
-            return _join([self.take(name, rows) for name in names])
+            return joined_texts([self.take(name, rows) for name in names])
         if len(names) == 1:
             return self[names[0]]
-        return self.cached(("text", names), lambda: _join([self[name] for name in names]), columns=names)
+        return self.cached(("text", names), lambda: joined_texts([self[name] for name in names]), columns=names)
+
+    def text_reader(self, field=None):
+        """Return the text of each document, to be read batch by batch if a column stands outside.
+
+        Parameters
+        ----------
+        field : str or sequence of str, default=None
+            As for `text`.
+
+        Returns
+        -------
+        StringArray or TextReader
+            Both have a length, slices, `tolist` and `batches`, an iterator over StringArrays. A TextReader keeps
+            nothing of what it reads.
+
+        Examples
+        --------
+        >>> from sklrank import Corpus
+        >>> [batch.tolist() for batch in Corpus({"a": "heat", "b": "cold"}).text_reader().batches()]
+        [['heat', 'cold']]
+        """
+        names = self.text_columns(field)
+        columns = [[part._columns[name] for part in self.parts] for name in names]
+        if not any(isinstance(column, ColumnSource) for column in chain.from_iterable(columns)):
+            return self.text(names)
+        if self._parts is None:
+            return TextReader([column for (column,) in columns])
+        return TextReader([GatheredColumn(parts, self._layout.places) for parts in columns])
 
     def matrix(self, field=None):
         """Return the vectors of the documents.
@@ -346,8 +385,8 @@ class Corpus(DocumentIds):
         >>> Corpus({"a": "heat", "b": "cold"}).with_columns(views=[3, 8])
         <Corpus: 2 documents, columns text, views>
         """
-        if _ID_NAMES[0] in columns:
-            raise ValueError(f"a column cannot have the name {_ID_NAMES[0]!r}, which means the ids of the documents")
+        if ID_NAMES[0] in columns:
+            raise ValueError(f"a column cannot have the name {ID_NAMES[0]!r}, which means the ids of the documents")
         added = {name: as_column(values, "document", name) for name, values in columns.items()}
         for name, column in added.items():
             n = n_rows(column)
@@ -486,7 +525,7 @@ class Corpus(DocumentIds):
         >>> Corpus({"a": "heat", "b": "cold"}).replaced({"a": "warmth"}).to_dict()
         {'a': 'warmth', 'b': 'cold'}
         """
-        replaced = new_documents(self, documents, _ID_NAMES)
+        replaced = new_documents(self, documents, ID_NAMES)
         self.rows(replaced[1].tolist())  # raises an error if one is unknown
         return self._changed(None, [], replaced)
 
@@ -521,9 +560,9 @@ class Corpus(DocumentIds):
         """
         added = upserted = None
         if add is not None:
-            added = new_documents(self, add, _ID_NAMES, self._n_numbered)
+            added = new_documents(self, add, ID_NAMES, self._n_numbered)
         if upsert is not None:
-            upserted = new_documents(self, upsert, _ID_NAMES)
+            upserted = new_documents(self, upsert, ID_NAMES)
         return self._changed(added, removed_ids(remove if remove is not None else []), upserted)
 
     def compacted(self):
@@ -893,7 +932,7 @@ class Corpus(DocumentIds):
         for name in columns:
             content = self._contents[name]
             if content.fingerprint is None:
-                content.fingerprint = joblib.hash(plain_columns({name: self._columns[name]}), coerce_mmap=True)
+                content.fingerprint = joblib.hash(self._hashable((name,)), coerce_mmap=True)
         return joblib.hash([self._contents[name].fingerprint for name in columns])
 
     def _file_of(self, key, columns=None):
@@ -1017,10 +1056,3 @@ def _names(columns):
     if columns is None:
         return None
     return tuple(columns)
-
-
-def _join(columns):
-    joined = columns[0]
-    for column in columns[1:]:
-        joined = StringArray.joined(joined, column)
-    return joined

@@ -82,6 +82,12 @@ class Ids:
         """Make ids, or positions if `ids` is None; check that there are `n` of them."""
         if ids is None:
             return cls(None, n)
+        if isinstance(ids, Ids):
+            return ids
+        if isinstance(ids, StringArray) and len(ids) == n >= _MANY:
+            ids = cls(ids, n)
+            ids._check_unique(what)
+            return ids
         ids = as_id_list(ids, what)
         if len(ids) != n:
             raise ValueError(f"expected one id for each of {n} {plural(what)}, got {len(ids)} ids")
@@ -155,15 +161,22 @@ class Ids:
         if self._table is not None:
             lookup = self._table.get
             return np.fromiter((lookup(i, -1) for i in ids), dtype=np.int64, count=len(ids))
-        # An array instead of a dict, which takes 140 bytes for each id.
+        asked, lengths = encode(ids, 0, "id", errors="surrogatepass")  # a lone surrogate equals no id
+        return self._places(np.frombuffer(asked, dtype=np.uint8), lengths_to_indptr(lengths))
+
+    def _places(self, buffer, offsets):
+        """Return the first row of each of many ids, from an array instead of a dict, which takes 140 bytes per id."""
         strings = self.strings
         if self._slots is None:
             self._slots = string_table(strings.buffer, strings.offsets)
-        asked, lengths = encode(ids, 0, "id", errors="surrogatepass")  # a lone surrogate equals no id
-        asked, offsets = np.frombuffer(asked, dtype=np.uint8), lengths_to_indptr(lengths)
-        rows = np.empty(len(ids), dtype=np.int64)
-        find_strings(strings.buffer, strings.offsets, self._slots, asked, offsets, rows)
+        rows = np.empty(len(offsets) - 1, dtype=np.int64)
+        find_strings(strings.buffer, strings.offsets, self._slots, buffer, offsets, rows)
         return rows
+
+    def _check_unique(self, what):
+        twice = np.flatnonzero(self._places(self.strings.buffer, self.strings.offsets) != np.arange(self.n))
+        if len(twice):
+            check_unique([*self.strings[twice]] * 2, what)
 
     def _position(self, text):
         if text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0"):

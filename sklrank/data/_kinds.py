@@ -58,6 +58,59 @@ def concatenated(columns):
     return values
 
 
+def take_of_parts(columns, parts, locals):
+    """Return the values of some rows of several columns, given the column and the row of each value."""
+    chosen = np.unique(parts).tolist()
+    if not chosen:
+        return take(columns[0], locals)
+    column = concatenated([take(columns[part], locals[parts == part]) for part in chosen])
+    if len(chosen) == 1:
+        return column
+    order = np.argsort(parts, kind="stable")
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return column[back]
+
+
+class GatheredColumn(ColumnSource):
+    """The values at some places of columns that stand one after the other, some of them outside.
+
+    Parameters
+    ----------
+    columns : list of column
+    places : ndarray of int64 or None
+        If None, all places.
+    """
+
+    def __init__(self, columns, places):
+        self._columns, self._places = columns, places
+        self._bounds = np.cumsum([0, *map(n_rows, columns)])
+
+    @property
+    def kind(self):
+        """What the column holds."""
+        return kind_of(self._columns[0])
+
+    def __len__(self):
+        if self._places is None:
+            return int(self._bounds[-1])
+        return len(self._places)
+
+    def take(self, rows):
+        """Return the values of some documents."""
+        if self._places is not None:
+            rows = self._places[rows]
+        parts = np.searchsorted(self._bounds, rows, side="right") - 1
+        return take_of_parts(self._columns, parts, rows - self._bounds[parts])
+
+
+def n_rows(column):
+    """Return the number of rows of a column, which may be a sparse matrix."""
+    if sparse.issparse(column):
+        return column.shape[0]
+    return len(column)
+
+
 def gathered(columns, places):
     """Return the values at some places of columns that stand one after the other; all of them if `places` is None."""
     if len(columns) == 1 and places is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklrank._ragged import intervals
 from sklrank.data._ids import Ids
-from sklrank.data._kinds import concatenated, gathered, strings_of, take
+from sklrank.data._kinds import gathered, strings_of, take_of_parts
 
 
 class Content:
@@ -164,16 +164,7 @@ class PartColumns(Mapping):
     def take(self, name, rows):
         """Return the values of some rows of a column; only these are read."""
         parts, locals = self._layout.locate(rows)
-        order = np.argsort(parts, kind="stable")
-        chosen = np.unique(parts).tolist()
-        if not chosen:
-            return take(self._parts[0][name], locals)
-        column = concatenated([take(self._parts[part][name], locals[parts == part]) for part in chosen])
-        if len(chosen) == 1:
-            return column
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return column[back]
+        return take_of_parts([part[name] for part in self._parts], parts, locals)
 
     def __contains__(self, name):
         return name in self._parts[0]  # that of Mapping would gather the column

@@ -143,6 +143,10 @@ class StringArray:
             for begin, end in zip(bounds[:-1], bounds[1:]):
                 yield data[begin - origin : end - origin].decode()
 
+    def batches(self):
+        """Yield the strings in batches that are in memory already: one."""
+        yield self
+
     def tolist(self):
         """Return all strings as a list of str."""
         return list(self)

@@ -9,7 +9,9 @@ from scipy import sparse
 from sklrank.data._display import plural, printable, snippet
 from sklrank.data._frames import as_list, check_column_names, frame_columns, is_frame, is_series, series_ids
 from sklrank.data._ids import Ids, object_array, show
+from sklrank.data._kinds import n_rows
 from sklrank.data._lazy import ColumnSource
+from sklrank.data._stored import TableSource
 from sklrank.data._strings import StringArray
 from sklrank.data._tokens import TokenVectors
 
@@ -54,18 +56,13 @@ def as_table(data, ids, what, id_names, objects=frozenset()):
     return columns, Ids.of(ids, n, what)
 
 
-def n_rows(column):
-    """Return the number of rows of a column, which may be a sparse matrix."""
-    if sparse.issparse(column):
-        return column.shape[0]
-    return len(column)
-
-
 def _split(data, what, id_names, objects):
     if isinstance(data, StringArray):
         return {"text": data}, None
     if isinstance(data, TokenVectors):
         return {VECTOR: data}, None
+    if isinstance(data, TableSource):
+        return data.columns(), data.ids
     if isinstance(data, str):
         raise TypeError(f"expected a list of str, even of one {what}, got a str: [{snippet(data, 40)!r}]")
     if is_frame(data):

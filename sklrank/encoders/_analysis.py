@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
 from sklrank._caching import memoized
+from sklrank.data import StringArray
 from sklrank.encoders._stemming import SnowballStemmer
 from sklrank.encoders._stop_words import STOP_WORDS
 from sklrank.encoders._tokenization import analyze_forms, scan_forms
@@ -106,9 +107,12 @@ class Analysis:
         return self.analyze(text)
 
     def forms(self, texts):
-        """Return distinct forms, form ids and indptr of many texts: a StringArray or, for callables, any list."""
+        """Return distinct forms, form ids and indptr of many texts.
+
+        They are a StringArray, a TextReader or, for callables, any list.
+        """
         if self.n_characters is not None:
-            if len(texts.buffer) <= _FEW_BYTES:
+            if isinstance(texts, StringArray) and len(texts.buffer) <= _FEW_BYTES:
                 return analyze_forms(texts, self.split)
             return scan_forms(texts, self.lowercase, self.n_characters)
         if self.subwords is not None:

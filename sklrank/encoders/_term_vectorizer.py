@@ -16,6 +16,7 @@ from sklrank._kernels._text import DROPPED
 from sklrank._ragged import intervals
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, check_sparse
 from sklrank.data import Corpus, Queries, StringArray
+from sklrank.data._stored import TextReader
 from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis, Subwords, decode, stop_list, unused_parameters
 from sklrank.encoders._stemming import SNOWBALL_LANGUAGES
 from sklrank.encoders._stop_words import STOP_WORDS
@@ -555,12 +556,12 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
 def _texts(X, analysis):
     """Return the texts of any input as a StringArray, or as a list if a callable reads objects other than str."""
-    if isinstance(X, StringArray):
+    if isinstance(X, (StringArray, TextReader)):
         return X
     if isinstance(X, str):
         raise ValueError("Iterable over raw text documents expected, string object received.")
     if isinstance(X, Corpus):
-        return X.text()
+        return X.text_reader()
     if isinstance(X, Queries):
         X = X.texts
     if len(getattr(X, "shape", ())) > 1:

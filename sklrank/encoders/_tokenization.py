@@ -87,7 +87,7 @@ def scan_forms(texts, lowercase, min_length):
 
     Parameters
     ----------
-    texts : StringArray
+    texts : StringArray or TextReader
         The documents.
     lowercase : bool
         Whether to convert them to lower case first.
@@ -103,13 +103,21 @@ def scan_forms(texts, lowercase, min_length):
     indptr : ndarray of int64, shape (n_documents + 1,)
         Start of each document in `ids`, and the end of the last one.
     """
-    # With read-only views, one compiled kernel serves texts in memory and texts mapped from a file.
-    buffer, offsets = _read_only(texts.buffer, np.uint8), _read_only(texts.offsets, np.int64)
-    n_documents = len(texts)
-    scanner = _Scanner(lowercase, min_length, int(offsets[-1] - offsets[0] + n_documents) // (min_length + 1) + 1)
-    indptr = np.zeros(n_documents + 1, dtype=np.int64)
-    for start in range(0, n_documents, _BATCH):
-        scanner.scan(buffer, offsets, indptr, start, min(start + _BATCH, n_documents), lowercase)
+    indptr = np.zeros(len(texts) + 1, dtype=np.int64)
+    scanner, first = None, 0
+    for batch in texts.batches():
+        # With read-only views, one compiled kernel serves texts in memory and texts mapped from a file.
+        buffer, offsets = _read_only(batch.buffer, np.uint8), _read_only(batch.offsets, np.int64)
+        n_documents = len(batch)
+        if scanner is None:
+            n_ids = int(offsets[-1] - offsets[0] + n_documents) // (min_length + 1) + 1
+            scanner = _Scanner(lowercase, min_length, n_ids)
+        for start in range(0, n_documents, _BATCH):
+            stop = min(start + _BATCH, n_documents)
+            scanner.scan(buffer, offsets, indptr[first : first + n_documents + 1], start, stop, lowercase)
+        first += n_documents
+    if scanner is None:  # no documents
+        return [], np.empty(0, dtype=np.uint32), indptr
     scanner.ids.resize(scanner.n_ids, refcheck=False)
     return scanner.strings(), scanner.ids, indptr
 

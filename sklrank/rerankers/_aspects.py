@@ -145,10 +145,12 @@ def _of_scores(run, names):
 
 def _of_function(run, function, field):
     """Return the aspects that a function returns for a query and its documents."""
-    queries, texts = query_texts(run), corpus_of(run).text(field)
+    queries, corpus = query_texts(run), corpus_of(run)
 
     def cover(q, entries):
-        covered = np.asarray(function(queries[q], texts[run.rows[entries]].tolist()), dtype=np.float64)
+        covered = np.asarray(
+            function(queries[q], corpus.text(field, rows=run.rows[entries]).tolist()), dtype=np.float64
+        )
         if covered.ndim != 2 or len(covered) != len(entries):
             raise ValueError(
                 f"expected aspects to return an array of shape (n_documents, n_aspects) for {len(entries)} documents, "

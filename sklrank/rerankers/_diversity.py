@@ -44,8 +44,8 @@ class _SimilarityReranker(GreedyReranker):
         corpus = corpus_of(candidates)
         similarity = self.similarity
         if callable(similarity) and not hasattr(similarity, "transform"):
-            texts = corpus.text(self.field)
-            return lambda entries: _computed(similarity, texts[candidates.rows[entries]].tolist())
+            rows = candidates.rows
+            return lambda entries: _computed(similarity, corpus.text(self.field, rows=rows[entries]).tolist())
         encoder, field = similarity, self.field
         if isinstance(similarity, str):
             encoder, field = None, similarity

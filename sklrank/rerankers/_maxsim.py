@@ -303,7 +303,7 @@ class MaxSimReranker(ScoringReranker):
         if "text" in pair.queries.columns:
             of_query = pair.queries.texts
         if encoded.encoder is not None:
-            of_document = corpus.text(self.field)[rows].tolist()
+            of_document = corpus.text(self.field, rows=rows).tolist()
         return {
             "query_tokens": _labels(encoded.query_encoder, of_query, len(similar)),
             "document_tokens": _labels(encoded.encoder, of_document, len(document)),

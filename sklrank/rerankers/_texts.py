@@ -50,4 +50,4 @@ def document_texts(run, field=None):
         Position in `texts` of the document of each entry.
     """
     rows, which = np.unique(run.rows, return_inverse=True)
-    return corpus_of(run).text(field)[rows].tolist(), which
+    return corpus_of(run).text(field, rows=rows).tolist(), which

@@ -335,7 +335,7 @@ def _build_index(retriever, corpus):
             )
         matrix = check_term_weights(retriever, matrix, reset=True)
         return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
-    texts = corpus.text(retriever._columns())
+    texts = corpus.text_reader(retriever._columns())
     frozen = isinstance(vectorizer, FrozenEstimator)
     if frozen:
         vectorizer = vectorizer.estimator

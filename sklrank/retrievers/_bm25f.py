@@ -175,12 +175,12 @@ def _build_fielded(fields, vectorizer, corpus):
     if vectorizer is None:
         vectorizer = TermVectorizer()
     vectorizer = clone(vectorizer)
-    texts = corpus.text(fields)
+    texts = corpus.text_reader(fields)
     if isinstance(vectorizer, TermVectorizer):
         vectorizer._learn(texts, may_be_empty=True)
     else:
         vectorizer.fit(texts.tolist())
-    matrices = [_counts(vectorizer, corpus.text(field)) for field in fields]
+    matrices = [_counts(vectorizer, corpus.text_reader(field)) for field in fields]
     union = sum(matrices[1:], start=matrices[0])
     pattern = union.copy()
     pattern.data[:] = 1

@@ -90,7 +90,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     if learns_from_documents(encoder):
 
         def make():
-            texts = corpus.text(columns)
+            texts = corpus.text_reader(columns)
             return _encode(lambda: _fit(encoder, texts), texts, corpus.cached_parts(key, columns=columns), report)
 
         fitted, output = corpus.cached(key, make, persist=True, columns=columns)
@@ -99,7 +99,7 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     if query_encoder is None:
         return Encoded(fitted, fitted, output)
     key = ("query encoder", field, estimator_key(query_encoder))
-    query_encoder = corpus.cached(key, lambda: _fit(query_encoder, corpus.text(columns)), columns=columns)
+    query_encoder = corpus.cached(key, lambda: _fit(query_encoder, corpus.text_reader(columns)), columns=columns)
     return Encoded(fitted, query_encoder, output)
 
 
@@ -145,15 +145,15 @@ def _encode_parts(corpus, encoder, key, columns, report):
 
     def make(part):
         nonlocal n_done
-        texts, before = part.text(columns), n_done
+        texts, before = part.text_reader(columns), n_done
         n_done += len(part)
         parts = part.cached_parts(key, columns=columns)
         return _encode(lambda: opened(texts), texts, parts, lambda done: report(before + done))
 
     def opened(texts):
-        # Opened once for all parts, as it may hold a model.
+        # Opened once for all parts, as it may hold a model. It learns nothing, so that some texts do for all.
         first = corpus.parts[0]
-        return first.cached(("encoder", *key), lambda: _fit(encoder, texts), columns=columns)
+        return first.cached(("encoder", *key), lambda: _fit(encoder, texts[:_BLOCK]), columns=columns)
 
     return corpus.merged_parts(key, make, _merge, columns=columns, persist=True)
 
