@@ -1,6 +1,8 @@
 """The examples that are programs, on a part of SciFact; the gallery runs the others."""
 
+import os
 import sys
+import time
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def example(small, monkeypatch):
         module = module_from_spec(spec)
         monkeypatch.setitem(sys.modules, name, module)
         spec.loader.exec_module(module)
-        monkeypatch.setattr(module, "load_scifact", lambda part="test": small[part])
+        monkeypatch.setattr(module, "load_scifact", lambda part="test": small[part], raising=False)
         return module
 
     return load
@@ -79,3 +81,66 @@ def test_the_context_keeps_to_its_budget(example, small):
     context = rag.Cutoff(max_tokens=120, field="text").transform(search.predict(test.queries))
     lengths = [sum(len(passage["text"].split()) for passage in one.to_records(fields="text")) for one in context]
     assert all(0 < length <= 120 for length in lengths)
+
+
+@pytest.fixture
+def watched(example, monkeypatch, tmp_path):
+    module = example("watched_folder")
+    monkeypatch.setattr(module, "SETTLED", 0)
+    return module.FolderIndex(tmp_path)
+
+
+def write(folder, **texts):
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text)
+
+
+def test_a_watched_folder_is_that_of_a_fresh_index(example, watched, tmp_path):
+    assert watched.sync() == (0, 0) and watched.search("heat") == []
+    write(tmp_path, a="heat flows", b="cold rests", c="heat heat rests")
+    (tmp_path / "notes").mkdir()
+    write(tmp_path / "notes", d="wind and heat")
+    (tmp_path / "e.md").write_bytes(b"\xff heat")
+    (tmp_path / "image.png").write_bytes(b"heat")
+    assert watched.sync() == (5, 0) and watched.sync() == (0, 0)
+    assert {line.split()[1] for line in watched.search("heat")} == {"a.txt:", "c.txt:", "notes/d.txt:", "e.md:"}
+    write(tmp_path, a="heat flows and flows", f="rain")
+    (tmp_path / "c.txt").unlink()
+    (tmp_path / "notes" / "d.txt").rename(tmp_path / "d.txt")
+    os.utime(tmp_path / "b.txt")
+    assert watched.sync() == (3, 2)
+    fresh = type(watched)(tmp_path)
+    assert fresh.sync() == (5, 0) and fresh.files == watched.files
+    for query in ("heat", "flow", "wind rain"):
+        assert sorted(watched.search(query)) == sorted(fresh.search(query)) != []
+    for path in tmp_path.glob("*.*"):
+        path.unlink()
+    assert watched.sync() == (0, 5) and watched.search("heat") == []
+    write(tmp_path, a="heat")
+    assert watched.sync() == (1, 0) and len(watched.search("heat")) == 1
+
+
+def test_a_file_that_was_written_just_now_is_read_again(example, tmp_path):
+    index = example("watched_folder").FolderIndex(tmp_path)
+    write(tmp_path, a="heat")
+    index.sync()
+    status = (tmp_path / "a.txt").stat()
+    write(tmp_path, a="cold")
+    os.utime(tmp_path / "a.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert index.sync() == (1, 0) and len(index.search("cold")) == 1
+
+
+def test_watched_folder(example, tmp_path, capsys):
+    def queries():
+        yield "heat"
+        write(tmp_path, b="heat and heat")
+        while "1 files are new or changed" not in (said := capsys.readouterr()).err:
+            found.append(said.out)
+            time.sleep(0.01)
+        yield "heat"
+
+    found = []
+    write(tmp_path, a="heat flows")
+    example("watched_folder").main([str(tmp_path), "--interval", "0.01"], queries())
+    assert "a.txt: heat flows" in "".join(found)
+    assert "b.txt: heat and heat" in capsys.readouterr().out
