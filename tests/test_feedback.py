@@ -32,7 +32,8 @@ from sklrank.retrievers import (
     SparseRetriever,
     TfidfRetriever,
 )
-from sklrank.retrievers._index import Index, Segment
+from sklrank.retrievers._index import Index
+from sklrank.retrievers._segment import Segment
 
 LEXICAL = [RM3Retriever, Bo1Retriever, KLRetriever, RocchioRetriever]
 every_feedback = pytest.mark.parametrize("feedback", LEXICAL, ids=lambda cls: cls.__name__)
@@ -378,7 +379,7 @@ def test_contents_are_those_of_the_matrix_over_any_segments():
     rng = np.random.default_rng(0)
     matrix = sp.random_array((30, 9), density=0.3, rng=rng, format="csr")
     matrix.data = np.ceil(5 * matrix.data)
-    index = Index([Segment.from_matrix(a, matrix[a:b]) for a, b in ((0, 7), (7, 8), (8, 30))], 9)
+    index = Index([Segment.from_matrix(matrix[a:b]) for a, b in ((0, 7), (7, 8), (8, 30))])
     rows = np.array([8, 3, 29, 7, 3, 0])
     owners, terms, values = index.contents(rows)
     expected = matrix[rows].tocoo()
@@ -390,8 +391,8 @@ def test_contents_are_those_of_the_matrix_over_any_segments():
 
 def test_the_forward_index_is_made_once(monkeypatch):
     made = []
-    forward = Segment.forward
-    monkeypatch.setattr(Segment, "forward", lambda self: made.append(self) or forward(self))
+    forward = Segment._forward
+    monkeypatch.setattr(Segment, "_forward", lambda self: made.append(self) or forward(self))
     corpus = Corpus(["aa bb", "bb cc"])
     for k1 in (0.9, 1.2):
         for feedback in LEXICAL:

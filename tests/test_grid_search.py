@@ -31,7 +31,7 @@ from sklearn.utils import resample
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.encoders import TermVectorizer
 from sklrank.metrics import compare, evaluate, get_scorer, ndcg_score
-from sklrank.retrievers import BM25Retriever, _index
+from sklrank.retrievers import BM25Retriever, _segment
 
 WORDS = "heat heating flow flows wing shock plate drag lift wave layer cone jet nose".split()
 
@@ -71,7 +71,7 @@ def counts(monkeypatch):
         return call
 
     monkeypatch.setattr(TermVectorizer, "_learn", counted("tokenized", TermVectorizer._learn))
-    monkeypatch.setattr(_index, "invert", counted("inverted", _index.invert))
+    monkeypatch.setattr(_segment, "invert", counted("inverted", _segment.invert))
     return counts
 
 

@@ -33,7 +33,7 @@ class Index:
         code_of, codes = _search.code_table(term_indptr, end - begin)
         filled, largest, reaches = np.empty_like(impacts), np.zeros_like(maxima), np.zeros_like(maxima)
         ones = np.ones(len(parts)), np.ones(end - begin)
-        every = np.arange(len(parts), dtype=np.uint32)
+        every = np.arange(len(parts))
         how = _impacts.LINEAR, 0.0, 0.0
         assert np.isfinite(
             _impacts.fill_impacts(every, term_indptr, docs, impacts, *ones, *how, filled, largest, reaches)
@@ -63,6 +63,7 @@ class Index:
         n_queries = len(queries)
         keys = [np.full((n_queries, k), 7, dtype=np.int64) for _ in self.segments]
         counts = np.full((len(self.segments), n_queries), -7, dtype=np.int64)
+        floors = np.zeros(n_queries, dtype=np.float32)
         for s, (begin, end, arrays) in enumerate(self.segments):
             space = _search.workspace(end - begin, k)
             sums, accumulators, rows, *others = space
@@ -75,13 +76,16 @@ class Index:
                 given = some, indptr, terms, weights
                 out = keys[s], counts[s]
                 if prune:
-                    _search.search_pruned(*given, *arrays, *filters, k, begin, accumulators, rows, *others, *out)
+                    _search.search_pruned(
+                        *given, *arrays, *filters, floors, k, begin, accumulators, rows, *others, *out
+                    )
                 else:
                     few = part, *filters, k, begin, sums, rows, others[-1]
                     _search.search_all(*given, *arrays[:3], *few, *out)
+            floors = _search.merge(keys[: s + 1], counts[: s + 1], k)[2]
             for scratch in (sums, accumulators):
                 assert (scratch.view(np.int32) == np.float32(-0.0).view(np.int32)).all()
-        keys, counts = _search.merge(keys, counts, k) if len(keys) > 1 else (keys[0], counts[0])
+        keys, counts, _ = _search.merge(keys, counts, k)
         rows, scores = _search.decode(keys, counts)
         bounds = np.cumsum([0, *counts]).tolist()
         return [(rows[i:j].tolist(), scores[i:j].tolist()) for i, j in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -217,8 +221,9 @@ def test_impacts_are_filled_for_the_terms_asked_only(form):
     term_indptr, docs, counts = _postings.invert(token_ids, indptr, 3)
     scales, norms = np.array([1.5, 0.5, 3.0]), np.array([0.7, 3.5, 1.3])
     impacts, maxima, reaches = np.full(docs.size, np.nan, np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32)
-    arrays = term_indptr, docs, counts, scales, norms, form, 0.5, 1.2, impacts, maxima, reaches
-    assert np.isfinite(_impacts.fill_impacts(np.array([2, 0, 2], dtype=np.uint32), *arrays))
+    terms = np.array([2, 0, 2])
+    arrays = term_indptr, docs, counts, scales[terms], norms, form, 0.5, 1.2, impacts, maxima, reaches
+    assert np.isfinite(_impacts.fill_impacts(terms, *arrays))
     assert np.isnan(impacts[term_indptr[1] : term_indptr[2]]).all() and maxima[1] == 0
     for t in (0, 2):
         part = slice(term_indptr[t], term_indptr[t + 1])

@@ -22,6 +22,7 @@ from sklrank.retrievers import (
     SparseRetriever,
     TfidfRetriever,
     _impacts,
+    _segment,
 )
 from sklrank.retrievers._impacts import Weighting
 
@@ -38,7 +39,7 @@ def zipf(rng, size):
 @pytest.fixture(scope="module")
 def collection():
     """A corpus of titles and texts, its counts by field, and queries as texts and as counts of terms."""
-    assert N_DOCUMENTS > _impacts.SMALL_CORPUS
+    assert N_DOCUMENTS > _segment.SMALL
     rng = np.random.default_rng(0)
     words = np.array([f"w{i}" for i in range(N_TERMS)])
     fields = {}
@@ -275,21 +276,21 @@ class Signed(BM25Retriever):
         return ("signed", *super()._formula())
 
     def _weigh(self, index):
-        df = index.document_frequencies
-        return Weighting(
-            **{**vars(super()._weigh(index)), "scales": np.log((index.n_documents - df + 0.5) / (df + 0.5))}
-        )
+        def scale(terms):
+            df = terms.document_frequencies
+            return np.log((index.n_documents - df + 0.5) / (df + 0.5))
+
+        return Weighting(**{**vars(super()._weigh(index)), "scale": scale})
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_negative_impacts_and_negative_weights_of_queries_are_scored_whole(collection, sign):
     retriever = Signed(collection.corpus, k=50).fit([])
     impacts = retriever._impacts()
-    indptr, terms, weights = retriever._prepare(collection.queries)[1]
-    weights = sign * weights
-    bounds, rows, scores = impacts.search(
-        indptr, terms, weights, 50, np.empty((0, N_DOCUMENTS), np.uint8), np.empty(0, np.int64), None
-    )
+    bags = retriever._prepare(collection.queries)[1]
+    bags = bags.weighted(sign * bags.weights)
+    no_filter = np.empty((0, N_DOCUMENTS), np.uint8), np.empty(0, np.int64)
+    bounds, rows, scores = impacts.search(bags, 50, *no_filter, None)
     counts, n = whole(collection), N_DOCUMENTS
     mean = counts.sum() / n
     signs = set()

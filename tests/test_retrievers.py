@@ -22,7 +22,8 @@ from sklearn.metrics.pairwise import linear_kernel
 from sklrank import Corpus, Qrels, Queries, Run
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25FRetriever, BM25Retriever, DFRRetriever, LanguageModelRetriever, TfidfRetriever
-from sklrank.retrievers._index import Index, Segment
+from sklrank.retrievers._index import Index
+from sklrank.retrievers._segment import Segment
 
 METHODS = ("robertson", "lucene", "atire", "bm25l", "bm25+")
 VARIANTS = {
@@ -222,9 +223,9 @@ def test_segments_change_no_bit(retriever, documents, queries, cuts):
     for start, stop in zip(edges[:-1], edges[1:]):
         bounds = indptr[start : stop + 1]
         part = token_ids[bounds[0] : bounds[-1]]
-        segments.append(Segment.from_tokens(start, part, bounds - bounds[0], whole.index_.n_terms))
+        segments.append(Segment.from_tokens(part, bounds - bounds[0], whole.index_.n_terms, whole.index_.vectorizer))
     cut = clone(retriever).fit(documents)
-    cut.index_ = Index(segments, whole.index_.n_terms, whole.index_.vectorizer)
+    cut.index_ = Index(segments)
     mask = np.arange(len(documents)) % 3 != 1
     for k, given_filter in ((1000, None), (3, None), (3, mask)):
         for fitted in (whole, cut):

@@ -224,7 +224,8 @@ class Cache(Counted):
         self._last = key
         while entry is not None:
             self._entries.move_to_end(key)
-            self._asked.add(key)
+            if not getattr(entry.value, "_has_fixed_size", False):
+                self._asked.add(key)
             key, entry = self._source_of(entry)
 
     def _source_of(self, entry):
@@ -378,6 +379,7 @@ class Derives:
     """
 
     _cache = None
+    _has_fixed_size = False  # whether the value never grows, except for stores that count for themselves
 
     def derived(self, key, make):
         """Return the derived value of a key; make it by ``make()`` if it is missing.

@@ -50,7 +50,8 @@ def measure(value, containers=None):
 
     An array counts once, with all the memory that it is a view of. A memory map does not count, because the operating
     system reclaims its pages when it needs them. An object of another package that holds memory outside Python counts
-    if it has `nbytes`.
+    if it has `nbytes`. Attributes that a class names in `_counted_elsewhere` do not count: they hold values that a
+    store keeps anyway.
 
     Parameters
     ----------
@@ -161,4 +162,8 @@ class _Walk:
                 names = [names]
             self.stack += [getattr(value, name, None) for name in names]
         if hasattr(value, "__dict__"):
-            self.stack.append(vars(value))
+            inside = vars(value)
+            elsewhere = getattr(kind, "_counted_elsewhere", ())
+            if elsewhere:
+                inside = {name: inner for name, inner in inside.items() if name not in elsewhere}
+            self.stack.append(inside)

@@ -83,10 +83,13 @@ def _term_weights(corpus):
 def _changes():
     """Change documents: a few among many, whose ids are looked up by a kernel, and fields and weights of terms."""
     many = Corpus({f"d{i}": "heat" for i in range(1 << 14)})
-    BM25Retriever(many).fit(None).update(add={"new": "heat flows"}, remove=["d3"], upsert={"d7": "cold"})
-    few = Corpus([{"title": "heat", "text": "flows"}])
-    BM25FRetriever(few).fit(None).add([{"id": "new", "title": "cold", "text": "rests"}])
-    BM25Retriever(Corpus(np.eye(2) / 2, ids=["a", "b"])).fit(None).add(Corpus(np.eye(2), ids=["c", "d"]))
+    few = Corpus([{"title": "heat", "text": "flows"}], ids=["old"])
+    for retriever in (BM25Retriever(many), BM25FRetriever(few)):
+        retriever.fit(None).update(add={"new": "heat flows"}, upsert={"d7": "cold"})
+        retriever.remove(["new"]).predict(["heat"])
+        retriever.merge_segments()
+    weights = BM25Retriever(Corpus(np.eye(2) / 2, ids=["a", "b"])).fit(None)
+    weights.add(Corpus(np.eye(2), ids=["c", "d"])).merge_segments()
 
 
 def _vectors():

@@ -22,6 +22,7 @@ _MOST = 0.99999  # share of the only term of a document, as in Terrier, so that 
 def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, second, impacts, maxima, reaches):
     """Compute the impacts of the lists in `terms`, the largest impact of each list, and bounds.
 
+    `scales` holds the scale of each of `terms`, in this order; all other arrays of terms hold all terms of the segment.
     `reaches` gets an upper bound of the impacts of each term; infinity if an impact is negative or not finite, so that
     there is no bound to prune by. Returns the largest magnitude of an impact; infinity if an impact is not finite.
     """
@@ -29,7 +30,7 @@ def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, s
     finite = True
     for i in range(terms.size):
         t = terms[i]
-        s = scales[t]
+        s = scales[i]
         largest = np.float32(0.0)
         smallest = np.float32(0.0)
         for p in range(term_indptr[t], term_indptr[t + 1]):
@@ -72,3 +73,32 @@ def fill_impacts(terms, term_indptr, docs, counts, scales, norms, form, first, s
     if not finite:
         return np.float32(np.inf)
     return peak
+
+
+@kernel
+def _add_field(terms, indptr, docs, counts, factors, first, out):
+    for i in range(terms.size):
+        for p in range(indptr[terms[i]], indptr[terms[i] + 1]):
+            value = np.float32(0.0)
+            if not first:
+                value = out[p]
+            out[p] = value + counts[p] * factors[docs[p]]
+
+
+def add_up_fields(terms, indptr, docs, counts, factors, out):
+    """Write the sum over the fields of count times factor of the document to `out`, for the lists of `terms`.
+
+    Parameters
+    ----------
+    terms : ndarray of int64
+    indptr, docs : ndarray
+        From `_postings.invert`.
+    counts : list of ndarray of float32, shape (n_postings,)
+        Counts in each field.
+    factors : list of ndarray of float32, shape (n_documents,)
+        Factors of each field.
+    out : ndarray of float32, shape (n_postings,)
+        Output.
+    """
+    for i in range(len(counts)):
+        _add_field(terms, indptr, docs, counts[i], factors[i], i == 0, out)

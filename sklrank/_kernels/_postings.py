@@ -14,6 +14,7 @@ import numpy as np
 from sklrank._kernels._jit import kernel
 
 _NEVER = 0xFFFFFFFF  # not the row of a document
+_FEW_DEAD = 16  # postings per dead document from which dead documents are looked up instead of reading a list
 _BUCKET = 4  # lower limit of the mean number of postings per bucket of a skip table; it is below twice this number
 
 
@@ -227,6 +228,66 @@ def merge_postings(indptrs, docs, values, terms, documents, frequencies):
         _fill_merged(*part, heads, merged_docs, merged_values)
     _sort_lists(term_indptr, merged_docs, merged_values)
     return term_indptr, merged_docs, merged_values
+
+
+@kernel
+def add_frequencies(terms, indptr, docs, counts, exact, alive, dead, documents, occurrences):
+    """Add the numbers of documents and of occurrences of terms in one segment.
+
+    Parameters
+    ----------
+    terms : ndarray of shape (n,), integers
+        Terms of the segment.
+    indptr, docs, counts : ndarray
+        Postings of the segment.
+    exact : bool
+        Whether counts are whole numbers, so that they can be added in any order.
+    alive : ndarray of shape (n_documents,) or (0,), dtype=uint8
+        Which documents count; empty if all do.
+    dead : ndarray of int64, ascending
+        The documents that do not count.
+    documents : ndarray of shape (n,), dtype=int64
+        Output: gets the number of documents added.
+    occurrences : ndarray of shape (n,) or (0,), dtype=float64
+        Output: gets the sum of the counts added; empty if it is not asked for. Counts are added document by document.
+    """
+    for i in range(terms.size):
+        start = indptr[terms[i]]
+        stop = indptr[terms[i] + 1]
+        n = stop - start
+        if alive.size and (n < _FEW_DEAD * dead.size or not exact):
+            total = 0.0
+            if occurrences.size:
+                total = occurrences[i]
+            n = 0
+            for p in range(start, stop):
+                if alive[docs[p]]:
+                    n += 1
+                    total += counts[p]
+            documents[i] += n
+            if occurrences.size:
+                occurrences[i] = total
+            continue
+        if occurrences.size:
+            total = occurrences[i]
+            for p in range(start, stop):
+                total += counts[p]
+            occurrences[i] = total
+        for d in dead:
+            # Each is looked up, because most lists are much longer than the list of dead documents.
+            low = start
+            high = stop
+            while low < high:
+                middle = (low + high) >> 1
+                if docs[middle] < d:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < stop and docs[low] == d:
+                n -= 1
+                if occurrences.size:
+                    occurrences[i] -= counts[low]
+        documents[i] += n
 
 
 def skip_table(term_indptr, docs, n_documents):

@@ -208,8 +208,8 @@ def _bucket(values, n, k, lo, scale, histogram):
         histogram[b] = 0
     last = np.int32(histogram.size - 1)
     for j in range(n):
-        b = np.int32((values[j] - lo) * scale)
-        histogram[np.uint32(min(max(b, np.int32(0)), last))] += 1
+        b = np.int32(max((values[j] - lo) * scale, np.float32(0)))
+        histogram[np.uint32(min(b, last))] += 1
     b = histogram.size - 1
     c = histogram[b]
     while c < k and b > 0:
@@ -515,7 +515,7 @@ def search_rows(
 @kernel
 def search_pruned(
     queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips, code_of,
-    codes, masks, mask_of, k, base, accumulators, rows, values, bounds, histogram, keys, out_keys, out_counts,
+    codes, masks, mask_of, floors, k, base, accumulators, rows, values, bounds, histogram, keys, out_keys, out_counts,
 ):  # fmt: skip
     """Rank the documents of one segment for some queries, without scoring all documents that hold a term of the query.
 
@@ -540,6 +540,8 @@ def search_pruned(
     masks : ndarray of shape (n_masks, n_documents), dtype=uint8
     mask_of : ndarray of shape (n_queries,) or (0,), dtype=int64
         Mask of each query, -1 for no mask; empty if no query has a mask.
+    floors : ndarray of shape (n_queries,), dtype=float32
+        Score that k documents of other segments reach, at least 0. Documents with a lower score may be left out.
     k : int
         Number of documents to return for each query, at least 1.
     base : int
@@ -571,7 +573,10 @@ def search_pruned(
             t = q_terms[i]
             bound += q_weights[i] * maxima[t]
         slack = 2.0**-23 * (8 + end - begin) * bound  # more than the rounding error of any sum or bound
-        theta = np.float32(0.0)
+        theta = floors[q]
+        if theta > bound + slack:
+            out_counts[q] = 0
+            continue
         rest = bound
         split = begin
         size = 0
@@ -584,7 +589,7 @@ def search_pruned(
                 s = term_indptr[t + 1] - term_indptr[t]
                 if (
                     split > least_split
-                    and size >= 2 * k
+                    and (size >= 2 * k or theta > rest + slack)
                     and rest < goal
                     and s > (size if code_of[t] >= 0 else 4 * size)
                 ):
@@ -623,8 +628,8 @@ def search_pruned(
                 break
             if n > k:
                 theta = _raise(values, n, k, theta, bound - rest + slack, histogram)
-                if theta > rest + slack:
-                    break
+            if theta > rest + slack:
+                break
         if split < end:
             n = _keep(rows, values, n, np.float32(theta - rest - slack))
             for j in range(n):
@@ -684,7 +689,7 @@ def search_pruned(
             b = _bucket(values, n, k, lo, scale, histogram)
         smallest = _NO_KEY
         for j in range(n):
-            if b == 0 or np.int32((values[j] - lo) * scale) >= b:
+            if b == 0 or (values[j] - lo) * scale >= b:
                 key = _key(value_bits[j], base + rows[j])
                 if key > smallest:
                     keys[found] = key
@@ -727,6 +732,22 @@ def decode(keys, counts):
     return 0xFFFFFFFF ^ (ranked & 0xFFFFFFFF), bits.view(np.float32)
 
 
+def relocate(keys, rows):
+    """Return keys with other rows for their documents.
+
+    Parameters
+    ----------
+    keys : ndarray of int64
+    rows : callable
+        Function from the rows of the keys to other rows, in the same order; it takes and returns an array of int64.
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    return (keys & ~np.int64(0xFFFFFFFF)) | (0xFFFFFFFF ^ rows(0xFFFFFFFF ^ (keys & 0xFFFFFFFF)))
+
+
 def merge(keys, counts, k):
     """Merge the keys of several segments, and keep the k best of each query.
 
@@ -740,10 +761,17 @@ def merge(keys, counts, k):
     Returns
     -------
     keys : ndarray of shape (n_queries, k), dtype=int64
+        Ordered, the best first.
     counts : ndarray of shape (n_queries,), dtype=int64
+    floors : ndarray of shape (n_queries,), dtype=float32
+        Score of the k-th best document of each query, at least 0; 0 if there are fewer documents.
     """
     merged = np.concatenate(keys, axis=1)
     found = np.concatenate([np.arange(part.shape[1]) < n[:, None] for part, n in zip(keys, counts)], axis=1)
     merged[~found] = _NO_KEY
     merged.sort(axis=1)
-    return np.ascontiguousarray(merged[:, ::-1][:, :k]), np.minimum(np.sum(counts, axis=0), k)
+    merged = np.ascontiguousarray(merged[:, ::-1][:, :k])
+    last = np.maximum(merged[:, -1] >> 32, 0).astype(np.int32)  # the bits of scores below 0, and of no key, are below 0
+    if merged.shape[1] < k:
+        last[:] = 0
+    return merged, np.minimum(np.sum(counts, axis=0), k), last.view(np.float32)

@@ -139,6 +139,24 @@ class Layout:
             rows -= np.cumsum(steps[:-1])
         return rows
 
+    def offset(self, part):
+        """Return the number by which the row of each live document of a part exceeds its local number.
+
+        Parameters
+        ----------
+        part : int
+
+        Returns
+        -------
+        int or None
+            None if it is not the same number for all of them, or if this is not known without looking at each.
+        """
+        n, positions = self.sizes[part], self._positions[part]
+        if n == 0 or isinstance(positions, np.ndarray) and self._alive[part] is not None:
+            return None
+        first, last = self.rows(part, [0, n - 1]).tolist()
+        return first if last - first == n - 1 else None
+
     def locate(self, rows):
         """Return the part and the local number of the document of each row.
 

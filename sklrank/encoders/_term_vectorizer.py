@@ -1,5 +1,6 @@
 """Sparse term counts of texts."""
 
+import sys
 import warnings
 from collections.abc import Mapping
 from numbers import Integral
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_is_fitted
 
+from sklrank._caching import Counted
 from sklrank._fitted import FittedMixin, check_unchanged, record_fit
 from sklrank._kernels._text import DROPPED
 from sklrank._ragged import intervals
@@ -23,6 +25,7 @@ from sklrank.encoders._stop_words import STOP_WORDS
 from sklrank.encoders._term_counts import count, distinct, ids_of, number_terms, remap, select_terms
 
 _SMALL = 1 << 15  # number of characters up to which Python splits faster than the kernel starts
+_FORM_BYTES = 64  # of the str of a form
 _MEMO_SIZE = 1 << 17  # number of forms whose term a fitted vectorizer remembers
 
 
@@ -448,6 +451,29 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             ids, indptr = distinct(ids, indptr)
         return ids, indptr
 
+    def _tokens(self, X):
+        """Return the terms of texts without regard to the vocabulary.
+
+        Parameters
+        ----------
+        X : list of str
+
+        Returns
+        -------
+        terms : list of str
+            The distinct terms in alphabetical order.
+        ids, indptr : ndarray of uint32, int64
+            As from `token_ids`, but the ids are positions in `terms`.
+        """
+        analysis = self._fitted_analysis()
+        forms, ids, indptr = analysis.forms(_texts(X, analysis))
+        terms = analysis.terms(forms)
+        vocabulary = number_terms(set(terms) - {None})
+        ids = remap(ids, indptr, ids_of(terms, vocabulary))
+        if self.binary:
+            ids, indptr = distinct(ids, indptr)
+        return list(vocabulary), ids, indptr
+
     def _few_tokens(self, texts, analysis):
         memo = self._memo
         if len(memo) > _MEMO_SIZE:
@@ -513,7 +539,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
     def _set_fitted(self, analysis, vocabulary):
         self.vocabulary_ = vocabulary
-        self._memo = {}
+        self._memo = _Memo()
         self._analysis = analysis  # last, because threads that find it use the rest
 
     def _fitted_analysis(self):
@@ -552,6 +578,15 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+class _Memo(Counted, dict):
+    """The number of the term of each form that was looked up."""
+
+    @property
+    def n_bytes(self):
+        """Estimate of the bytes that it holds."""
+        return sys.getsizeof(self) + _FORM_BYTES * len(self)
 
 
 def _texts(X, analysis):

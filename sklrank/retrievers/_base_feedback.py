@@ -137,17 +137,16 @@ class FeedbackRetriever(Retriever):
     def _search(self, X, k, filter=None):
         check_fitted(self, "retriever_")
         check_fitted(self.retriever_, "corpus_")
-        queries, terms = self.retriever_._prepare(X)
-        terms = self._expand(queries, terms, filter)
-        ranked = self.retriever_._rank(queries, terms, k, filter)
+        queries, bags = self.retriever_._prepare(X, among_all=True)
+        ranked = self.retriever_._rank(queries, self._expand(queries, bags, filter), k, filter)
         return Run.from_ragged(*ranked, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
-    def _expand(self, queries, terms, filter=None):
-        """Return the terms of queries and of their feedback with their weights, ragged."""
-        indptr, original, weights = terms
-        index, n_queries = self.retriever_.index_, len(indptr) - 1
-        query = add_up(owners(indptr), original.astype(np.int64), weights.astype(np.float64), index.n_terms)
-        feedback = self._weigh_terms(self._first_pass(queries, terms, filter))
+    def _expand(self, queries, bags, filter=None):
+        """Return the terms of queries and of their feedback with their weights, `Bags`."""
+        index, n_queries = self.retriever_.index_, bags.n_queries
+        original, weights = bags.numbers.astype(np.int64), bags.weights.astype(np.float64)
+        query = add_up(owners(bags.indptr), original, weights, index.n_terms)
+        feedback = self._weigh_terms(self._first_pass(queries, bags, filter))
         most = self.max_df
         if not isinstance(most, Integral):
             most *= index.n_documents
@@ -161,11 +160,12 @@ class FeedbackRetriever(Retriever):
         if lost.any():
             mixed = add_up(*map(np.concatenate, zip(mixed, take(query, lost))), index.n_terms)
         query, terms, weights = mixed
-        return np.searchsorted(query, np.arange(n_queries + 1)), terms.astype(np.uint32), weights.astype(np.float32)
+        indptr = np.searchsorted(query, np.arange(n_queries + 1))
+        return index.bags(indptr, terms.astype(np.uint32), weights.astype(np.float32), among_all=True)
 
-    def _first_pass(self, queries, terms, filter):
+    def _first_pass(self, queries, bags, filter):
         """Return the feedback documents: queries, rows and scores."""
-        indptr, rows, scores = self.retriever_._rank(queries, terms, self.n_documents, filter)
+        indptr, rows, scores = self.retriever_._rank(queries, bags, self.n_documents, filter)
         return owners(indptr), rows, scores
 
     def _contents(self, documents, impacts=None):
@@ -189,9 +189,9 @@ class FeedbackRetriever(Retriever):
         dict of str to float
             Weight of each term, heaviest first.
         """
-        terms, weights = self._one_query(query, filter)[1:]
-        order = np.lexsort((terms, -weights))
-        return dict(zip(self.retriever_._term_names(terms[order]), weights[order].tolist()))
+        _, numbers, weights, _ = self._one_query(query, filter)
+        order = np.lexsort((numbers, -weights))
+        return dict(zip(self.retriever_._term_names(numbers[order]), weights[order].tolist()))
 
     def explain(self, query, docid):
         """Explain the score of a document for a query.
@@ -215,10 +215,10 @@ class FeedbackRetriever(Retriever):
         check_fitted(self.retriever_, "corpus_")
         if isinstance(query, str):
             query = [query]
-        queries, terms = self.retriever_._prepare(query)
+        queries, bags = self.retriever_._prepare(query, among_all=True)
         if len(queries) != 1:
             raise ValueError(f"expected one query, got {len(queries)}")
-        return self._expand(queries, terms, filter)
+        return self._expand(queries, bags, filter)
 
     @property
     def n_features_in_(self):

@@ -19,8 +19,9 @@ from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._explain import Explanation, Highlight, best_passage
 from sklrank.retrievers._filters import rank_filtered
-from sklrank.retrievers._index import Index, Segment, learns_terms_only
-from sklrank.retrievers._learning import learns_from_documents
+from sklrank.retrievers._index import Index
+from sklrank.retrievers._learning import learns_from_documents, learns_terms_only
+from sklrank.retrievers._segment import Segment
 
 
 class InvertedIndexRetriever(CorpusRetriever):
@@ -56,7 +57,7 @@ class InvertedIndexRetriever(CorpusRetriever):
         """
         self._set_corpus(X, y)
         self.index_ = self._shared_index()
-        if self.index_.vectorizer is None:
+        if self.index_.analyzer is None:
             self.n_features_in_ = self.index_.n_terms
         return self
 
@@ -78,9 +79,9 @@ class InvertedIndexRetriever(CorpusRetriever):
     def _weigh(self, index):
         """Return the `Weighting` of an index under the formula."""
 
-    def _weigh_queries(self, indptr, terms, weights):
-        """Return the weights of the terms of queries, given the number of times that each term occurs."""
-        return weights
+    def _weigh_queries(self, bags):
+        """Return the weights of the terms of queries, given `Bags` of the number of times that each term occurs."""
+        return bags.weights
 
     def _text(self, row):
         """Return the text of a document."""
@@ -97,24 +98,28 @@ class InvertedIndexRetriever(CorpusRetriever):
             return (self.field or VECTOR,)
         return self.corpus_.text_columns(self.field)
 
-    def _prepare(self, X):
-        """Return the queries, and their terms with weights: indptr, terms, weights (int64, uint32, float32)."""
-        vectorizer = self.index_.vectorizer
-        if vectorizer is not None:
+    def _prepare(self, X, among_all=False):
+        """Return the queries and `Bags` of their terms; `among_all` asks for the numbers of terms among all terms."""
+        index, analyzer = self.index_, self.index_.analyzer
+        if isinstance(analyzer, TermVectorizer):
             queries = Queries.of(X)
-            terms = _terms_of_texts(queries.texts, vectorizer)
-        elif isinstance(X, Queries):
-            queries = X
-            terms = _terms_of_matrix(check_term_weights(self, X.matrix, reset=False))
+            bags = index.bags_of_texts(queries.texts, among_all)
         else:
-            matrix = check_term_weights(self, X, reset=False)
-            queries = Queries.unnamed(matrix.shape[0])
-            terms = _terms_of_matrix(matrix)
-        return queries, (*terms[:2], self._weigh_queries(*terms))
+            if analyzer is not None:
+                queries = Queries.of(X)
+                matrix = check_term_weights(None, analyzer.transform(queries.texts))
+            elif isinstance(X, Queries):
+                queries, matrix = X, check_term_weights(self, X.matrix, reset=False)
+            else:
+                matrix = check_term_weights(self, X, reset=False)
+                queries = Queries.unnamed(matrix.shape[0])
+            terms = matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32), matrix.data.astype(np.float32)
+            bags = index.bags(*terms, among_all)
+        return queries, bags.weighted(self._weigh_queries(bags))
 
-    def _term_names(self, terms):
-        """Return the name of each term."""
-        return names_of(self.index_.vectorizer, terms)
+    def _term_names(self, numbers):
+        """Return the name of each term, given its number among all terms."""
+        return names_of(self.index_.vectorizer, numbers)
 
     # --- methods of the base
     def _check_documents(self, X):
@@ -133,17 +138,17 @@ class InvertedIndexRetriever(CorpusRetriever):
 
     def _search(self, X, k, filter=None):
         check_fitted(self, "index_")
-        queries, terms = self._prepare(X)
-        ranked = self._rank(queries, terms, k, filter)
+        queries, bags = self._prepare(X)
+        ranked = self._rank(queries, bags, k, filter)
         return Run.from_ragged(*ranked, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
-    def _rank(self, queries, terms, k, filter):
+    def _rank(self, queries, bags, k, filter):
         """Return the k best documents of each query, given its terms and their weights.
 
         Parameters
         ----------
         queries : Queries
-        terms : tuple of ndarray
+        bags : Bags
             As from `_prepare`.
         k : int
         filter : mask, list of ids, one of these per query, or None
@@ -155,14 +160,12 @@ class InvertedIndexRetriever(CorpusRetriever):
             Ragged rankings.
         """
         impacts = self._impacts()
-        indptr, terms, weights = _in_units(self.index_, *terms)
+        bags = _in_units(self.index_, bags)
         if filter is None:
             filter = self.filter_of(queries)
 
         def search(start, stop, masks, mask_of):
-            edges = indptr[start : stop + 1]
-            inside = slice(edges[0], edges[-1])
-            return impacts.search(edges - edges[0], terms[inside], weights[inside], k, masks, mask_of, self.n_jobs)
+            return impacts.search(bags.part(start, stop), k, masks, mask_of, self.n_jobs)
 
         return rank_filtered(search, filter, len(queries), self.corpus_)
 
@@ -203,21 +206,21 @@ class InvertedIndexRetriever(CorpusRetriever):
         Highlight
             Text of the document, bounds of the passage, and spans of the matched terms, in characters.
         """
-        terms = _one_query(self, query)
+        bags = _one_query(self, query)
         impacts = self._impacts()
-        _, terms, weights = impacts.order(*terms)
+        bags = impacts.order(bags)
         vectorizer = self.index_.vectorizer
         if not isinstance(vectorizer, TermVectorizer):
             raise ValueError("highlight needs the positions of terms in the text, which only a TermVectorizer knows")
         if not isinstance(window, Integral) or window < 1:
             raise ValueError(f"window is a number of terms: expected an int of at least 1, got {window!r}")
         row = int(self.corpus_.rows([docid])[0])
-        values, _, _ = impacts.contributions(terms, weights, row)
+        values, _, _ = impacts.contributions(bags, row)
         text = self._text(row)
         starts, ends, found = vectorizer.spans(text)
         order = np.lexsort((ends, starts))  # n-grams are ordered by length
         starts, ends, found = starts[order], ends[order], found[order]
-        start, stop, matched = best_passage(found, terms, values, window)
+        start, stop, matched = best_passage(found, bags.numbers, values, window)
         spans = [(int(starts[i]), int(ends[i])) for i in matched]
         first = last = 0
         if stop > start:
@@ -235,15 +238,15 @@ class InvertedIndexRetriever(CorpusRetriever):
         return tags
 
 
-def explain_terms(retriever, terms, docid):
+def explain_terms(retriever, bags, docid):
     """Explain the score of a document for weighted terms.
 
     Parameters
     ----------
     retriever : InvertedIndexRetriever
         The fitted retriever.
-    terms : tuple of ndarray
-        Terms of one query and their weights, as from ``retriever._prepare``.
+    bags : Bags
+        Terms of one query, with numbers among all terms, as from ``retriever._prepare``.
     docid : str
         The document.
 
@@ -252,14 +255,15 @@ def explain_terms(retriever, terms, docid):
     Explanation
     """
     index, impacts = retriever.index_, retriever._impacts()
-    _, terms, weights = impacts.order(*terms)
+    bags = impacts.order(bags)
     row = int(retriever.corpus_.rows([docid])[0])
-    values, counts, bias = impacts.contributions(*_in_units(index, None, terms, weights)[1:], row)
-    terms = terms.astype(np.int64)
+    values, counts, bias = impacts.contributions(_in_units(index, bags), row)
+    numbers = bags.numbers.astype(np.int64)
     if index.units is not None:
-        counts *= index.units[terms]
-    names, frequencies = retriever._term_names(terms), index.document_frequencies[terms]
-    return Explanation.of(docid, names, weights, counts, frequencies, values, bias, impacts.weighting.counted)
+        counts *= index.units[numbers]
+    names, frequencies = retriever._term_names(numbers), index.document_frequencies[numbers]
+    columns = names, bags.weights, counts, frequencies, values
+    return Explanation.of(docid, *columns, bias, impacts.weighting.counted)
 
 
 def heaviest(owners, terms, weights, n):
@@ -286,7 +290,7 @@ def heaviest(owners, terms, weights, n):
 def index_of_parts(corpus, key, build, vectorizer, columns):
     """Return the index of a corpus; after a change of the corpus, only new documents are tokenized.
 
-    The indexes of the parts of the corpus are merged. A vectorizer that learns more than the terms from all documents,
+    Each part of the corpus has a segment. A vectorizer that learns more than the terms from all documents,
     such as one with `min_df`, is fitted again on all documents.
 
     Parameters
@@ -295,7 +299,7 @@ def index_of_parts(corpus, key, build, vectorizer, columns):
     key : hashable
         Key of the index in the cache of the corpus.
     build : callable
-        Function from a corpus, which may be a part, to its `Index`.
+        Function from a corpus, which may be a part, to its `Segment`.
     vectorizer : transformer or None
         The vectorizer before `fit`.
     columns : tuple of str
@@ -306,25 +310,26 @@ def index_of_parts(corpus, key, build, vectorizer, columns):
     Index
     """
     if learns_from_documents(vectorizer) and not learns_terms_only(vectorizer):
-        index = corpus.cached(key, lambda: build(corpus), persist=True, columns=columns)
+        segments, layout = [corpus.cached(key, lambda: build(corpus), persist=True, columns=columns)], None
     else:
-        index = corpus.merged_parts(key, build, _merge, columns=columns, persist=True)
-    if not index.n_terms:
+        segments, layout = corpus.each_part(key, build, _merge, columns=columns, persist=True), corpus.layout
+    index = corpus.cached(("index of segments", key), lambda: Index(segments, layout), columns=columns)
+    if index.is_empty:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     return index
 
 
-def _merge(indexes, sources):
-    """Return the index of documents that come from several parts."""
-    documents = [np.full(index.n_documents, -1) for index in indexes]
+def _merge(segments, sources):
+    """Return the segment of documents that come from several parts."""
+    documents = [np.full(segment.n_documents, -1) for segment in segments]
     for part, numbers in enumerate(documents):
         places = np.flatnonzero(sources.parts == part)
         numbers[sources.locals[places]] = places
-    return Index.merged(indexes, documents)
+    return type(segments[0]).merged(segments, documents)
 
 
 def _build_index(retriever, corpus):
-    """Index a corpus or a part of it: a matrix of term weights, or the terms that the vectorizer makes from texts."""
+    """Return the segment of a corpus or of a part of it: of a matrix of term weights, or of the terms of texts."""
     vectorizer = retriever.vectorizer
     if vectorizer is None and _holds_weights(corpus, retriever.field):
         matrix = corpus.matrix(retriever.field)
@@ -334,7 +339,7 @@ def _build_index(retriever, corpus):
                 "TokenVectors: use LateInteractionRetriever"
             )
         matrix = check_term_weights(retriever, matrix, reset=True)
-        return Index([Segment.from_matrix(0, matrix)], matrix.shape[1])
+        return Segment.from_matrix(matrix)
     texts = corpus.text_reader(retriever._columns())
     frozen = isinstance(vectorizer, FrozenEstimator)
     if frozen:
@@ -348,31 +353,30 @@ def _build_index(retriever, corpus):
             token_ids, indptr = vectorizer.token_ids(texts)
         else:
             token_ids, indptr = vectorizer._learn(texts, may_be_empty=True)
-        n_terms = len(vectorizer.vocabulary_)
-        segment = Segment.from_tokens(0, token_ids, indptr, n_terms)
-        return Index([segment], n_terms, vectorizer, learned=not frozen and learns_terms_only(vectorizer))
+        learned = not frozen and learns_terms_only(vectorizer)
+        return Segment.from_tokens(token_ids, indptr, len(vectorizer.vocabulary_), vectorizer, learned)
     weigh = vectorizer.transform if frozen else vectorizer.fit_transform
     matrix = check_term_weights(None, weigh(texts.tolist()))
-    return Index([Segment.from_matrix(0, matrix)], matrix.shape[1], vectorizer)
+    return Segment.from_matrix(matrix, vectorizer=vectorizer)
 
 
 def _one_query(retriever, query):
-    """Return the terms of one query and their weights, ragged."""
+    """Return the terms of one query, with numbers among all terms."""
     check_fitted(retriever, "index_")
     if isinstance(query, str):
         query = [query]
-    _, terms = retriever._prepare(query)
-    if len(terms[0]) != 2:
-        raise ValueError(f"expected one query, got {len(terms[0]) - 1}")
-    return terms
+    _, bags = retriever._prepare(query, among_all=True)
+    if bags.n_queries != 1:
+        raise ValueError(f"expected one query, got {bags.n_queries}")
+    return bags
 
 
-def _in_units(index, indptr, terms, weights):
+def _in_units(index, bags):
     """Return the terms of queries with weights for the integers that the index may hold instead of weights."""
-    if index.units is not None:
-        with np.errstate(over="ignore"):  # an infinite weight is refused before the search
-            weights = (weights * index.units[terms]).astype(np.float32)
-    return indptr, terms, weights
+    if index.units is None:
+        return bags
+    with np.errstate(over="ignore"):  # an infinite weight is refused before the search
+        return bags.weighted((bags.weights * index.units[bags.numbers]).astype(np.float32))
 
 
 def names_of(vectorizer, terms):
@@ -396,14 +400,3 @@ def _holds_weights(corpus, field):
     """Whether the documents are term weights: the corpus was made from a matrix, and has no text in `field`."""
     names = ("title", "text") if field is None else np.atleast_1d(field).tolist()
     return corpus.is_matrix and not any(corpus.kinds.get(name) == "text" for name in names)
-
-
-def _terms_of_matrix(matrix):
-    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32), matrix.data.astype(np.float32)
-
-
-def _terms_of_texts(texts, vectorizer):
-    if not isinstance(vectorizer, TermVectorizer):
-        return _terms_of_matrix(check_term_weights(None, vectorizer.transform(texts)))
-    terms, indptr = vectorizer.token_ids(texts)
-    return indptr, terms, np.ones(len(terms), dtype=np.float32)

@@ -1,5 +1,6 @@
 """BM25 and its variants."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -141,26 +142,40 @@ class BM25Retriever(InvertedIndexRetriever):
         return ("bm25", self.method, self.k1, self.b, self.delta)
 
     def _weigh(self, index):
-        df, n = index.document_frequencies.astype(np.float64), index.n_documents
-        scales = bm25_idf(df, n, self.method)
         delta = self.delta
         if delta is None:
             delta = _DELTAS.get(self.method, 0.0)
         lengths = [segment.lengths / index.mean_length for segment in index.segments]
         norms = [1 - self.b + self.b * length for length in lengths]
         if self.method in ("robertson", "lucene"):
-            return Weighting(SATURATED, scales, [self.k1 * norm for norm in norms])
-        scales = scales * (self.k1 + 1)
+            return Weighting(SATURATED, bm25_idf(index, self.method), [self.k1 * norm for norm in norms])
+        scale = bm25_idf(index, self.method, self.k1 + 1)
         if self.method == "bm25l":
-            return Weighting(SHIFTED, scales, norms, delta, self.k1)
+            return Weighting(SHIFTED, scale, norms, delta, self.k1)
         norms = [self.k1 * norm for norm in norms]
         if self.method == "bm25+":
-            return Weighting(SATURATED, scales, norms, delta / (self.k1 + 1))
-        return Weighting(SATURATED, scales, norms)
+            return Weighting(SATURATED, scale, norms, delta / (self.k1 + 1))
+        return Weighting(SATURATED, scale, norms)
 
 
-def bm25_idf(df, n, method):
-    """Return the inverse document frequency of terms in `df` of `n` documents, float64; 0 if `df` is 0."""
+def bm25_idf(index, method, factor=1.0):
+    """Return a function from `Terms` to their inverse document frequencies, times a factor; 0 if no document holds it.
+
+    Parameters
+    ----------
+    index : Index
+    method : str
+    factor : float, default=1.0
+
+    Returns
+    -------
+    callable
+    """
+    return partial(_idf, index.n_documents, method, factor)
+
+
+def _idf(n, method, factor, terms):
+    df = terms.document_frequencies.astype(np.float64)
     with np.errstate(divide="ignore"):
         idf = {
             "robertson": lambda: np.maximum(np.log((n - df + 0.5) / (df + 0.5)), 0),
@@ -169,4 +184,4 @@ def bm25_idf(df, n, method):
             "bm25l": lambda: np.log((n + 1) / (df + 0.5)),
             "bm25+": lambda: np.log((n + 1) / df),
         }[method]()
-    return np.where(df > 0, idf, 0.0)
+    return np.where(df > 0, idf, 0.0) * factor

@@ -9,14 +9,15 @@ import numpy as np
 from sklearn.base import clone
 
 from sklrank._caching.keys import estimator_key
-from sklrank._kernels._impacts import SATURATED
+from sklrank._kernels._impacts import SATURATED, add_up_fields
 from sklrank._kernels._postings import invert_matrix
 from sklrank._validation import Interval, check_term_weights
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever, index_of_parts
 from sklrank.retrievers._bm25 import bm25_idf
 from sklrank.retrievers._impacts import Weighting
-from sklrank.retrievers._index import Index, Segment, in_order, learns_terms_only
+from sklrank.retrievers._learning import learns_terms_only
+from sklrank.retrievers._segment import Segment, in_order
 
 
 class BM25FRetriever(InvertedIndexRetriever):
@@ -125,7 +126,7 @@ class BM25FRetriever(InvertedIndexRetriever):
     def _needs_refit(self, name, old, new):
         if name != "weights":
             return super()._needs_refit(name, old, new)
-        return set(self._fields()) != set(self.index_.fields)
+        return set(self._fields()) != set(self.index_.segments[0].fields)
 
     def _shared_index(self):
         fields = self._fields()
@@ -143,10 +144,10 @@ class BM25FRetriever(InvertedIndexRetriever):
         return ("bm25f", _hashable(self.weights), self.k1, _hashable(self.b))
 
     def _weigh(self, index):
-        weights = self.weights or dict.fromkeys(index.fields, 1.0)
-        segment = index.segments[0]
-        total = np.zeros(len(segment.docs), dtype=np.float32)
-        for field, counts, lengths in zip(index.fields, index.counts, index.lengths):
+        fields = index.segments[0].fields
+        weights = self.weights or dict.fromkeys(fields, 1.0)
+        factors = []  # of each field and segment
+        for i, field in enumerate(fields):
             b = self.b
             if isinstance(b, Mapping):
                 b = b.get(field)
@@ -156,13 +157,12 @@ class BM25FRetriever(InvertedIndexRetriever):
                 raise ValueError(
                     f"weight of field {field!r} is {weights[field]!r}: expected a finite number of at least 0"
                 )
-            mean = lengths.mean() or 1.0
-            factor = np.zeros(len(lengths))  # stays 0 if the field is empty, because its norm may be 0
-            with np.errstate(over="ignore", invalid="ignore"):  # refused later, as an impact
-                np.divide(weights[field], 1 - b + b * lengths / mean, out=factor, where=lengths > 0)
-                total += counts * factor.astype(np.float32)[segment.docs]
-        scales = bm25_idf(index.document_frequencies.astype(np.float64), index.n_documents, "lucene")
-        return Weighting(SATURATED, scales, [np.full(len(segment.lengths), float(self.k1))], counts=[total])
+            lengths = [segment.field_lengths[i] for segment in index.segments]
+            mean = index.living.total(lengths) / index.n_documents or 1.0
+            factors.append([_factors(weights[field], b, own, mean) for own in lengths])
+        counts = [_Combined(segment, own) for segment, own in zip(index.segments, zip(*factors))]
+        norms = [np.full(segment.n_documents, float(self.k1)) for segment in index.segments]
+        return Weighting(SATURATED, bm25_idf(index, "lucene"), norms, counts=counts)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -171,7 +171,7 @@ class BM25FRetriever(InvertedIndexRetriever):
 
 
 def _build_fielded(fields, vectorizer, corpus):
-    """Index the fields of a corpus or of a part of it."""
+    """Return the segment of the fields of a corpus or of a part of it."""
     if vectorizer is None:
         vectorizer = TermVectorizer()
     vectorizer = clone(vectorizer)
@@ -189,12 +189,13 @@ def _build_fielded(fields, vectorizer, corpus):
         # One more than the count if any field has the term, so that all fields have the same postings.
         raised = (pattern + matrix).tocsr()
         _, _, values = invert_matrix(
-            raised.indptr.astype(np.int64), raised.indices.astype(np.uint32), raised.data, raised.shape[1]
+            raised.indptr.astype(np.int64), raised.indices.astype(np.uint32), raised.data, raised.shape[1] + 1
         )
         counts.append(values - 1)
         lengths.append(np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel())
-    segments, learned = [Segment.from_matrix(0, union)], learns_terms_only(vectorizer)
-    return FieldedIndex(segments, union.shape[1], vectorizer, fields, counts, lengths, learned)
+    segment = Segment.from_matrix(union)
+    lists = segment.lengths, segment.indptr, segment.docs, segment.counts
+    return FieldedSegment(*lists, vectorizer, learns_terms_only(vectorizer), fields, counts, lengths)
 
 
 def _counts(vectorizer, texts):
@@ -211,29 +212,60 @@ def _hashable(value):
     return value
 
 
-class FieldedIndex(Index):
-    """Index over several fields: the postings of all fields, with the counts and lengths of each field.
+def _factors(weight, b, lengths, mean):
+    """Return the factor of the counts of a field in each document, float32."""
+    factors = np.zeros(len(lengths))  # stays 0 if the field is empty, because its norm may be 0
+    with np.errstate(over="ignore", invalid="ignore"):  # refused later, as an impact
+        np.divide(weight, 1 - b + b * lengths / mean, out=factors, where=lengths > 0)
+        return factors.astype(np.float32)
+
+
+class _Combined:
+    """Weighted counts of all fields, computed list by list when a query needs them.
 
     Parameters
     ----------
-    segments, n_terms, vectorizer, learned
-        As for `Index`, for all fields together.
+    segment : FieldedSegment
+    factors : list of ndarray of float32, shape (n_documents,)
+        Factor of the counts of each field.
+    """
+
+    _counted_elsewhere = ("_segment",)
+
+    def __init__(self, segment, factors):
+        self._segment, self._factors = segment, factors
+        self._counts = np.empty(len(segment.docs), dtype=np.float32)
+
+    def __call__(self, terms):
+        """Return the weighted counts, of which those of the lists of `terms` are set."""
+        segment = self._segment
+        add_up_fields(terms, segment.indptr, segment.docs, segment.field_counts, self._factors, self._counts)
+        return self._counts
+
+
+class FieldedSegment(Segment):
+    """Segment of several fields: the postings of all fields, with the counts and lengths of each field.
+
+    Parameters
+    ----------
+    lengths, indptr, docs, counts, vectorizer, learned
+        As for `Segment`, for all fields together.
     fields : tuple of str
         Names of the fields.
-    counts : list of ndarray of float32, shape (n_postings,)
+    field_counts : list of ndarray of float32, shape (n_postings,)
         Occurrences of the term of each posting, for each field.
-    lengths : list of ndarray of float64, shape (n_documents,)
+    field_lengths : list of ndarray of float64, shape (n_documents,)
         Number of tokens of each document, for each field.
     """
 
-    def __init__(self, segments, n_terms, vectorizer, fields, counts, lengths, learned=False):
-        super().__init__(segments, n_terms, vectorizer, learned=learned)
-        self.fields = fields
-        self.counts = counts
-        self.lengths = lengths
+    def __init__(self, lengths, indptr, docs, counts, vectorizer, learned, fields, field_counts, field_lengths):
+        super().__init__(lengths, indptr, docs, counts, vectorizer, learned)
+        self.fields, self.field_counts, self.field_lengths = fields, field_counts, field_lengths
 
-    def _merged(self, indexes, merge, vectorizer):
-        counts = [merge.lists(values)[2] for values in zip(*(index.counts for index in indexes))]
-        lengths = [in_order(values, merge.documents) for values in zip(*(index.lengths for index in indexes))]
-        segments = [merge.segment()]
-        return FieldedIndex(segments, merge.n_terms, vectorizer, self.fields, counts, lengths, self.learned)
+    def _merged(self, merge, vectorizer):
+        segments = merge.segments
+        counts = [merge.lists(values)[2] for values in zip(*(segment.field_counts for segment in segments))]
+        lengths = [
+            in_order(values, merge.documents) for values in zip(*(segment.field_lengths for segment in segments))
+        ]
+        return FieldedSegment(*merge.arrays(), vectorizer, self.learned, self.fields, counts, lengths)

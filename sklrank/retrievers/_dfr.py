@@ -136,12 +136,25 @@ class DFRRetriever(InvertedIndexRetriever):
         return ("divergence from randomness", self.model, self.c)
 
     def _weigh(self, index):
-        lengths = [segment.lengths for segment in index.segments]
-        with np.errstate(divide="ignore", invalid="ignore"):  # terms without documents, documents without terms
-            if self.model in _FORMS:
-                return Weighting(_FORMS[self.model], index.total_length / index.collection_frequencies, lengths)
+        lengths, n, total_length = (
+            [segment.lengths for segment in index.segments],
+            index.n_documents,
+            index.total_length,
+        )
+
+        def expected(terms):
+            return total_length / terms.collection_frequencies
+
+        def mean(terms):
+            return terms.collection_frequencies / n
+
+        def idf(terms):
+            return np.log2((n + 1) / (terms.document_frequencies + 0.5))
+
+        if self.model in _FORMS:
+            return Weighting(_FORMS[self.model], expected, lengths)
+        with np.errstate(divide="ignore"):  # documents without terms
             norms = [np.log2(1 + self.c * index.mean_length / length) for length in lengths]
-            if self.model == "PL2":
-                return Weighting(POISSON, index.collection_frequencies / index.n_documents, norms)
-            idf = np.log2((index.n_documents + 1) / (index.document_frequencies + 0.5))
-            return Weighting(SATURATED, idf, [1 / norm for norm in norms])
+        if self.model == "PL2":
+            return Weighting(POISSON, mean, norms)
+        return Weighting(SATURATED, idf, [1 / norm for norm in norms])

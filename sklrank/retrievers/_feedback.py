@@ -155,7 +155,7 @@ class _DivergenceRetriever(FeedbackRetriever):
         _, queries, terms, values = self._contents(documents)
         lengths = np.bincount(queries, values)
         queries, terms, counts = add_up(queries, terms, values, index.n_terms)
-        weights = self._divergence(counts, lengths[queries], index.collection_frequencies[terms], index)
+        weights = self._divergence(counts, lengths[queries], index.terms.collection_frequencies[terms], index)
         return queries, terms, weights
 
     def _mix(self, query, feedback, n_queries):

@@ -13,6 +13,7 @@ from sklrank._kernels._search import (
     fill_rows,
     merge,
     order_terms,
+    relocate,
     row_table,
     search_all,
     search_pruned,
@@ -22,8 +23,8 @@ from sklrank._kernels._search import (
 from sklrank._ragged import lengths_to_indptr, owners, sums
 from sklrank._threads import over_ranges
 from sklrank.retrievers._rankings import concatenate
+from sklrank.retrievers._segment import SMALL
 
-SMALL_CORPUS = 1 << 15  # documents; smaller segments are not pruned, and the kernel for it is not compiled
 _NO_BIAS = np.empty(0, dtype=np.float32)
 _FEW_POSTINGS = 1 << 14  # of a query; for more postings, the bounds that pruning needs are worth their cost
 _LARGEST = 1e30  # contribution of a term up to which queries are pruned, so that all bounds are finite
@@ -38,16 +39,18 @@ class Weighting:
     ----------
     form : int
         The formula.
-    scales : ndarray of float64, shape (n_terms,)
-        Factor of each term, such as its inverse document frequency.
+    scale : callable
+        Function from `Terms` to the factor of each, float64, such as its inverse document frequency. It must not hold
+        the index.
     norms : list of ndarray of float64
         Norm of each document, for each segment.
     first, second : float
         Parameters of the formula.
     bias : list of ndarray of float32, default=None
         Score that each document gets for each query term, whether it holds the term or not, for each segment.
-    counts : list of ndarray of float32, default=None
-        Values to use instead of the counts, for each segment.
+    counts : list of callable, default=None
+        For each segment, a function from terms of the segment to the values to use instead of the counts, float32, of
+        which those of the lists of these terms are set.
     dtype : dtype, default=float32
         Type of the impacts; uint8 if they are integers below 256.
     rows : bool, default=False
@@ -58,7 +61,7 @@ class Weighting:
     """
 
     form: int
-    scales: np.ndarray
+    scale: object
     norms: list
     first: float = 0.0
     second: float = 0.0
@@ -69,8 +72,125 @@ class Weighting:
     counted: bool = True
 
 
+class _Lists:
+    """Impacts of the postings of one segment, computed list by list when a query needs them, and the search over them.
+
+    Parameters
+    ----------
+    segment : Segment
+    weighting : Weighting
+    s : int
+        Number of the segment.
+    """
+
+    _counted_elsewhere = ("segment",)
+
+    def __init__(self, segment, weighting, s):
+        self.segment, self.weighting = segment, weighting
+        self.bias = _NO_BIAS if weighting.bias is None else weighting.bias[s]
+        self._counts = None if weighting.counts is None else weighting.counts[s]
+        self._norms = weighting.norms[s]
+        n_lists, n_documents = segment.n_terms + 1, segment.n_documents
+        self.values = np.empty(len(segment.docs), dtype=weighting.dtype)
+        self._maxima = np.zeros(n_lists, dtype=np.float32)
+        self._reaches = np.zeros(n_lists, dtype=np.float32)
+        self.peak = 0.0  # the largest magnitude of all impacts computed so far
+        self._prunes = weighting.bias is None and n_documents > SMALL
+        if self._prunes:
+            self._codes = code_table(segment.indptr, n_documents)
+        self._has_rows = weighting.rows and not self._prunes
+        if self._has_rows:
+            self._rows = row_table(segment.indptr, n_documents)
+        self._ready = np.zeros(n_lists, dtype=bool)
+        self._lock = threading.Lock()
+
+    def are_ready(self, terms):
+        """Return whether the lists of all these terms are computed."""
+        return self._ready[terms].all()
+
+    def fill(self, terms, scales):
+        """Compute the lists of terms that are not computed yet, given the scale of each."""
+        with self._lock:
+            new = ~self._ready[terms]
+            if new.any():
+                self._fill(terms[new], scales[new])
+                self._ready[terms] = True  # after the values, because other threads read it without the lock
+
+    def _fill(self, terms, scales):
+        segment, w = self.segment, self.weighting
+        counts = segment.counts if self._counts is None else self._counts(terms)
+        peak = fill_impacts(
+            terms, segment.indptr, segment.docs, counts, scales, self._norms,
+            w.form, w.first, w.second, self.values, self._maxima, self._reaches,
+        )  # fmt: skip
+        if not np.isfinite(peak):
+            raise ValueError(
+                "the scores of some documents are not finite in single precision: give parameters and weights that are "
+                "nearer to 1"
+            )
+        self.peak = max(self.peak, float(peak))
+        if self._prunes:
+            fill_codes(terms, segment.indptr, segment.docs, self.values, self._maxima, *self._codes)
+        if self._has_rows:
+            fill_rows(terms, segment.indptr, segment.docs, self.values, *self._rows)
+
+    def search(self, indptr, terms, weights, k, masks, mask_of, base, floors, space):
+        """Find the k best documents of each query; return their keys, and the number of keys of each query."""
+        segment = self.segment
+        n, n_queries = segment.n_documents, len(indptr) - 1
+        keys, counts = np.empty((n_queries, min(k, n)), dtype=np.int64), np.zeros(n_queries, dtype=np.int64)
+        all_sums, accumulators, all_rows, all_values, all_bounds, histogram, scratch = space
+        sums, rows = all_sums[:n], all_rows[: n + 1]
+        lists = segment.indptr, segment.docs, self.values
+        queries, filters, out = (indptr, terms, weights), (masks, mask_of), (scratch, keys, counts)
+        few, many = self._split(*queries)
+        if len(few):
+            search_all(few, *queries, *lists, self.bias, *filters, k, base, sums, rows, *out)
+        if len(many) and self._has_rows:
+            search_rows(many, *queries, *lists, *self._rows, *filters, k, base, sums, *out)
+        elif len(many):
+            search_pruned(
+                many, *queries, *lists, self._maxima, *segment.skips, *self._codes, *filters, floors, k, base,
+                accumulators, rows, all_values[: n + 1], all_bounds[: n + 1], histogram, *out,
+            )  # fmt: skip
+        return keys, counts
+
+    def _split(self, indptr, terms, weights):
+        """Return the queries that are answered by scoring every document that holds one of their terms, and the others.
+
+        The former have few postings, or a term whose contribution has no bound because of negative weights or impacts.
+        """
+        n_queries = len(indptr) - 1
+        if self._prunes:
+            limit = _FEW_POSTINGS
+        elif self._has_rows:
+            limit = self.segment.n_documents // 2
+        else:
+            return np.arange(n_queries), np.empty(0, dtype=np.int64)
+        sizes = self.segment.indptr[terms.astype(np.int64) + 1] - self.segment.indptr[terms]
+        few = sums(indptr, sizes) <= limit
+        if not few.all():
+            with np.errstate(over="ignore", invalid="ignore"):  # 0 times infinity is NaN, which is not below the limit
+                bounded = (weights >= 0) & (weights * self._reaches[terms] < _LARGEST)
+            if not bounded.all():
+                few[owners(indptr)[~bounded]] = True
+        return few.nonzero()[0], (~few).nonzero()[0]
+
+    def contributions(self, terms, weights, local):
+        """Return the contributions of terms to the score of a document, and its counts of the terms."""
+        segment = self.segment
+        values, counts = np.zeros(len(terms), dtype=np.float32), np.zeros(len(terms))
+        for i, t in enumerate(terms.tolist()):
+            start, stop = segment.indptr[t], segment.indptr[t + 1]
+            p = start + np.searchsorted(segment.docs[start:stop], local)
+            if p < stop and segment.docs[p] == local:
+                values[i] = weights[i] * self.values[p]
+                counts[i] = segment.counts[p]
+        return values, counts
+
+
 class Impacts:
-    """Impacts of postings under one formula, computed list by list when a query needs them.
+    """Impacts of the postings of an index under one formula.
 
     Parameters
     ----------
@@ -80,69 +200,49 @@ class Impacts:
         The formula.
     """
 
+    _counted_elsewhere = ("_largest",)
+
     def __init__(self, index, weighting):
-        self.segments = index.segments
         self.weighting = weighting
-        self._df = index.document_frequencies
-        self._values = [np.empty(len(segment.docs), dtype=weighting.dtype) for segment in index.segments]
-        self._maxima = [np.zeros(index.n_terms, dtype=np.float32) for _ in index.segments]
-        self._reaches = np.zeros(index.n_terms, dtype=np.float32)
-        self._peak = 0.0  # the largest magnitude of all impacts computed so far
-        self._bias = max((float(np.abs(bias).max(initial=0)) for bias in weighting.bias or ()), default=0.0)
-        self._prunes = weighting.bias is None and max(len(s.lengths) for s in index.segments) > SMALL_CORPUS
-        if self._prunes:
-            self._codes = [code_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
-        self._has_rows = weighting.rows and not self._prunes
-        if self._has_rows:
-            self._rows = [row_table(segment.indptr, len(segment.lengths)) for segment in index.segments]
-        self._ready = np.zeros(index.n_terms, dtype=bool)
-        self._lock = threading.Lock()
-        self._workspaces = index.workspaces
+        self._layout = index.layout
+        self._lists = [_Lists(segment, weighting, s) for s, segment in enumerate(index.segments)]
+        sizes = [segment.n_documents for segment in index.segments]
+        # The largest segment first, so that its k-th best score spares work in the others.
+        self._order = sorted(range(len(sizes)), key=lambda s: -sizes[s])
+        self._bases = [index.layout.offset(s) for s in range(len(sizes))]
+        # Copied, because a kernel is compiled again for arrays that may not be written.
+        self._alive = [None if alive is None else alive[None].copy() for alive in index.living.alive]
+        self._bias = max((float(np.abs(lists.bias).max(initial=0)) for lists in self._lists), default=0.0)
+        self._largest = index.segments[self._order[0]]
 
-    def _fill(self, terms):
-        """Compute the lists of `terms` that are not computed yet."""
-        if self._ready[terms].all():
+    def fill(self, terms, numbers):
+        """Compute the lists of some of the terms that are not computed yet."""
+        if all(lists.are_ready(terms.local(s, numbers)) for s, lists in enumerate(self._lists)):
             return
-        w = self.weighting
-        with self._lock:
-            terms = np.unique(terms[~self._ready[terms]])
-            for s, segment in enumerate(self.segments):
-                counts = segment.counts if w.counts is None else w.counts[s]
-                peak = fill_impacts(
-                    terms, segment.indptr, segment.docs, counts, w.scales, w.norms[s],
-                    w.form, w.first, w.second, self._values[s], self._maxima[s], self._reaches,
-                )  # fmt: skip
-                if not np.isfinite(peak):
-                    raise ValueError(
-                        "the scores of some documents are not finite in single precision: give parameters and weights "
-                        "that are nearer to 1"
-                    )
-                self._peak = max(self._peak, float(peak))
-                if self._prunes:
-                    lists = segment.indptr, segment.docs, self._values[s], self._maxima[s]
-                    fill_codes(terms, *lists, *self._codes[s])
-                if self._has_rows:
-                    fill_rows(terms, segment.indptr, segment.docs, self._values[s], *self._rows[s])
-            self._ready[terms] = True  # after the values, because other threads read it without the lock
+        used = np.unique(numbers)
+        chosen = terms.take(used)
+        scales = self.weighting.scale(chosen)
+        for s, lists in enumerate(self._lists):
+            lists.fill(terms.local(s, used), scales)
 
-    def of_postings(self, s, terms, positions):
-        """Return the impacts of the postings of `terms` at these positions of segment `s`."""
-        self._fill(np.unique(terms))
-        return self._values[s][positions]
+    def of_postings(self, s, terms, numbers, positions):
+        """Return the impacts of postings of segment `s`, given the number in `terms` of the term of each."""
+        self.fill(terms, numbers)
+        return self._lists[s].values[positions]
 
-    def order(self, indptr, terms, weights):
+    def order(self, bags):
         """Order the terms of queries as their scores are added, and compute the impacts of these terms."""
-        indptr, terms, weights = order_terms(indptr, terms, weights, self._df)
-        self._fill(terms)
-        return indptr, terms, weights
+        indptr, numbers, weights = order_terms(*bags[:3], bags.terms.document_frequencies)
+        self.fill(bags.terms, numbers)
+        return type(bags)(indptr, numbers, weights, bags.terms)
 
-    def search(self, indptr, terms, weights, k, masks, mask_of, n_jobs):
+    def search(self, bags, k, masks, mask_of, n_jobs):
         """Return the k best documents of each query.
 
         Parameters
         ----------
-        indptr, terms, weights : ndarray of int64, uint32, float32
-            Terms of the queries, ragged.
+        bags : Bags
+            Terms of the queries.
         k : int
             Number of documents to return for each query.
         masks : ndarray of uint8, shape (n_masks, n_documents)
@@ -157,56 +257,54 @@ class Impacts:
         indptr, rows, scores : ndarray of int64, int64, float32
             Ragged rankings.
         """
-        k = min(k, sum(len(segment.lengths) for segment in self.segments))
+        k = min(k, self._layout.n_documents)
         step = max(1, _KEYS // k)
+        filters = [self._local_filter(s, masks, mask_of, bags.n_queries) for s in range(len(self._lists))]
         parts = {}
 
         def work(start, stop):
             for first in range(start, stop, step):
                 last = min(first + step, stop)
-                begin, end = indptr[first], indptr[last]
-                queries = indptr[first : last + 1] - begin, terms[begin:end], weights[begin:end]
-                parts[first] = self._search(*queries, k, masks, mask_of[first:last])
+                parts[first] = self._search(bags.part(first, last), k, filters, slice(first, last))
 
-        over_ranges(work, len(indptr) - 1, n_jobs)
+        over_ranges(work, bags.n_queries, n_jobs)
         return concatenate([parts[first] for first in sorted(parts)])
 
-    def _search(self, indptr, terms, weights, k, masks, mask_of):
+    def _local_filter(self, s, masks, mask_of, n_queries):
+        """Return masks of the documents of segment `s` that admit living ones only, and the mask of each query."""
+        alive = self._alive[s]
+        if len(masks):
+            masks = self._layout.local_masks(s, masks)
+        if alive is None:
+            return masks, mask_of
+        if not len(masks):
+            return alive, np.zeros(n_queries, dtype=np.int64)
+        return np.concatenate([masks, alive]), np.where(mask_of < 0, len(masks), mask_of)
+
+    def _search(self, bags, k, filters, queries):
         """Search for a few queries on one thread; see `search`."""
-        indptr, terms, weights = self.order(indptr, terms, weights)
-        n_queries = len(indptr) - 1
-        keys = [np.empty((n_queries, k), dtype=np.int64) for _ in self.segments]
-        counts = np.zeros((len(self.segments), n_queries), dtype=np.int64)
-        small = self._is_added_up(indptr, terms, weights)
-        few, many = small.nonzero()[0], (~small).nonzero()[0]
+        bags = self.order(bags)
+        indptr, numbers, weights, terms = bags
+        floors = np.zeros(bags.n_queries, dtype=np.float32)
         space = self._borrow(k)
-        for s, segment in enumerate(self.segments):
-            sums, accumulators, rows, *others = space[1][s]
-            inside = np.ascontiguousarray(masks[:, segment.base : segment.base + len(segment.lengths)])
-            if len(few):
-                bias = _NO_BIAS
-                if self.weighting.bias is not None:
-                    bias = self.weighting.bias[s]
-                search_all(
-                    few, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], bias, inside, mask_of,
-                    k, segment.base, sums, rows, others[-1], keys[s], counts[s],
-                )  # fmt: skip
-            if len(many) and self._has_rows:
-                search_rows(
-                    many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], *self._rows[s],
-                    inside, mask_of, k, segment.base, sums, others[-1], keys[s], counts[s],
-                )  # fmt: skip
-            elif len(many):
-                search_pruned(
-                    many, indptr, terms, weights, segment.indptr, segment.docs, self._values[s], self._maxima[s],
-                    *segment.skips, *self._codes[s], inside, mask_of, k, segment.base, accumulators, rows, *others,
-                    keys[s], counts[s],
-                )  # fmt: skip
-        self._workspaces.append(space)
-        if len(self.segments) > 1:
-            keys, counts = merge(keys, counts, k)
-        else:
-            keys, counts = keys[0], counts[0]
+        found = None
+        for s in self._order:
+            masks, mask_of = filters[s]
+            base = self._bases[s]
+            lists = indptr, terms.local(s, numbers).astype(np.uint32, copy=False), weights
+            keys, counts = self._lists[s].search(
+                *lists, k, masks, mask_of[queries], 0 if base is None else base, floors, space[1]
+            )
+            if base is None:
+                inside = np.arange(keys.shape[1]) < counts[:, None]
+                keys[inside] = relocate(keys[inside], lambda local, s=s: self._layout.rows(s, local))
+            if found is not None:
+                keys, counts, floors = merge((found[0], keys), (found[1], counts), k)
+            elif len(self._lists) > 1:
+                keys, counts, floors = merge((keys,), (counts,), k)
+            found = keys, counts
+        self._largest.workspaces.append(space)
+        keys, counts = found
         ranked = lengths_to_indptr(counts)
         rows, scores = decode(keys, counts)
         self._check_finite(indptr, weights, ranked, scores)
@@ -215,7 +313,8 @@ class Impacts:
     def _check_finite(self, indptr, weights, ranked, scores):
         """Raise ValueError if the weights of a query make scores infinite, given the weights and the rankings."""
         heaviest = float(np.abs(weights).max(initial=0))
-        if len(weights) * heaviest * (self._peak + self._bias) < _LARGEST:
+        peak = max(lists.peak for lists in self._lists)
+        if len(weights) * heaviest * (peak + self._bias) < _LARGEST:
             return  # nearly always: the product bounds all scores
         wrong = ~np.isfinite(scores)
         if wrong.any():
@@ -226,41 +325,25 @@ class Impacts:
                 "single precision: scale the weights of queries down"
             )
 
-    def _is_added_up(self, indptr, terms, weights):
-        """Return the mask of the queries that are answered by scoring every document that holds one of their terms.
-
-        These queries have few postings, or a term whose contribution has no bound because of negative weights or
-        impacts.
-        """
-        n_queries = len(indptr) - 1
-        if self._prunes:
-            limit = _FEW_POSTINGS
-        elif self._has_rows:
-            limit = sum(len(segment.lengths) for segment in self.segments) // 2
-        else:
-            return np.ones(n_queries, dtype=bool)
-        few = sums(indptr, self._df[terms]) <= limit
-        if few.all():
-            return few
-        with np.errstate(over="ignore", invalid="ignore"):  # 0 times infinity is NaN, which is not below the limit
-            bounded = (weights >= 0) & (weights * self._reaches[terms] < _LARGEST)
-        if not bounded.all():
-            few[owners(indptr)[~bounded]] = True
-        return few
-
     def _borrow(self, k):
         """Return scratch arrays for one thread; they are large, and are therefore kept and used again."""
         try:
-            largest, spaces = self._workspaces.pop()
+            largest, space = self._largest.workspaces.pop()
         except IndexError:
             largest = -1
         if largest < k:
-            spaces = [workspace(len(segment.lengths), k) for segment in self.segments]
+            space = workspace(self._largest.n_documents, k)
             largest = k
-        return largest, spaces
+        return largest, space
 
-    def contributions(self, terms, weights, row):
-        """Return the contribution of each of `terms` to the score of document `row`, and that of its bias.
+    def contributions(self, bags, row):
+        """Return the contribution of each term of one query to the score of document `row`, and that of its bias.
+
+        Parameters
+        ----------
+        bags : Bags
+            As from `order`.
+        row : int
 
         Returns
         -------
@@ -269,21 +352,11 @@ class Impacts:
             Occurrences of each term in the document.
         bias : float
         """
-        self._fill(terms)
-        s = next(i for i, segment in reversed(list(enumerate(self.segments))) if segment.base <= row)
-        segment = self.segments[s]
-        local = row - segment.base
-        values, counts = np.zeros(len(terms), dtype=np.float32), np.zeros(len(terms))
-        for i, t in enumerate(terms.tolist()):
-            start, stop = segment.indptr[t], segment.indptr[t + 1]
-            p = start + np.searchsorted(segment.docs[start:stop], local)
-            if p < stop and segment.docs[p] == local:
-                values[i] = weights[i] * self._values[s][p]
-                counts[i] = segment.counts[p]
+        [s], [local] = (place.tolist() for place in self._layout.locate([row]))
+        lists, weights = self._lists[s], bags.weights
+        values, counts = lists.contributions(bags.terms.local(s, bags.numbers), weights, local)
         bias = 0.0
-        if self.weighting.bias is not None and len(weights):
-            total = weights.cumsum()[
-                -1
-            ]  # added one by one, as the kernels do; `np.sum` adds pairs, and rounds otherwise
-            bias = float(total * self.weighting.bias[s][local])
+        if len(lists.bias) and len(weights):
+            total = weights.cumsum()[-1]  # added one by one, as the kernels do; `np.sum` rounds otherwise
+            bias = float(total * lists.bias[local])
         return values, counts, bias

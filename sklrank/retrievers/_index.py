@@ -1,260 +1,239 @@
-"""Inverted index: immutable segments, and the statistics of all segments."""
+"""Inverted index: immutable segments, and the statistics of the documents of all segments."""
 
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import compress
+from functools import cached_property, reduce
+from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from sklrank._caching import Derives
-from sklrank._kernels._postings import invert, invert_matrix, merge_postings, merged_frequencies, skip_table
-from sklrank._ragged import owners
-from sklrank.encoders import TermVectorizer
-from sklrank.retrievers._impacts import SMALL_CORPUS, Impacts
+from sklrank._ragged import kept_entries, owners, spans
+from sklrank.data._layout import Layout
+from sklrank.retrievers._impacts import Impacts
+from sklrank.retrievers._segment import Union, in_order
 
 
-@dataclass(frozen=True)
-class Segment:
-    """Postings of a range of documents, term by term.
+class Bags(NamedTuple):
+    """Weighted terms of queries, ragged.
 
     Attributes
     ----------
-    base : int
-        Row of the first document.
-    lengths : ndarray of float64, shape (n_documents,)
-        Number of tokens of each document, or the sum of its weights.
-    indptr : ndarray of int64, shape (n_terms + 1,)
-        Bounds of the lists of the terms.
-    docs : ndarray of uint32, shape (n_postings,)
-        Documents, counted from `base`, ascending within a list.
-    counts : ndarray of uint8, uint16, uint32 or float32, shape (n_postings,)
-        Occurrences of the term in the document, or its weight in the document.
+    indptr : ndarray of int64, shape (n_queries + 1,)
+        Bounds of the queries.
+    numbers : ndarray of uint32, shape (n_entries,)
+        Terms, as numbers in `terms`.
+    weights : ndarray of float32, shape (n_entries,)
+        Weights.
+    terms : Terms
+        What the numbers mean.
     """
 
-    base: int
-    lengths: np.ndarray
     indptr: np.ndarray
-    docs: np.ndarray
-    counts: np.ndarray
-
-    def __post_init__(self):
-        if len(self.lengths) > SMALL_CORPUS:
-            self.skips  # noqa: B018 (made here, so that a saved segment has them)
-        # Memory maps are read-only, and a kernel is compiled again for arrays that may be written.
-        for array in (self.lengths, self.indptr, self.docs, self.counts):
-            array.flags.writeable = False
-
-    def forward(self):
-        """Return the positions of the postings as a CSR matrix of shape (n_documents, n_terms)."""
-        positions = np.arange(len(self.docs), dtype=sparse.get_index_dtype(maxval=len(self.docs)))
-        shape = len(self.lengths), len(self.indptr) - 1
-        return sparse.csc_array((positions, self.docs.astype(np.int64), self.indptr), shape=shape).tocsr()
-
-    @cached_property
-    def skips(self):
-        """Skip table of the lists, for searches that prune; see `skip_table`."""
-        tables = skip_table(self.indptr, self.docs, len(self.lengths))
-        for array in tables:
-            array.flags.writeable = False
-        return tables
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        self.__post_init__()
-
-    @classmethod
-    def from_tokens(cls, base, token_ids, indptr, n_terms):
-        """Invert the token ids of documents."""
-        lengths = np.diff(indptr).astype(np.float64)
-        return cls(base, lengths, *invert(token_ids, indptr, n_terms))
-
-    @classmethod
-    def from_matrix(cls, base, matrix, dtype=None, units=None):
-        """Invert a CSR matrix of counts or weights, shape (n_documents, n_terms).
-
-        Counts have the given `dtype`, by default the smallest type that holds them. With `units`, they are multiples of
-        the unit of the term, rounded, and at least 1.
-        """
-        data = matrix.data
-        if dtype is None:
-            dtype = _smallest_dtype(data)
-        if units is not None:
-            data = np.maximum(np.rint(data / units[matrix.indices]), 1)
-        lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-        indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32)
-        return cls(base, lengths, *invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1], dtype))
-
-
-class _Merge:
-    """Merge of the segments of indexes.
-
-    Parameters
-    ----------
-    indexes : list of Index
-    terms : list of ndarray of int64, shape (n_terms_of_index,)
-        Merged term of each term of an index.
-    documents : list of ndarray of int64, shape (n_documents_of_index,)
-        Merged document of each document of an index, ascending; -1 for one that is left out.
-    n_terms : int
-        Number of merged terms.
-    """
-
-    def __init__(self, indexes, terms, documents, n_terms):
-        self.segments = [index.segments[0] for index in indexes]
-        self.terms, self.documents = terms, documents
-        self.indptrs, self.docs = zip(*((segment.indptr, segment.docs) for segment in self.segments))
-        self.frequencies = merged_frequencies(self.indptrs, self.docs, terms, documents, n_terms)
+    numbers: np.ndarray
+    weights: np.ndarray
+    terms: object
 
     @property
-    def n_terms(self):
-        """Number of merged terms."""
-        return len(self.frequencies)
+    def n_queries(self):
+        """Number of queries."""
+        return len(self.indptr) - 1
 
-    def without_empty_lists(self, names):
-        """Leave out terms without documents, and return the names of the others."""
-        kept = self.frequencies > 0
-        if kept.all():
-            return names
-        numbers = np.maximum(np.cumsum(kept) - 1, 0)
-        self.terms = [numbers[terms] for terms in self.terms]
-        self.frequencies = self.frequencies[kept]
-        return list(compress(names, kept.tolist()))
+    def weighted(self, weights):
+        """Return the same terms with other weights."""
+        return Bags(self.indptr, self.numbers, weights, self.terms)
 
-    def lists(self, values):
-        """Return the merged lists, indptr and documents, with the values of all postings of each segment."""
-        return merge_postings(self.indptrs, self.docs, values, self.terms, self.documents, self.frequencies)
-
-    def segment(self):
-        """Return the merged segment."""
-        lengths = in_order([segment.lengths for segment in self.segments], self.documents)
-        return Segment(0, lengths, *self.lists([segment.counts for segment in self.segments]))
+    def part(self, start, stop):
+        """Return the bags of some queries."""
+        first, last = self.indptr[start], self.indptr[stop]
+        indptr = self.indptr[start : stop + 1] - first
+        return Bags(indptr, self.numbers[first:last], self.weights[first:last], self.terms)
 
 
-def in_order(values, documents):
-    """Return the values of the documents of several segments in the order of the merged documents.
-
-    Parameters
-    ----------
-    values : list of ndarray of shape (n_documents_of_segment,)
-    documents : list of ndarray of int64, shape (n_documents_of_segment,)
-        Merged document of each document of a segment; -1 for one that is left out.
-
-    Returns
-    -------
-    ndarray
-    """
-    documents = np.concatenate(documents)
-    live = documents >= 0
-    merged = np.empty(np.count_nonzero(live), dtype=np.result_type(*values))
-    merged[documents[live]] = np.concatenate(values)[live]
-    return merged
-
-
-def _smallest_dtype(data):
-    """Return the type of counts that holds `data`: uint16, uint32, or float32 if they are not whole numbers."""
-    if data.dtype.kind not in "iu" and (data != np.trunc(data)).any():
-        return np.float32
-    largest = data.max(initial=0)
-    if largest < 2**16:
-        return np.uint16
-    if largest < 2**32:
-        return np.uint32
-    return np.float32
-
-
-def learns_terms_only(vectorizer):
-    """Return whether a vectorizer learns the terms of the documents, and nothing else from all documents together.
-
-    Parameters
-    ----------
-    vectorizer : transformer or None
-
-    Returns
-    -------
-    bool
-    """
-    return isinstance(vectorizer, TermVectorizer) and vectorizer._learns_terms_only()
-
-
-def _numbers(terms, number_of):
-    """Return the number of each term of a vocabulary in another one."""
-    if terms is number_of:
-        return np.arange(len(terms), dtype=np.int64)
-    return np.fromiter(map(number_of.__getitem__, terms), dtype=np.int64, count=len(terms))
-
-
-class Index(Derives):
-    """Segments, and the statistics of all segments.
-
-    Scores are computed from the statistics of the whole index, which are sums of integers. Therefore a ranking over
-    many segments equals the ranking over one segment, bit for bit.
+class Living:
+    """Segments, and which of their documents live.
 
     Parameters
     ----------
     segments : list of Segment
-        Segments in the order of their documents.
-    n_terms : int
-        Number of terms.
-    vectorizer : transformer or None
-        Fitted transformer from texts to terms.
-    units : ndarray of float64, shape (n_terms,), default=None
-        Weight that a count of 1 means, for each term, if weights are stored as small integers.
-    learned : bool, default=False
-        Whether the terms are those of these documents, learned by the vectorizer, which learned nothing else.
+    layout : Layout
+
+    Attributes
+    ----------
+    alive : list of ndarray of uint8, shape (n_documents_of_segment,), or None
+        Mask of the living documents of each segment; None if all live.
+    dead : list of ndarray of int64
+        The other documents of each segment, ascending.
+    is_counted : bool
+        Whether all values of postings are whole numbers, so that sums of them are exact.
     """
 
-    def __init__(self, segments, n_terms, vectorizer=None, units=None, learned=False):
-        self.learned = learned
-        self.segments = segments
-        self.n_terms = n_terms
-        self.vectorizer = vectorizer
-        self.units = units
-        self.n_documents = sum(len(segment.lengths) for segment in segments)
-        self.total_length = sum(float(segment.lengths.sum()) for segment in segments)
-        self.document_frequencies = sum(np.diff(segment.indptr) for segment in segments)
+    def __init__(self, segments, layout):
+        self.segments, self.layout = segments, layout
+        self.alive = [layout.alive(s) for s in range(len(segments))]
+        self.dead = [layout.dead(s) for s in range(len(segments))]
+        self.is_counted = all(segment.is_counted for segment in segments)
+
+    def in_order(self, values):
+        """Return values of the documents of each segment, in the order of the rows of the living documents."""
+        if self.layout.is_trivial:
+            return values[0]
+        rows = [self.layout.rows(s) for s in range(len(self.segments))]
+        for own, dead in zip(rows, self.dead):
+            own[dead] = -1
+        return in_order(values, rows)
+
+    def total(self, values):
+        """Return the sum of values of the living documents of each segment, such as their lengths."""
+        if self.is_counted:
+            return sum(float(own.sum() - own[dead].sum()) for own, dead in zip(values, self.dead))
+        return float(self.in_order(values).sum())
+
+
+class Terms:
+    """Terms of an index, numbered in alphabetical order, and their statistics.
+
+    Parameters
+    ----------
+    living : Living
+    locals : list of ndarray of int64, shape (n_terms,)
+        For each segment, the number there of each term; the number of the empty list if it lacks the term.
+    """
+
+    def __init__(self, living, locals):
+        self.living, self._locals = living, locals
+
+    def __len__(self):
+        return len(self._locals[0])
+
+    def local(self, s, numbers):
+        """Return the numbers of terms in segment `s`."""
+        return self._locals[s][numbers]
+
+    def take(self, numbers):
+        """Return some terms, numbered anew."""
+        taken = Terms(self.living, [local[numbers] for local in self._locals])
+        taken.document_frequencies = self.document_frequencies[numbers]
+        return taken
+
+    @cached_property
+    def document_frequencies(self):
+        """Number of documents that hold each term, int64."""
+        return self._frequencies()
+
+    @cached_property
+    def collection_frequencies(self):
+        """Number of occurrences of each term in all documents, or sum of its weights, float64."""
+        total = np.zeros(len(self))
+        if len(self.living.segments) == 1 or self.living.is_counted:
+            self._frequencies(total)
+        else:
+            total = self._sums_in_order()
+        units = self.living.segments[0].units
+        if units is not None:
+            total *= units[self._locals[0]]
+        return total
+
+    def _frequencies(self, occurrences=None):
+        living, documents = self.living, np.zeros(len(self), dtype=np.int64)
+        for segment, local, alive, dead in zip(living.segments, self._locals, living.alive, living.dead):
+            segment.add_frequencies(local, alive, dead, documents, occurrences)
+        return documents
+
+    def _sums_in_order(self):
+        """Return the sum of the weights of each term, which are added in the order of the documents."""
+        found = []
+        for s, segment in enumerate(self.living.segments):
+            local, alive = self._locals[s], self.living.alive[s]
+            postings, indptr = spans(segment.indptr[local], segment.indptr[local + 1] - segment.indptr[local])
+            docs, terms = segment.docs[postings].astype(np.int64), owners(indptr)
+            if alive is not None:
+                live = alive[docs] != 0
+                postings, docs, terms = postings[live], docs[live], terms[live]
+            found.append((terms, self.living.layout.rows(s, docs), segment.counts[postings]))
+        terms, rows, weights = map(np.concatenate, zip(*found))
+        order = np.lexsort((rows, terms))
+        return np.bincount(terms[order], weights=weights[order], minlength=len(self))
+
+
+class AllTerms(Terms):
+    """All terms of segments in which a term has the same number.
+
+    Parameters
+    ----------
+    living : Living
+    """
+
+    def __init__(self, living):
+        self.living = living
+
+    def __len__(self):
+        return self.living.segments[0].n_terms
+
+    def local(self, s, numbers):
+        """Return the numbers of terms in segment `s`, which are the same."""
+        return numbers
+
+    def take(self, numbers):
+        """Return some terms, numbered anew."""
+        taken = Terms(self.living, [numbers.astype(np.int64)] * len(self.living.segments))
+        if self.living.layout.is_trivial:
+            taken.document_frequencies = self.document_frequencies[numbers]
+        return taken
+
+    @cached_property
+    def document_frequencies(self):
+        """Number of documents that hold each term, int64."""
+        if self.living.layout.is_trivial:
+            return np.diff(self.living.segments[0].indptr[:-1])
+        return self._every.document_frequencies
+
+    @cached_property
+    def collection_frequencies(self):
+        """Number of occurrences of each term in all documents, or sum of its weights, float64."""
+        return self._every.collection_frequencies
+
+    @cached_property
+    def _every(self):
+        return self.take(np.arange(len(self)))
+
+
+class Index(Derives):
+    """Segments, and the statistics of their documents.
+
+    Scores are computed from the statistics of all segments together, which are sums of integers, and are added in an
+    order that depends on these statistics and on the terms. Therefore a ranking over many segments equals the ranking
+    over one segment, bit for bit. The terms of a segment are those of its own documents. Only the terms of queries are
+    looked up in all segments, so that a change of the documents costs nothing that grows with their number.
+
+    Parameters
+    ----------
+    segments : list of Segment
+        One segment for each part of the corpus.
+    layout : Layout, default=None
+        Rows of the documents of each segment, and which of them live. If None, the documents of a segment follow those
+        of the one before, and all live.
+    """
+
+    _counted_elsewhere = "segments", "living", "analyzer"  # the cache of the corpus keeps the segments
+
+    def __init__(self, segments, layout=None):
+        if layout is None:
+            layout = reduce(
+                Layout.extended, (s.n_documents for s in segments[1:]), Layout.whole(segments[0].n_documents)
+            )
+        self.segments, self.layout = segments, layout
         self._init_derived()
 
     def _init_derived(self):
-        self.workspaces = []  # (largest k, scratch arrays of each segment) that no thread uses at the moment
-        self._collection_frequencies = None
+        self.living = Living(self.segments, self.layout)
+        self.n_documents = self.layout.n_documents
+        self.units = self.segments[0].units
+        self.analyzer = self.segments[0].vectorizer  # in all segments, it is the same except for its vocabulary
+        self._every = None  # all terms, their vectorizer, and their numbers
 
-    @classmethod
-    def merged(cls, indexes, documents):
-        """Merge indexes over parts of the documents; it is the index that the merged documents would give at once.
-
-        Parameters
-        ----------
-        indexes : list of Index
-            Indexes of one segment each. Their vectorizers differ in their vocabularies only, or not at all.
-        documents : list of ndarray of int64, shape (n_documents_of_index,)
-            Merged document of each document of an index, ascending; -1 for one that is left out.
-
-        Returns
-        -------
-        Index
-        """
-        first, vectorizer = indexes[0], indexes[0].vectorizer
-        if not first.learned:
-            merge = _Merge(indexes, [np.arange(first.n_terms)] * len(indexes), documents, first.n_terms)
-            return first._merged(indexes, merge, vectorizer)
-        vocabularies = [index.vectorizer.vocabulary_ for index in indexes]
-        largest = max(vocabularies, key=len)
-        names, number_of = list(largest), largest
-        if any(terms.keys() - largest.keys() for terms in vocabularies if terms is not largest):
-            names = sorted(set().union(*vocabularies))
-            number_of = dict(zip(names, range(len(names))))
-        merge = _Merge(indexes, [_numbers(terms, number_of) for terms in vocabularies], documents, len(names))
-        names = merge.without_empty_lists(names)
-        if number_of is largest and len(names) == len(largest):
-            vectorizer = indexes[vocabularies.index(largest)].vectorizer
-        else:
-            vectorizer = vectorizer._with_terms(names)
-        return first._merged(indexes, merge, vectorizer)
-
-    def _merged(self, indexes, merge, vectorizer):
-        """Return the merged index; a subclass merges its other values."""
-        return Index([merge.segment()], merge.n_terms, vectorizer, learned=self.learned)
+    @cached_property
+    def total_length(self):
+        """Number of tokens of all documents, or sum of their weights."""
+        return self.living.total([segment.lengths for segment in self.segments])
 
     @property
     def mean_length(self):
@@ -264,17 +243,115 @@ class Index(Derives):
         return self.total_length / self.n_documents
 
     @property
-    def collection_frequencies(self):
-        """Number of occurrences of each term in all documents, float64."""
-        if self._collection_frequencies is None:
-            total = np.zeros(self.n_terms)
-            for segment in self.segments:
-                total += np.bincount(owners(segment.indptr), weights=segment.counts, minlength=self.n_terms)
-            if self.units is not None:
-                total *= self.units
-            self._collection_frequencies = total
-        return self._collection_frequencies
+    def shares_numbers(self):
+        """Whether a term has the same number in all segments, and among all terms."""
+        return self.layout.is_trivial or not self.segments[0].learned
 
+    @property
+    def is_empty(self):
+        """Whether there are no terms."""
+        if self.shares_numbers:
+            return not self.segments[0].n_terms
+        return not self.total_length
+
+    # --- all terms
+    @property
+    def terms(self):
+        """All terms. The first request after a change of the documents merges the vocabularies of the segments."""
+        return self._all[0]
+
+    @property
+    def vectorizer(self):
+        """Fitted vectorizer with all terms, or None."""
+        return self._all[1]
+
+    @property
+    def n_terms(self):
+        """Number of all terms."""
+        return len(self.terms)
+
+    @property
+    def document_frequencies(self):
+        """Number of documents that hold each term, int64."""
+        return self.terms.document_frequencies
+
+    def numbers(self, s, local):
+        """Return the numbers among all terms of terms of segment `s`; -1 for a term without a living document."""
+        if self.shares_numbers:
+            return local
+        return self._all[2][s][local]
+
+    @property
+    def _all(self):
+        if self._every is None:
+            if self.shares_numbers:
+                self._every = AllTerms(self.living), self.analyzer, None
+            else:
+                self._every = self._union()
+        return self._every
+
+    def _union(self):
+        union = Union([segment.vectorizer.vocabulary_ for segment in self.segments])
+        locals = []
+        for segment, numbers in zip(self.segments, union.numbers):
+            local = np.full(len(union.names), segment.n_terms, dtype=np.int64)
+            local[numbers[:-1]] = np.arange(segment.n_terms)
+            locals.append(local)
+        used = Terms(self.living, locals).document_frequencies > 0
+        number_of = np.where(used, np.cumsum(used) - 1, -1)
+        numbers = [number_of[numbers[:-1]] for numbers in union.numbers]
+        return Terms(self.living, [local[used] for local in locals]), union.vectorizer(self.segments, used), numbers
+
+    # --- terms of queries
+    def bags(self, indptr, numbers, weights, among_all=False):
+        """Return weighted terms of queries.
+
+        Parameters
+        ----------
+        indptr, numbers, weights : ndarray
+            As in `Bags`. The numbers are those among all terms.
+        among_all : bool, default=False
+            Whether to keep the numbers. If False, the terms may be numbered anew, which needs no statistics of others.
+
+        Returns
+        -------
+        Bags
+        """
+        if among_all or self.layout.is_trivial:
+            return Bags(indptr, numbers, weights, self.terms)
+        used, numbers = np.unique(numbers, return_inverse=True)
+        return Bags(indptr, numbers.astype(np.uint32), weights, self.terms.take(used))
+
+    def bags_of_texts(self, texts, among_all=False):
+        """Return the terms of texts, each with the weight 1, if the vectorizer is a `TermVectorizer`.
+
+        Parameters
+        ----------
+        texts : list of str
+        among_all : bool, default=False
+            As for `bags`.
+
+        Returns
+        -------
+        Bags
+        """
+        if among_all or self.shares_numbers:
+            numbers, indptr = self.vectorizer.token_ids(texts)
+            return self.bags(indptr, numbers, np.ones(len(numbers), dtype=np.float32), among_all)
+        names, numbers, indptr = self.analyzer._tokens(texts)
+        locals = []
+        for segment in self.segments:
+            number_of = segment.vectorizer.vocabulary_
+            local = [number_of.get(name, segment.n_terms) for name in names]
+            locals.append(np.array(local, dtype=np.int64))
+        terms = Terms(self.living, locals)
+        known = (terms.document_frequencies > 0)[numbers]
+        if not known.all():
+            entries, indptr = kept_entries(indptr, known)
+            numbers = numbers[entries]
+        return Bags(indptr, numbers, np.ones(len(numbers), dtype=np.float32), terms)
+
+    # --- contents of documents
     def contents(self, rows, impacts=None):
         """Return the terms of documents.
 
@@ -290,29 +367,27 @@ class Index(Derives):
         owners : ndarray of int64
             Position in `rows` of the document of each term, ascending.
         terms : ndarray of int64
-            Terms, ascending within a document.
+            Numbers among all terms, ascending within a document.
         values : ndarray of float64
             Value of each term in its document.
         """
-        parts = []
+        found = []
+        parts, locals = self.layout.locate(rows)
         for s, segment in enumerate(self.segments):
-            forward = self.derived(("terms of documents", s), segment.forward)
-            inside = np.flatnonzero((rows >= segment.base) & (rows < segment.base + len(segment.lengths)))
-            taken = forward[rows[inside] - segment.base]
-            owners, terms = inside.repeat(np.diff(taken.indptr)), taken.indices.astype(np.int64)
+            inside = np.flatnonzero(parts == s)
+            taken = segment.forward()[locals[inside]]
+            holders, terms = inside.repeat(np.diff(taken.indptr)), self.numbers(s, taken.indices.astype(np.int64))
             if impacts is None:
                 values = segment.counts[taken.data]
             else:
-                values = impacts.of_postings(s, terms, taken.data)
-            parts.append((owners, terms, values.astype(np.float64)))
-        owners, terms, values = parts[0]
-        if len(parts) > 1:
-            owners, terms, values = map(np.concatenate, zip(*parts))
-            order = np.argsort(owners, kind="stable")
-            owners, terms, values = owners[order], terms[order], values[order]
+                values = impacts.of_postings(s, self.terms, terms, taken.data)
+            found.append((holders, terms, values.astype(np.float64)))
+        holders, terms, values = map(np.concatenate, zip(*found))
+        order = np.argsort(holders, kind="stable")
+        holders, terms, values = holders[order], terms[order], values[order]
         if self.units is not None:
             values = values * self.units[terms]
-        return owners, terms, values
+        return holders, terms, values
 
     def impacts(self, key, weigh):
         """Return the impacts under `key`, or make them from the formula ``weigh(index)``.
@@ -331,9 +406,7 @@ class Index(Derives):
         return self.derived(("impacts", key), lambda: Impacts(self, weigh(self)))
 
     def __getstate__(self):
-        state = super().__getstate__()
-        del state["_collection_frequencies"], state["workspaces"]
-        return state
+        return {"segments": self.segments, "layout": self.layout}
 
     def __setstate__(self, state):
         self.__dict__.update(state)

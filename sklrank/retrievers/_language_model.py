@@ -1,5 +1,6 @@
 """Query likelihood under smoothed language models of the documents."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -116,11 +117,17 @@ class LanguageModelRetriever(InvertedIndexRetriever):
         return ("language model", self.smoothing, self.mu, self.lambda_)
 
     def _weigh(self, index):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inverse = np.where(index.document_frequencies > 0, index.total_length / index.collection_frequencies, 0.0)
         lengths = [segment.lengths for segment in index.segments]
         if self.smoothing == "jelinek-mercer":
-            return Weighting(LOGARITHMIC, (1 - self.lambda_) / self.lambda_ * inverse, lengths)
+            ratio = (1 - self.lambda_) / self.lambda_
+            return Weighting(LOGARITHMIC, partial(_rarity, index.total_length, lambda x: ratio * x), lengths)
         ones = [np.ones(len(length)) for length in lengths]
         bias = [np.log(self.mu / (length + self.mu)).astype(np.float32) for length in lengths]
-        return Weighting(LOGARITHMIC, inverse / self.mu, ones, bias=bias)
+        mu = self.mu
+        return Weighting(LOGARITHMIC, partial(_rarity, index.total_length, lambda x: x / mu), ones, bias=bias)
+
+
+def _rarity(total_length, scaled, terms):
+    """Return the scaled inverse share of terms in the tokens of all documents; 0 for terms without documents."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return scaled(np.where(terms.document_frequencies > 0, total_length / terms.collection_frequencies, 0.0))

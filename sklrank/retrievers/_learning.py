@@ -4,6 +4,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
 
+from sklrank.encoders import TermVectorizer
+
 
 def learns_from_documents(estimator):
     """Tell whether the output for a text depends on the documents that an estimator is fitted on.
@@ -42,3 +44,17 @@ def learns_from_documents(estimator):
     if learns is not None:
         return learns()
     return not hasattr(estimator, "__sklearn_tags__") or get_tags(estimator).requires_fit
+
+
+def learns_terms_only(vectorizer):
+    """Return whether a vectorizer learns the terms of the documents, and nothing else from all documents together.
+
+    Parameters
+    ----------
+    vectorizer : transformer or None
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(vectorizer, TermVectorizer) and vectorizer._learns_terms_only()

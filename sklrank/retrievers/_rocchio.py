@@ -144,8 +144,8 @@ class RocchioRetriever(FeedbackRetriever):
         return max(self.depth, self.n_documents)
 
     # --- over an inverted index
-    def _first_pass(self, queries, terms, filter):
-        indptr, rows, _ = self.retriever_._rank(queries, terms, self._depth, filter)
+    def _first_pass(self, queries, bags, filter):
+        indptr, rows, _ = self.retriever_._rank(queries, bags, self._depth, filter)
         query, shares = owners(indptr), self._shares(indptr)
         return query[shares != 0], rows[shares != 0], shares[shares != 0]
 

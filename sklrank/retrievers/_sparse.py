@@ -23,8 +23,9 @@ from sklrank.retrievers._base_corpus import CorpusRetriever
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever, heaviest, names_of
 from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
 from sklrank.retrievers._impacts import Weighting
-from sklrank.retrievers._index import Index, Segment
+from sklrank.retrievers._index import Index
 from sklrank.retrievers._recall import lowest, mean_recall
+from sklrank.retrievers._segment import Segment
 
 
 class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
@@ -167,18 +168,18 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
     def _build_index(self):
         matrix = _check_weights(self.encoded_.output)
         if self.dtype == "float32":
-            return Index([Segment.from_matrix(0, matrix, np.float32)], matrix.shape[1])
+            return Index([Segment.from_matrix(matrix, np.float32)])
         units = np.asarray(matrix.max(axis=0).todense(), dtype=np.float64).ravel() / 255
-        return Index([Segment.from_matrix(0, matrix, np.uint8, units)], matrix.shape[1], units=units)
+        return Index([Segment.from_matrix(matrix, np.uint8, units=units)])
 
     def _formula(self):
         return ("weights",)
 
     def _weigh(self, index):
         ones = [np.ones(len(segment.lengths)) for segment in index.segments]
-        return Weighting(LINEAR, np.ones(index.n_terms), ones, dtype=self.dtype, rows=True, counted=False)
+        return Weighting(LINEAR, _ones, ones, dtype=self.dtype, rows=True, counted=False)
 
-    def _prepare(self, X):
+    def _prepare(self, X, among_all=False):
         if self.encoder is None and is_matrix_like(X):
             matrix = check_term_weights(self, X, reset=False)
             queries = Queries(matrix)
@@ -197,7 +198,7 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
             kept = heaviest(query, terms, weights, n)
             terms, weights = terms[kept], weights[kept]
             indptr = np.searchsorted(query[kept], np.arange(len(indptr)))
-        return queries, (indptr, terms.astype(np.uint32), weights.astype(np.float32))
+        return queries, self.index_.bags(indptr, terms.astype(np.uint32), weights.astype(np.float32), among_all)
 
     def recall_against_exact(self, X, k=None, filter=None):
         """Return the share of the exact ranking that the search finds with this `dtype` and `max_query_terms`.
@@ -233,6 +234,10 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.encoder is None
         return tags
+
+
+def _ones(terms):
+    return np.ones(len(terms))
 
 
 def _check_weights(matrix):

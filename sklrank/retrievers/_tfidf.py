@@ -1,5 +1,7 @@
 """Cosine of tf-idf vectors."""
 
+from functools import partial
+
 import numpy as np
 
 from sklrank._kernels._impacts import LINEAR, SUBLINEAR
@@ -93,33 +95,40 @@ class TfidfRetriever(InvertedIndexRetriever):
     def _formula(self):
         return ("tfidf", self.sublinear_tf, self.smooth_idf)
 
-    def _idf(self):
-        df, extra = self.index_.document_frequencies.astype(np.float64), float(self.smooth_idf)
-        with np.errstate(divide="ignore"):
-            idf = np.log((self.index_.n_documents + extra) / (df + extra)) + 1
-        return np.where(np.isfinite(idf), idf, 0.0)  # infinite for a term without documents, without smoothing
+    def _scale(self):
+        return partial(_idf, self.index_.n_documents, float(self.smooth_idf))
 
     def _weigh(self, index):
-        scales = self._idf()
-        norms = []
-        for segment in index.segments:
+        scale, every = self._scale(), index.terms
+        scales, norms = scale(every), []
+        for s, segment in enumerate(index.segments):
             counts = segment.counts.astype(np.float64)
             if self.sublinear_tf:
                 counts = 1 + np.log(counts)
-            weights = np.repeat(scales, np.diff(segment.indptr)) * counts
-            norms.append(np.sqrt(np.bincount(segment.docs, weights**2, minlength=len(segment.lengths))))
+            # A term without a number is in dead documents only, whose norms are not used.
+            own = scales[index.numbers(s, np.arange(segment.n_terms))]
+            weights = np.repeat(own, np.diff(segment.indptr[:-1])) * counts
+            norms.append(np.sqrt(np.bincount(segment.docs, weights**2, minlength=segment.n_documents)))
         form = SUBLINEAR if self.sublinear_tf else LINEAR
-        return Weighting(form, scales, norms)
+        return Weighting(form, scale, norms)
 
-    def _weigh_queries(self, indptr, terms, weights):
+    def _weigh_queries(self, bags):
         # Repeated terms are one component of the vector, and are counted before they are weighted.
-        owner = owners(indptr)
-        _, first, inverse = np.unique(owner * self.index_.n_terms + terms, return_index=True, return_inverse=True)
-        counts = np.bincount(inverse, weights)
+        owner, numbers = owners(bags.indptr), bags.numbers
+        _, first, inverse = np.unique(owner * len(bags.terms) + numbers, return_index=True, return_inverse=True)
+        counts = np.bincount(inverse, bags.weights)
         if self.sublinear_tf:
             counts = 1 + np.log(counts)
-        components = counts * self._idf()[terms[first]]
-        norms = np.sqrt(np.bincount(owner[first], components**2, minlength=len(indptr) - 1))
-        weighted = np.zeros(len(terms))
+        components = counts * self._scale()(bags.terms.take(numbers[first]))
+        norms = np.sqrt(np.bincount(owner[first], components**2, minlength=bags.n_queries))
+        weighted = np.zeros(len(numbers))
         weighted[first] = components / norms[owner[first]]
         return weighted.astype(np.float32)
+
+
+def _idf(n_documents, extra, terms):
+    """Return the inverse document frequencies of terms; 0 for a term without documents, without smoothing."""
+    df = terms.document_frequencies.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        idf = np.log((n_documents + extra) / (df + extra)) + 1
+    return np.where(np.isfinite(idf), idf, 0.0)
