@@ -12,9 +12,11 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from ciff_messages import ciff
+
 from sklrank import Qrels, Run
 from sklrank._cli import main
-from sklrank.datasets import read_beir, read_letor
+from sklrank.datasets import read_beir, read_ciff, read_letor
 from sklrank.datasets._single import read_documents, read_judgments, read_queries
 
 RUN = b"q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 1e-3 tag\n# comment\nq2 Q0 d\xc3\xa9 1 -7 tag\n"
@@ -26,6 +28,8 @@ DOCUMENTS = (
 )
 QUERIES = b'{"_id": "q1", "text": "heat"}\n{"_id": "q2", "text": "a\xc3\xafr"}\n'
 PAIRS = b"2 qid:1 1:0.5 3:1 # d1\n0 qid:1 2:-1e3\n1 qid:7 1:1 2:2\n"
+
+INDEX = ciff({"cold": {1: 2}, "heat": {0: 1, 200: 300}}, {f"d{i}": i for i in range(201)})
 
 # Name of the file, content, reader.
 FORMS = {
@@ -39,6 +43,11 @@ FORMS = {
     "corpus.txt": ("corpus.txt", b"It flows.\n\nCold air\n", read_documents),
     "queries.jsonl": ("queries.jsonl", QUERIES, read_queries),
     "letor": ("pairs.txt", PAIRS, read_letor),
+    "ciff": (
+        "index.ciff",
+        ciff({"cold": {1: 2}, "heat": {0: 1, 200: 300}}, {f"d{i}": i for i in range(201)}),
+        read_ciff,
+    ),
 }
 BEIR = {"corpus.jsonl": DOCUMENTS, "queries.jsonl": QUERIES, "qrels.tsv": TSV}
 

@@ -11,7 +11,7 @@ from sklrank import Corpus, Qrels, Run
 from sklrank._kernels._candidates import rank_candidates, settle_ties
 from sklrank._vectors import read_only
 from sklrank.data import TokenVectors
-from sklrank.datasets import load_scifact
+from sklrank.datasets import load_scifact, read_ciff
 from sklrank.encoders import MuveraEncoder, TermVectorizer
 from sklrank.fusers import ProbabilisticFuser, fuse
 from sklrank.fusers._fuse import METHODS
@@ -40,6 +40,7 @@ def exercise():
     run = _texts(data.corpus, queries)
     _term_weights(data.corpus)
     _changes()
+    _files()
     _vectors()
     _metrics(qrels, run)
     _fusion(qrels, run)
@@ -90,6 +91,15 @@ def _changes():
         retriever.merge_segments()
     weights = BM25Retriever(Corpus(np.eye(2) / 2, ids=["a", "b"])).fit(None)
     weights.add(Corpus(np.eye(2), ids=["c", "d"])).merge_segments()
+
+
+def _files():
+    """Read an index of another program."""
+    header, postings, document = b"\x08\x01\x10\x01\x18\x01", b"\n\x01x\x10\x01\x22\x02\x10\x01", b"\x12\x01a"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "index.ciff")
+        path.write_bytes(b"".join(bytes([len(part)]) + part for part in (header, postings, document)))
+        read_ciff(path)
 
 
 def _vectors():

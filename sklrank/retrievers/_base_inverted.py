@@ -23,6 +23,8 @@ from sklrank.retrievers._index import Index
 from sklrank.retrievers._learning import learns_from_documents, learns_terms_only
 from sklrank.retrievers._segment import Segment
 
+_LENGTHS = "n_tokens"  # column with the lengths of documents that are a matrix of term weights, if it exists
+
 
 class InvertedIndexRetriever(CorpusRetriever):
     """Base of retrievers over an inverted index of terms, which `vectorizer` makes from texts.
@@ -90,13 +92,17 @@ class InvertedIndexRetriever(CorpusRetriever):
     def _shared_index(self):
         """Return the index of the corpus, which all estimators with this vectorizer share."""
         key = ("index", field_key(self.field), estimator_key(self.vectorizer))
-        return index_of_parts(self.corpus_, key, partial(_build_index, self), self.vectorizer, self._columns())
+        vectorizer = self.vectorizer
+        if _holds_weights(self.corpus_, self.field):
+            vectorizer = None  # it learns nothing from the documents
+        return index_of_parts(self.corpus_, key, partial(_build_index, self), vectorizer, self._columns())
 
     def _columns(self):
         """Return the names of the columns that are indexed."""
-        if self.vectorizer is None and _holds_weights(self.corpus_, self.field):
-            return (self.field or VECTOR,)
-        return self.corpus_.text_columns(self.field)
+        if not _holds_weights(self.corpus_, self.field):
+            return self.corpus_.text_columns(self.field)
+        columns = (self.field or VECTOR, _LENGTHS)
+        return tuple(name for name in columns if name in self.corpus_.columns)
 
     def _prepare(self, X, among_all=False):
         """Return the queries and `Bags` of their terms; `among_all` asks for the numbers of terms among all terms."""
@@ -331,15 +337,8 @@ def _merge(segments, sources):
 def _build_index(retriever, corpus):
     """Return the segment of a corpus or of a part of it: of a matrix of term weights, or of the terms of texts."""
     vectorizer = retriever.vectorizer
-    if vectorizer is None and _holds_weights(corpus, retriever.field):
-        matrix = corpus.matrix(retriever.field)
-        if isinstance(matrix, TokenVectors):
-            raise TypeError(
-                f"{type(retriever).__name__} expected texts or a matrix of term weights as documents, got "
-                "TokenVectors: use LateInteractionRetriever"
-            )
-        matrix = check_term_weights(retriever, matrix, reset=True)
-        return Segment.from_matrix(matrix)
+    if _holds_weights(corpus, retriever.field):
+        return _segment_of_weights(retriever, corpus)
     texts = corpus.text_reader(retriever._columns())
     frozen = isinstance(vectorizer, FrozenEstimator)
     if frozen:
@@ -358,6 +357,45 @@ def _build_index(retriever, corpus):
     weigh = vectorizer.transform if frozen else vectorizer.fit_transform
     matrix = check_term_weights(None, weigh(texts.tolist()))
     return Segment.from_matrix(matrix, vectorizer=vectorizer)
+
+
+def _segment_of_weights(retriever, corpus):
+    """Return the segment of a corpus, or a part of one, that is a matrix of term weights."""
+    matrix = corpus.matrix(retriever.field)
+    if isinstance(matrix, TokenVectors):
+        raise TypeError(
+            f"{type(retriever).__name__} expected texts or a matrix of term weights as documents, got TokenVectors: "
+            "use LateInteractionRetriever"
+        )
+    if retriever.vectorizer is None:
+        matrix = check_term_weights(retriever, matrix, reset=True)
+    else:
+        matrix = check_term_weights(None, matrix)
+    vectorizer, lengths = _vectorizer_of_queries(retriever.vectorizer, matrix.shape[1]), None
+    if _LENGTHS in corpus.columns:
+        lengths = np.array(corpus[_LENGTHS], dtype=np.float64)
+        if not (lengths >= 0).all() or not np.array_equal(lengths, np.trunc(lengths)):
+            raise ValueError(f"column {_LENGTHS!r} of the corpus holds lengths of documents: expected whole numbers")
+    return Segment.from_matrix(matrix, vectorizer=vectorizer, lengths=lengths)
+
+
+def _vectorizer_of_queries(vectorizer, n_terms):
+    """Return a vectorizer that turns queries into terms of documents whose weights are given."""
+    if vectorizer is None:
+        return None
+    if isinstance(vectorizer, FrozenEstimator):
+        vectorizer = vectorizer.estimator
+    elif isinstance(vectorizer, TermVectorizer) and vectorizer.vocabulary is not None:
+        vectorizer = clone(vectorizer)
+    else:
+        raise ValueError(
+            "the documents are term weights, from which vectorizer= learns no terms: expected one that knows the "
+            f"terms, TermVectorizer(vocabulary=…) or FrozenEstimator(…), got {vectorizer!r:.200}"
+        )
+    found = vectorizer.transform([""]).shape[1]
+    if found != n_terms:
+        raise ValueError(f"the vectorizer has {found} terms, and the documents have weights of {n_terms} terms")
+    return vectorizer
 
 
 def _one_query(retriever, query):

@@ -39,7 +39,8 @@ class LanguageModelRetriever(InvertedIndexRetriever):
         Number of documents to return for each query.
     vectorizer : transformer, default=None
         Transformer from texts to term counts. It is cloned and fitted on the corpus. If None, ``TermVectorizer()`` is
-        used for text, and a matrix of term weights is searched as it is.
+        used for text, and a matrix of term weights is searched as it is. Over such a matrix, a vectorizer that knows
+        its terms, frozen or with a `vocabulary`, turns queries into terms.
     field : str or list of str, default=None
         Columns of the corpus to read. If None, title and text are joined by a space.
     filter : mask, list of ids, or one of these per query, default=None

@@ -64,18 +64,19 @@ class Segment(Derives):
         return cls(lengths, *invert(token_ids, indptr, n_terms + 1), vectorizer, learned)
 
     @classmethod
-    def from_matrix(cls, matrix, dtype=None, vectorizer=None, learned=False, units=None):
+    def from_matrix(cls, matrix, dtype=None, vectorizer=None, learned=False, units=None, lengths=None):
         """Invert a CSR matrix of counts or weights, shape (n_documents, n_terms).
 
         Counts have the given `dtype`, by default the smallest type that holds them. With `units`, they are multiples of
-        the unit of the term, rounded, and at least 1.
+        the unit of the term, rounded, and at least 1. If `lengths` is None, they are the sums of the values.
         """
         data = matrix.data
         if dtype is None:
             dtype = _smallest_dtype(data)
         if units is not None:
             data = np.maximum(np.rint(data / units[matrix.indices]), 1)
-        lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+        if lengths is None:
+            lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
         indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32)
         lists = invert_matrix(indptr, indices, data.astype(np.float64), matrix.shape[1] + 1, dtype)
         return cls(lengths, *lists, vectorizer, learned, units)
