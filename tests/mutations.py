@@ -12,11 +12,12 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import bm25s
 from ciff_messages import ciff
 
 from sklrank import Qrels, Run
 from sklrank._cli import main
-from sklrank.datasets import read_beir, read_ciff, read_letor
+from sklrank.datasets import read_beir, read_bm25s, read_ciff, read_letor
 from sklrank.datasets._single import read_documents, read_judgments, read_queries
 
 RUN = b"q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 1e-3 tag\n# comment\nq2 Q0 d\xc3\xa9 1 -7 tag\n"
@@ -50,6 +51,17 @@ FORMS = {
     ),
 }
 BEIR = {"corpus.jsonl": DOCUMENTS, "queries.jsonl": QUERIES, "qrels.tsv": TSV}
+
+
+def _bm25s_files():
+    with tempfile.TemporaryDirectory() as folder:
+        index, documents = bm25s.BM25(), ["heat flows", "cold rests"]
+        index.index([text.split() for text in documents], show_progress=False)
+        index.save(folder, corpus=documents, show_progress=False)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if "mmindex" not in path.name}
+
+
+FOLDERS = {"beir": (BEIR, read_beir), "bm25s": (dict(sorted(_bm25s_files().items())), read_bm25s)}
 
 TOKENS = [
     *(
@@ -187,13 +199,14 @@ def complaints(form, n, seed):
     found = []
     for _ in range(n):
         with tempfile.TemporaryDirectory() as folder:
-            if form == "beir":
-                name = rng.choice(list(BEIR))
-                for other, content in BEIR.items():
+            if form in FOLDERS:
+                contents, read = FOLDERS[form]
+                name = rng.choice(list(contents))
+                for other, content in contents.items():
                     Path(folder, other).write_bytes(content)
                 Path(folder, name).unlink()
-                path = write_mutated(folder, name, BEIR[name], rng)
-                said = complaint(lambda path: read_beir(path.parent), path)
+                path = write_mutated(folder, name, contents[name], rng)
+                said = complaint(lambda path, read=read: read(path.parent), path)
             else:
                 name, content, read = FORMS[form]
                 path = write_mutated(folder, name, content, rng)
@@ -279,7 +292,7 @@ def shell_complaints(command, n, seed, call):
 
 if __name__ == "__main__":
     n, seed = int(sys.argv[1]), int((sys.argv[2:] or ["0"])[0])
-    for form in [*FORMS, "beir"]:
+    for form in [*FORMS, *FOLDERS]:
         found = complaints(form, n, seed)
         print(f"{form}: {n} mutations, {len(found)} complaints", flush=True)
         for item in found[:20]:

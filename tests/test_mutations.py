@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from mutations import FORMS, SHELL, call, complaints, shell_complaints
+from mutations import FOLDERS, FORMS, SHELL, call, complaints, shell_complaints
 
 N_READ, N_CALLS = 200, 25
 
 
-@pytest.mark.parametrize("form", [*FORMS, "beir"])
+@pytest.mark.parametrize("form", [*FORMS, *FOLDERS])
 def test_a_damaged_file_is_read_or_refused_with_file_and_line(form):
     assert complaints(form, N_READ, seed=0) == []
 

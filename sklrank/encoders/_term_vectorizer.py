@@ -575,6 +575,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.requires_fit = self.vocabulary is None
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags

@@ -27,7 +27,8 @@ class DenseReranker(ScoringReranker):
         Encoder for documents and queries. It makes a vector of each text. It is cloned, and fitted on the corpus if it
         has to be fitted; a `FrozenEstimator` keeps a fitted one. If None, the corpus and the queries hold vectors.
     query_encoder : transformer, default=None
-        Encoder for queries, if different from `encoder`.
+        Encoder for queries, if different from `encoder`. Without `encoder`, it must be one that needs no fitting, or a
+        `FrozenEstimator`.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
         Similarity of two vectors. "euclidean" is minus the euclidean distance.
     depth : int, default=None
@@ -96,7 +97,7 @@ class DenseReranker(ScoringReranker):
         encoded, which = encode_candidates(candidates, self.encoder, self.field, self.query_encoder)
         if isinstance(encoded.output, TokenVectors):
             raise TypeError("expected one vector per document, got one per token; use MaxSimReranker")
-        if encoded.encoder is not None:
+        if encoded.query_encoder is not None:
             query_texts(candidates)  # raises if there are none
         _, queries = encode_queries(candidates.queries, encoded)
         rows, first, which = np.unique(which, return_index=True, return_inverse=True)

@@ -42,7 +42,8 @@ class AnnRetriever(VectorRetriever):
         Encoder for documents and queries. It turns each text into one dense vector, and is cloned and fitted on the
         corpus. If None, documents and queries are vectors.
     query_encoder : transformer, default=None
-        Encoder for queries, if different from `encoder`.
+        Encoder for queries, if different from `encoder`. Without `encoder`, it must be one that needs no fitting, or a
+        `FrozenEstimator`.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
         Similarity of two vectors. The score is the cosine, the dot product, or minus the euclidean distance.
     dtype : {"float32", "bfloat16", "float16", "int8"}, default="float32"

@@ -37,7 +37,8 @@ class DenseRetriever(VectorRetriever):
         documents; a `FrozenEstimator` is used as it is. Document vectors are cached on the corpus. If None, documents
         and queries are vectors.
     query_encoder : transformer, default=None
-        Encoder for queries, if different from `encoder`.
+        Encoder for queries, if different from `encoder`. Without `encoder`, it must be one that needs no fitting, or a
+        `FrozenEstimator`.
     metric : {"cosine", "dot", "euclidean"}, default="cosine"
         Similarity of two vectors. The score is the cosine, the dot product, or minus the distance. The cosine with a
         vector of zeros is 0.

@@ -16,6 +16,10 @@ from sklrank.data._table import VECTOR
 from sklrank.retrievers._assembly import merged
 from sklrank.retrievers._learning import learns_from_documents
 
+_GIVEN_VECTORS = (
+    "without encoder= the documents are vectors, so that query_encoder= cannot be fitted on texts: give a "
+    "FrozenEstimator, or an encoder that needs no fitting"
+)
 _BLOCK = 2048  # documents per call of an encoder, and the most that an interrupted run loses
 
 
@@ -28,7 +32,7 @@ class Encoded:
     encoder : transformer or None
         The fitted encoder; None if the corpus holds vectors.
     query_encoder : transformer or None
-        The fitted encoder for queries.
+        The fitted encoder for queries; None if queries are vectors, too.
     output : ndarray or csr_array of shape (n_documents, n_features), or TokenVectors
         One row, or one matrix, per document.
     field : str or None
@@ -72,7 +76,8 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     field : str, tuple of str or None
         Columns of the corpus to read.
     query_encoder : transformer or None
-        Encoder for queries, if different from `encoder`. It is cloned and fitted in the same way.
+        Encoder for queries, if different from `encoder`. It is cloned and fitted in the same way. Without `encoder`, it
+        must be one that needs no fitting.
     report : callable, default=None
         Takes the number of documents that are encoded so far.
 
@@ -81,9 +86,11 @@ def encode_corpus(corpus, encoder, field, query_encoder=None, *, report=None):
     Encoded
     """
     if encoder is None:
+        output = _given_vectors(corpus, field)
         if query_encoder is not None:
-            raise ValueError("query_encoder= needs encoder=: without it, queries are vectors, as the documents are")
-        return Encoded(None, None, _given_vectors(corpus, field), field)
+            key = ("query encoder", field, estimator_key(query_encoder))
+            query_encoder = corpus.cached(key, lambda: without_fitting(query_encoder, _GIVEN_VECTORS))
+        return Encoded(None, query_encoder, output, field)
     columns = encoded_columns(corpus, encoder, field)
     key = ("encoded", field, estimator_key(encoder))
     report = report or (lambda done: None)
@@ -259,8 +266,8 @@ def encode_queries(X, encoded):
     Parameters
     ----------
     X : Queries, list of str, matrix of shape (n_queries, n_features), or TokenVectors
-        Queries. With an encoder, they are texts; without one, vectors. The vectors of `Queries` are in the column with
-        the name of the corpus column, or else in ``"vector"``.
+        Queries. With an encoder for queries, they are texts; without one, vectors. The vectors of `Queries` are in the
+        column with the name of the corpus column, or else in ``"vector"``.
     encoded : Encoded
         Output of `encode_corpus`.
 
@@ -269,7 +276,7 @@ def encode_queries(X, encoded):
     queries : Queries
     output : ndarray or csr_array of shape (n_queries, n_features), or TokenVectors
     """
-    if encoded.encoder is None:
+    if encoded.query_encoder is None:
         if isinstance(X, Queries):
             name = VECTOR
             if encoded.field in X.columns:

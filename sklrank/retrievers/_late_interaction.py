@@ -52,7 +52,8 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         a `FrozenEstimator` is used as it is. Token vectors of the documents are cached on the corpus. If None,
         documents and queries are token vectors.
     query_encoder : transformer, default=None
-        Encoder for queries, if different from `encoder`.
+        Encoder for queries, if different from `encoder`. Without `encoder`, it must be one that needs no fitting, or a
+        `FrozenEstimator`.
     metric : {"cosine", "dot"}, default="cosine"
         Similarity of two vectors. The cosine with a vector of zeros is 0.
     retriever : retriever or MuveraEncoder, default=None
@@ -348,7 +349,7 @@ class LateInteractionRetriever(EncodesCorpus, CorpusRetriever):
         return Run.from_ragged(indptr, rows, scores, queries=queries, corpus=self.corpus_, name=self._stage, k=k)
 
     def _query_tokens(self, X):
-        if self.encoder is None and not isinstance(X, Queries):
+        if self.encoded_.query_encoder is None and not isinstance(X, Queries):
             X = as_token_vectors(X)
         queries, tokens = encode_queries(X, self.encoded_)
         _check_type(tokens)

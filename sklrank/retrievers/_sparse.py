@@ -44,7 +44,8 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         Encoder for documents and queries. It turns texts into sparse vectors, and is cloned and fitted on the corpus.
         If None, documents and queries are vectors.
     query_encoder : transformer, default=None
-        Encoder for queries, if different from `encoder`. It is cloned and fitted in the same way.
+        Encoder for queries, if different from `encoder`. It is cloned and fitted in the same way. Without `encoder`, it
+        must be one that needs no fitting, or a `FrozenEstimator`.
     field : str or list of str, default=None
         Columns of the corpus to read: columns of text to encode, or the column that holds the vectors. If None, title
         and text are joined by a space, or the vectors of a corpus without text are used.
@@ -228,7 +229,7 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         return mean_recall(again.indptr, again.scores, *lowest(whole.indptr, whole.scores))
 
     def _term_names(self, terms):
-        return names_of(self.encoded_.encoder, terms)
+        return names_of(self.encoded_.query_encoder, terms)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
