@@ -61,10 +61,8 @@ class Index:
     def run(self, prune, queries, k, bias, masks, mask_of, chunk):
         indptr, terms, weights = self.order(queries)
         n_queries = len(queries)
-        keys = [np.full((n_queries, k), 7, dtype=np.int64) for _ in self.segments]
-        counts = np.full((len(self.segments), n_queries), -7, dtype=np.int64)
-        floors = np.zeros(n_queries, dtype=np.float32)
-        for s, (begin, end, arrays) in enumerate(self.segments):
+        keys, counts = np.full((n_queries, k), 7, dtype=np.int64), np.zeros(n_queries, dtype=np.int64)
+        for begin, end, arrays in self.segments:
             space = _search.workspace(end - begin, k)
             sums, accumulators, rows, *others = space
             part = np.empty(0, np.float32) if bias is None else bias[begin:end]
@@ -72,20 +70,20 @@ class Index:
                 filters = np.empty((0, 0), np.uint8), np.empty(0, np.int64)
             else:
                 filters = np.ascontiguousarray(masks[:, begin:end]), mask_of
+            # The positions of documents are consecutive, or given.
+            places = begin, np.empty(0, np.int64)
+            if begin % 2:
+                places = 0, np.arange(begin, end)
+            options = *filters, k, *places
             for some in np.array_split(np.arange(n_queries), range(chunk, n_queries, chunk) if chunk else 1):
                 given = some, indptr, terms, weights
-                out = keys[s], counts[s]
                 if prune:
-                    _search.search_pruned(
-                        *given, *arrays, *filters, floors, k, begin, accumulators, rows, *others, *out
-                    )
+                    spaces = accumulators, rows, *others
+                    _search.search_pruned(*given, *arrays, *options, *spaces, keys, counts)
                 else:
-                    few = part, *filters, k, begin, sums, rows, others[-1]
-                    _search.search_all(*given, *arrays[:3], *few, *out)
-            floors = _search.merge(keys[: s + 1], counts[: s + 1], k)[2]
+                    _search.search_all(*given, *arrays[:3], part, *options, sums, rows, others[-1], keys, counts)
             for scratch in (sums, accumulators):
                 assert (scratch.view(np.int32) == np.float32(-0.0).view(np.int32)).all()
-        keys, counts, _ = _search.merge(keys, counts, k)
         rows, scores = _search.decode(keys, counts)
         bounds = np.cumsum([0, *counts]).tolist()
         return [(rows[i:j].tolist(), scores[i:j].tolist()) for i, j in zip(bounds[:-1], bounds[1:], strict=True)]

@@ -158,7 +158,7 @@ def workspace(n_documents, k):
     values = np.empty(n_documents + 1, dtype=np.float32)
     bounds = np.empty(n_documents + 1, dtype=np.float32)
     histogram = np.zeros(_BUCKETS, dtype=np.int32)
-    keys = np.empty(2 * min(k, n_documents) + 1024, dtype=np.int64)
+    keys = np.empty(2 * k + 1024, dtype=np.int64)
     return sums, accumulators, rows, values, bounds, histogram, keys
 
 
@@ -166,6 +166,13 @@ def workspace(n_documents, k):
 def _key(bits, d):
     """Return a number that is larger for a larger score, given the bits of its float32, then for a lower row."""
     return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | (0xFFFFFFFF ^ np.int64(d))
+
+
+@part
+def _score_of(key):
+    """Return the score of a key, or 0 if it is below 0 or there is no key."""
+    # The scores of a segment that is pruned are at least 0; their bits are ordered like the scores.
+    return np.int32(max(key >> 32, np.int64(0))).view(np.float32)
 
 
 @part
@@ -369,10 +376,30 @@ def _find(t, d, term_indptr, docs, shifts, skip_indptr, skips):
     return np.int64(-1)
 
 
+@part
+def _place(places, base, d):
+    """Return the position of a document in the whole index."""
+    if places.size:
+        return np.int64(places[d])
+    return base + np.int64(d)
+
+
+@kernel
+def _resume(out_keys, q, found, k, keys):
+    """Copy the keys that a query has so far to `keys`; return the smallest one if there are k, else `_NO_KEY`."""
+    smallest = np.int64(0x7FFFFFFFFFFFFFFF)
+    for j in range(found):
+        keys[j] = out_keys[q, j]
+        smallest = min(smallest, keys[j])
+    if found < k:
+        return _NO_KEY
+    return smallest
+
+
 @kernel
 def search_all(
-    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, bias, masks, mask_of, k, base, sums, rows, keys,
-    out_keys, out_counts,
+    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, bias, masks, mask_of, k, base, places, sums,
+    rows, keys, out_keys, out_counts,
 ):  # fmt: skip
     """Rank the documents of one segment for some queries, by scoring all documents that hold a term of the query.
 
@@ -387,7 +414,6 @@ def search_all(
         From `workspace`.
     """
     bits = sums.view(np.int32)
-    k = min(k, sums.size)
     for i in range(queries.size):
         q = queries[i]
         mask = mask_of[q] if mask_of.size else -1
@@ -403,13 +429,13 @@ def search_all(
                 rows[n] = d
                 n += bits[d] == _UNTOUCHED
                 sums[d] += w * impacts[p] + np.float32(0.0)  # -0.0, which would leave a sum untouched, becomes 0.0
-        found = np.int64(0)
-        smallest = _NO_KEY
+        found = out_counts[q]
+        smallest = _resume(out_keys, q, found, k, keys)
         for j in range(n):
             d = rows[j]
             if bias.size:
                 sums[d] += total * bias[d]
-            key = _key(bits[d], base + d)
+            key = _key(bits[d], _place(places, base, d))
             bits[d] = _UNTOUCHED
             if key > smallest and (mask < 0 or masks[mask, d]):
                 keys[found] = key
@@ -424,8 +450,8 @@ def search_all(
 
 @kernel
 def search_rows(
-    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, row_of, rows, masks, mask_of, k, base, sums,
-    keys, out_keys, out_counts,
+    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, row_of, rows, masks, mask_of, k, base, places,
+    sums, keys, out_keys, out_counts,
 ):  # fmt: skip
     """Rank the documents of one segment for some queries, by scoring all documents.
 
@@ -439,7 +465,6 @@ def search_rows(
     """
     bits = sums.view(np.int32)
     n_documents = sums.size
-    k = min(k, n_documents)
     n_groups = n_documents // _GROUP
     groups = bits[: n_groups * _GROUP].reshape(-1, _GROUP)
     largest = np.empty(n_groups, dtype=np.int32)
@@ -486,16 +511,16 @@ def search_rows(
             largest[x] = most
             ordered[x] = (np.int64(most) << 32) | x
         # The k-th largest of the maxima of the groups: at least k documents reach it.
-        floor = np.int32(0)
+        found = out_counts[q]
+        smallest = _resume(out_keys, q, found, k, keys)
+        floor = np.int32(max(smallest >> 32, np.int64(0)))
         if n_groups > k:
             floor = max(floor, np.int32(_partition(ordered, n_groups, k) >> 32))
-        found = np.int64(0)
-        smallest = _NO_KEY
         for x in range(n_groups + 1):
             if x == n_groups or largest[x] >= floor:
                 for d in range(x * _GROUP, min(x * _GROUP + _GROUP, n_documents)):
                     if bits[d] >= floor:
-                        key = _key(bits[d], base + d)
+                        key = _key(bits[d], _place(places, base, d))
                         if key > smallest:
                             keys[found] = key
                             found += 1
@@ -515,7 +540,7 @@ def search_rows(
 @kernel
 def search_pruned(
     queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips, code_of,
-    codes, masks, mask_of, floors, k, base, accumulators, rows, values, bounds, histogram, keys, out_keys, out_counts,
+    codes, masks, mask_of, k, base, places, accumulators, rows, values, bounds, histogram, keys, out_keys, out_counts,
 ):  # fmt: skip
     """Rank the documents of one segment for some queries, without scoring all documents that hold a term of the query.
 
@@ -540,24 +565,23 @@ def search_pruned(
     masks : ndarray of shape (n_masks, n_documents), dtype=uint8
     mask_of : ndarray of shape (n_queries,) or (0,), dtype=int64
         Mask of each query, -1 for no mask; empty if no query has a mask.
-    floors : ndarray of shape (n_queries,), dtype=float32
-        Score that k documents of other segments reach, at least 0. Documents with a lower score may be left out.
     k : int
         Number of documents to return for each query, at least 1.
     base : int
-        Row of the first document of the segment.
+        Position of the first document of the segment among those of all segments, if the positions are consecutive.
+    places : ndarray of shape (n_documents,) or (0,), dtype=int64
+        Position of each document, ascending; empty if they are consecutive.
     accumulators, rows, values, bounds, histogram, keys : ndarray
         From `workspace`.
     out_keys : ndarray of shape (n_queries, k), dtype=int64
-        Output: the k best documents of each query, in any order, as keys that `decode` turns into rows and scores.
-        Entries beyond the count of a query do not change.
+        Input and output: the k best documents of each query so far, in any order, as keys that `decode` turns into
+        positions and scores. Entries beyond the count of a query have no meaning.
     out_counts : ndarray of shape (n_queries,), dtype=int64
-        Output: the number of keys of each query.
+        Input and output: the number of keys of each query. A query with k keys from other segments is answered faster.
     """
     n_documents = values.size - 1
     bits = accumulators.view(np.int32)
     value_bits = values.view(np.int32)
-    k = min(k, n_documents)
     longest = 0
     for x in range(queries.size):
         q = queries[x]
@@ -573,9 +597,10 @@ def search_pruned(
             t = q_terms[i]
             bound += q_weights[i] * maxima[t]
         slack = 2.0**-23 * (8 + end - begin) * bound  # more than the rounding error of any sum or bound
-        theta = floors[q]
+        found = out_counts[q]
+        smallest = _resume(out_keys, q, found, k, keys)
+        theta = _score_of(smallest)
         if theta > bound + slack:
-            out_counts[q] = 0
             continue
         rest = bound
         split = begin
@@ -681,16 +706,14 @@ def search_pruned(
                         values[j] += w * impacts[p]
         lo = theta
         hi = np.float32(bound)
-        found = np.int64(0)
         b = 0
         scale = np.float32(0.0)
         if n > k + 256 and hi - lo > 1e-20:
             scale = np.float32((_BUCKETS - 2) / (hi - lo))
             b = _bucket(values, n, k, lo, scale, histogram)
-        smallest = _NO_KEY
         for j in range(n):
             if b == 0 or (values[j] - lo) * scale >= b:
-                key = _key(value_bits[j], base + rows[j])
+                key = _key(value_bits[j], _place(places, base, rows[j]))
                 if key > smallest:
                     keys[found] = key
                     found += 1
@@ -703,7 +726,7 @@ def search_pruned(
 
 
 def decode(keys, counts):
-    """Return the rows and scores of the keys of searches, ranked.
+    """Return the positions and scores of the keys of searches, ranked.
 
     Parameters
     ----------
@@ -714,7 +737,7 @@ def decode(keys, counts):
 
     Returns
     -------
-    rows, scores : ndarray of shape (n_keys,), dtype=int64 and float32
+    positions, scores : ndarray of shape (n_keys,), dtype=int64 and float32
         Rankings of all queries, one after the other.
     """
     k = counts.max(initial=0)
@@ -730,48 +753,3 @@ def decode(keys, counts):
     bits = (ranked >> 32).astype(np.int32)
     bits ^= (bits >> 31) & 0x7FFFFFFF
     return 0xFFFFFFFF ^ (ranked & 0xFFFFFFFF), bits.view(np.float32)
-
-
-def relocate(keys, rows):
-    """Return keys with other rows for their documents.
-
-    Parameters
-    ----------
-    keys : ndarray of int64
-    rows : callable
-        Function from the rows of the keys to other rows, in the same order; it takes and returns an array of int64.
-
-    Returns
-    -------
-    ndarray of int64
-    """
-    return (keys & ~np.int64(0xFFFFFFFF)) | (0xFFFFFFFF ^ rows(0xFFFFFFFF ^ (keys & 0xFFFFFFFF)))
-
-
-def merge(keys, counts, k):
-    """Merge the keys of several segments, and keep the k best of each query.
-
-    Parameters
-    ----------
-    keys : list of ndarray of shape (n_queries, k_of_segment), dtype=int64
-        Keys of each segment.
-    counts : list of ndarray of shape (n_queries,), dtype=int64
-    k : int
-
-    Returns
-    -------
-    keys : ndarray of shape (n_queries, k), dtype=int64
-        Ordered, the best first.
-    counts : ndarray of shape (n_queries,), dtype=int64
-    floors : ndarray of shape (n_queries,), dtype=float32
-        Score of the k-th best document of each query, at least 0; 0 if there are fewer documents.
-    """
-    merged = np.concatenate(keys, axis=1)
-    found = np.concatenate([np.arange(part.shape[1]) < n[:, None] for part, n in zip(keys, counts)], axis=1)
-    merged[~found] = _NO_KEY
-    merged.sort(axis=1)
-    merged = np.ascontiguousarray(merged[:, ::-1][:, :k])
-    last = np.maximum(merged[:, -1] >> 32, 0).astype(np.int32)  # the bits of scores below 0, and of no key, are below 0
-    if merged.shape[1] < k:
-        last[:] = 0
-    return merged, np.minimum(np.sum(counts, axis=0), k), last.view(np.float32)

@@ -118,10 +118,7 @@ class Layout:
         """
         if locals is None:
             return self._all_rows(part)
-        positions = self._positions_of(part, np.asarray(locals, dtype=np.int64))
-        if len(self._removed):
-            positions -= np.searchsorted(self._removed, positions)
-        return positions
+        return self.rows_at(self._positions_of(part, np.asarray(locals, dtype=np.int64)))
 
     def _positions_of(self, part, locals):
         positions = self._positions[part]
@@ -139,8 +136,8 @@ class Layout:
             rows -= np.cumsum(steps[:-1])
         return rows
 
-    def offset(self, part):
-        """Return the number by which the row of each live document of a part exceeds its local number.
+    def positions(self, part):
+        """Return the positions of the documents of a part, which are ordered as their rows are.
 
         Parameters
         ----------
@@ -148,14 +145,31 @@ class Layout:
 
         Returns
         -------
-        int or None
-            None if it is not the same number for all of them, or if this is not known without looking at each.
+        first : int
+            Position of the first document, if the positions are consecutive.
+        positions : ndarray of int64, shape (n_documents of the part,) or (0,)
+            Position of each document; empty if they are consecutive.
         """
-        n, positions = self.sizes[part], self._positions[part]
-        if n == 0 or isinstance(positions, np.ndarray) and self._alive[part] is not None:
-            return None
-        first, last = self.rows(part, [0, n - 1]).tolist()
-        return first if last - first == n - 1 else None
+        positions = self._positions[part]
+        if isinstance(positions, np.ndarray):
+            return 0, positions
+        return positions, np.empty(0, dtype=np.int64)
+
+    def rows_at(self, positions):
+        """Return the rows of the documents at some positions.
+
+        Parameters
+        ----------
+        positions : ndarray of int64
+            Positions of live documents.
+
+        Returns
+        -------
+        ndarray of int64
+        """
+        if len(self._removed):
+            return positions - np.searchsorted(self._removed, positions)
+        return positions
 
     def locate(self, rows):
         """Return the part and the local number of the document of each row.

@@ -26,6 +26,7 @@ from sklrank.encoders._term_counts import count, distinct, ids_of, number_terms,
 
 _SMALL = 1 << 15  # number of characters up to which Python splits faster than the kernel starts
 _FORM_BYTES = 64  # of the str of a form
+_NEW = object()  # no value yet
 _MEMO_SIZE = 1 << 17  # number of forms whose term a fitted vectorizer remembers
 
 
@@ -443,7 +444,9 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         """
         analysis = self._fitted_analysis()
         if isinstance(X, list) and _is_small(X):
-            ids, indptr = self._few_tokens(X, analysis)
+            vocabulary = self.vocabulary_
+            ids, indptr = self._few(X, self._memo, lambda form: vocabulary.get(analysis.terms([form])[0]))
+            ids = np.array(ids, dtype=np.uint32)
         else:
             forms, ids, indptr = analysis.forms(_texts(X, analysis))
             ids = remap(ids, indptr, ids_of(analysis.terms(forms), self.vocabulary_))
@@ -466,31 +469,36 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             As from `token_ids`, but the ids are positions in `terms`.
         """
         analysis = self._fitted_analysis()
-        forms, ids, indptr = analysis.forms(_texts(X, analysis))
-        terms = analysis.terms(forms)
-        vocabulary = number_terms(set(terms) - {None})
-        ids = remap(ids, indptr, ids_of(terms, vocabulary))
+        if isinstance(X, list) and _is_small(X):
+            terms, indptr = self._few(X, self._terms, lambda form: analysis.terms([form])[0])
+            vocabulary = number_terms(set(terms))
+            ids = np.array(list(map(vocabulary.__getitem__, terms)), dtype=np.uint32)
+        else:
+            forms, ids, indptr = analysis.forms(_texts(X, analysis))
+            terms = analysis.terms(forms)
+            vocabulary = number_terms(set(terms) - {None})
+            ids = remap(ids, indptr, ids_of(terms, vocabulary))
         if self.binary:
             ids, indptr = distinct(ids, indptr)
         return list(vocabulary), ids, indptr
 
-    def _few_tokens(self, texts, analysis):
-        memo = self._memo
+    def _few(self, texts, memo, value_of):
+        """Return the values of the forms of a few texts that are not None, and the start of each text among them."""
+        analysis = self._analysis
         if len(memo) > _MEMO_SIZE:
             memo.clear()
-        vocabulary = self.vocabulary_
         if not all(map(str.isascii, texts)):
             StringArray.from_strings(texts)  # raises for lone surrogates
-        ids, indptr = [], [0]
+        values, indptr = [], [0]
         for text in texts:
             for form in analysis.split(text):
-                term_id = memo.get(form)
-                if term_id is None:
-                    memo[form] = term_id = vocabulary.get(analysis.terms([form])[0], -1)
-                if term_id >= 0:
-                    ids.append(term_id)
-            indptr.append(len(ids))
-        return np.array(ids, dtype=np.uint32), np.array(indptr, dtype=np.int64)
+                value = memo.get(form, _NEW)
+                if value is _NEW:
+                    memo[form] = value = value_of(form)
+                if value is not None:
+                    values.append(value)
+            indptr.append(len(values))
+        return values, np.array(indptr, dtype=np.int64)
 
     def spans(self, text):
         """Return the positions of the terms of the vocabulary in a text.
@@ -539,7 +547,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
     def _set_fitted(self, analysis, vocabulary):
         self.vocabulary_ = vocabulary
-        self._memo = _Memo()
+        self._memo, self._terms = _Memo(), _Memo()  # number and term of forms
         self._analysis = analysis  # last, because threads that find it use the rest
 
     def _fitted_analysis(self):
@@ -571,6 +579,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         state = dict(super().__getstate__())
         state.pop("_analysis", None)  # it has handles of stemmers
         state.pop("_memo", None)
+        state.pop("_terms", None)
         return state
 
     def __sklearn_tags__(self):
@@ -582,7 +591,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
 
 class _Memo(Counted, dict):
-    """The number of the term of each form that was looked up."""
+    """Values of forms that were looked up."""
 
     @property
     def n_bytes(self):

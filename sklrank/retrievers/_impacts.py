@@ -11,9 +11,7 @@ from sklrank._kernels._search import (
     decode,
     fill_codes,
     fill_rows,
-    merge,
     order_terms,
-    relocate,
     row_table,
     search_all,
     search_pruned,
@@ -27,6 +25,7 @@ from sklrank.retrievers._segment import SMALL
 
 _NO_BIAS = np.empty(0, dtype=np.float32)
 _FEW_POSTINGS = 1 << 14  # of a query; for more postings, the bounds that pruning needs are worth their cost
+_FEW_MORE = 1 << 12  # the same, in segments that are searched when the largest one has given a k-th best score
 _LARGEST = 1e30  # contribution of a term up to which queries are pruned, so that all bounds are finite
 _KEYS = 1 << 22  # documents that may be returned for all queries of one step
 
@@ -81,12 +80,19 @@ class _Lists:
     weighting : Weighting
     s : int
         Number of the segment.
+    prunes : bool
+        Whether to leave out documents that cannot enter the ranking.
+    is_first : bool
+        Whether it is searched before all other segments.
+    positions : tuple of (int, ndarray of int64)
+        Positions of the documents, as from `Layout.positions`.
     """
 
     _counted_elsewhere = ("segment",)
 
-    def __init__(self, segment, weighting, s):
-        self.segment, self.weighting = segment, weighting
+    def __init__(self, segment, weighting, s, prunes, is_first, positions):
+        self.segment, self.weighting, self._positions = segment, weighting, positions
+        self._is_first = is_first
         self.bias = _NO_BIAS if weighting.bias is None else weighting.bias[s]
         self._counts = None if weighting.counts is None else weighting.counts[s]
         self._norms = weighting.norms[s]
@@ -95,7 +101,7 @@ class _Lists:
         self._maxima = np.zeros(n_lists, dtype=np.float32)
         self._reaches = np.zeros(n_lists, dtype=np.float32)
         self.peak = 0.0  # the largest magnitude of all impacts computed so far
-        self._prunes = weighting.bias is None and n_documents > SMALL
+        self._prunes = prunes
         if self._prunes:
             self._codes = code_table(segment.indptr, n_documents)
         self._has_rows = weighting.rows and not self._prunes
@@ -134,26 +140,25 @@ class _Lists:
         if self._has_rows:
             fill_rows(terms, segment.indptr, segment.docs, self.values, *self._rows)
 
-    def search(self, indptr, terms, weights, k, masks, mask_of, base, floors, space):
-        """Find the k best documents of each query; return their keys, and the number of keys of each query."""
+    def search(self, indptr, terms, weights, k, masks, mask_of, space, keys, counts):
+        """Put those documents into the k best ones of each query, given by their keys and counts, that belong there."""
         segment = self.segment
-        n, n_queries = segment.n_documents, len(indptr) - 1
-        keys, counts = np.empty((n_queries, min(k, n)), dtype=np.int64), np.zeros(n_queries, dtype=np.int64)
+        n = segment.n_documents
         all_sums, accumulators, all_rows, all_values, all_bounds, histogram, scratch = space
         sums, rows = all_sums[:n], all_rows[: n + 1]
         lists = segment.indptr, segment.docs, self.values
-        queries, filters, out = (indptr, terms, weights), (masks, mask_of), (scratch, keys, counts)
+        queries, out = (indptr, terms, weights), (scratch, keys, counts)
+        options = masks, mask_of, k, *self._positions
         few, many = self._split(*queries)
         if len(few):
-            search_all(few, *queries, *lists, self.bias, *filters, k, base, sums, rows, *out)
+            search_all(few, *queries, *lists, self.bias, *options, sums, rows, *out)
         if len(many) and self._has_rows:
-            search_rows(many, *queries, *lists, *self._rows, *filters, k, base, sums, *out)
+            search_rows(many, *queries, *lists, *self._rows, *options, sums, *out)
         elif len(many):
             search_pruned(
-                many, *queries, *lists, self._maxima, *segment.skips, *self._codes, *filters, floors, k, base,
-                accumulators, rows, all_values[: n + 1], all_bounds[: n + 1], histogram, *out,
+                many, *queries, *lists, self._maxima, *segment.skips, *self._codes, *options, accumulators, rows,
+                all_values[: n + 1], all_bounds[: n + 1], histogram, *out,
             )  # fmt: skip
-        return keys, counts
 
     def _split(self, indptr, terms, weights):
         """Return the queries that are answered by scoring every document that holds one of their terms, and the others.
@@ -163,6 +168,8 @@ class _Lists:
         n_queries = len(indptr) - 1
         if self._prunes:
             limit = _FEW_POSTINGS
+            if not self._is_first:
+                limit = _FEW_MORE
         elif self._has_rows:
             limit = self.segment.n_documents // 2
         else:
@@ -205,11 +212,14 @@ class Impacts:
     def __init__(self, index, weighting):
         self.weighting = weighting
         self._layout = index.layout
-        self._lists = [_Lists(segment, weighting, s) for s, segment in enumerate(index.segments)]
-        sizes = [segment.n_documents for segment in index.segments]
+        prunes = weighting.bias is None and index.n_documents > SMALL
+        segments, layout = index.segments, index.layout
         # The largest segment first, so that its k-th best score spares work in the others.
-        self._order = sorted(range(len(sizes)), key=lambda s: -sizes[s])
-        self._bases = [index.layout.offset(s) for s in range(len(sizes))]
+        self._order = sorted(range(len(segments)), key=lambda s: -segments[s].n_documents)
+        self._lists = [
+            _Lists(segment, weighting, s, prunes, s == self._order[0], layout.positions(s))
+            for s, segment in enumerate(segments)
+        ]
         # Copied, because a kernel is compiled again for arrays that may not be written.
         self._alive = [None if alive is None else alive[None].copy() for alive in index.living.alive]
         self._bias = max((float(np.abs(lists.bias).max(initial=0)) for lists in self._lists), default=0.0)
@@ -285,28 +295,16 @@ class Impacts:
         """Search for a few queries on one thread; see `search`."""
         bags = self.order(bags)
         indptr, numbers, weights, terms = bags
-        floors = np.zeros(bags.n_queries, dtype=np.float32)
+        keys, counts = np.empty((bags.n_queries, k), dtype=np.int64), np.zeros(bags.n_queries, dtype=np.int64)
         space = self._borrow(k)
-        found = None
         for s in self._order:
             masks, mask_of = filters[s]
-            base = self._bases[s]
-            lists = indptr, terms.local(s, numbers).astype(np.uint32, copy=False), weights
-            keys, counts = self._lists[s].search(
-                *lists, k, masks, mask_of[queries], 0 if base is None else base, floors, space[1]
-            )
-            if base is None:
-                inside = np.arange(keys.shape[1]) < counts[:, None]
-                keys[inside] = relocate(keys[inside], lambda local, s=s: self._layout.rows(s, local))
-            if found is not None:
-                keys, counts, floors = merge((found[0], keys), (found[1], counts), k)
-            elif len(self._lists) > 1:
-                keys, counts, floors = merge((keys,), (counts,), k)
-            found = keys, counts
+            local = terms.local(s, numbers).astype(np.uint32, copy=False)
+            self._lists[s].search(indptr, local, weights, k, masks, mask_of[queries], space[1], keys, counts)
         self._largest.workspaces.append(space)
-        keys, counts = found
         ranked = lengths_to_indptr(counts)
-        rows, scores = decode(keys, counts)
+        positions, scores = decode(keys, counts)
+        rows = self._layout.rows_at(positions)
         self._check_finite(indptr, weights, ranked, scores)
         return ranked, rows, scores
 

@@ -11,6 +11,8 @@ from sklrank.data._layout import Layout
 from sklrank.retrievers._impacts import Impacts
 from sklrank.retrievers._segment import Union, in_order
 
+_MEMO_SIZE = 1 << 17  # terms whose numbers in the segments are remembered
+
 
 class Bags(NamedTuple):
     """Weighted terms of queries, ragged.
@@ -229,6 +231,7 @@ class Index(Derives):
         self.units = self.segments[0].units
         self.analyzer = self.segments[0].vectorizer  # in all segments, it is the same except for its vocabulary
         self._every = None  # all terms, their vectorizer, and their numbers
+        self._locals = {}  # numbers in each segment of terms that were looked up
 
     @cached_property
     def total_length(self):
@@ -339,17 +342,25 @@ class Index(Derives):
             numbers, indptr = self.vectorizer.token_ids(texts)
             return self.bags(indptr, numbers, np.ones(len(numbers), dtype=np.float32), among_all)
         names, numbers, indptr = self.analyzer._tokens(texts)
-        locals = []
-        for segment in self.segments:
-            number_of = segment.vectorizer.vocabulary_
-            local = [number_of.get(name, segment.n_terms) for name in names]
-            locals.append(np.array(local, dtype=np.int64))
-        terms = Terms(self.living, locals)
+        terms = Terms(self.living, self._look_up(names))
         known = (terms.document_frequencies > 0)[numbers]
         if not known.all():
             entries, indptr = kept_entries(indptr, known)
             numbers = numbers[entries]
         return Bags(indptr, numbers, np.ones(len(numbers), dtype=np.float32), terms)
+
+    def _look_up(self, names):
+        """Return the numbers of terms in each segment."""
+        memo = self._locals
+        if len(memo) > _MEMO_SIZE:
+            memo.clear()
+        found = []
+        for name in names:
+            locals = memo.get(name)
+            if locals is None:
+                memo[name] = locals = tuple(s.vectorizer.vocabulary_.get(name, s.n_terms) for s in self.segments)
+            found.append(locals)
+        return list(np.array(found, dtype=np.int64).reshape(-1, len(self.segments)).T.copy())
 
     # --- contents of documents
     def contents(self, rows, impacts=None):
