@@ -23,6 +23,7 @@ PARTS = [
     "tokenizer",
     "indexing",
     "changes",
+    "segments",
     "evaluate",
     "grid_search",
     "fusion",

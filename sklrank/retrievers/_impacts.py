@@ -165,14 +165,12 @@ class _Lists:
 
         The former have few postings, or a term whose contribution has no bound because of negative weights or impacts.
         """
-        n_queries = len(indptr) - 1
-        if self._prunes:
-            limit = _FEW_POSTINGS
-            if not self._is_first:
-                limit = _FEW_MORE
-        elif self._has_rows:
+        n_queries, limit = len(indptr) - 1, len(self.segment.docs)
+        if self._has_rows:
             limit = self.segment.n_documents // 2
-        else:
+        elif self._prunes:
+            limit = _FEW_POSTINGS if self._is_first else _FEW_MORE
+        if len(self.segment.docs) <= limit:
             return np.arange(n_queries), np.empty(0, dtype=np.int64)
         sizes = self.segment.indptr[terms.astype(np.int64) + 1] - self.segment.indptr[terms]
         few = sums(indptr, sizes) <= limit
