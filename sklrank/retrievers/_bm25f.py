@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from numbers import Real
 
 import numpy as np
@@ -158,7 +158,8 @@ class BM25FRetriever(InvertedIndexRetriever):
                     f"weight of field {field!r} is {weights[field]!r}: expected a finite number of at least 0"
                 )
             lengths = [segment.field_lengths[i] for segment in index.segments]
-            mean = index.living.total(lengths) / index.n_documents or 1.0
+            totals = [segment.field_totals[i] for segment in index.segments]
+            mean = index.living.total(lengths, totals) / index.n_documents or 1.0
             factors.append([_factors(weights[field], b, own, mean) for own in lengths])
         counts = [_Combined(segment, own) for segment, own in zip(index.segments, zip(*factors))]
         norms = [np.full(segment.n_documents, float(self.k1)) for segment in index.segments]
@@ -261,6 +262,11 @@ class FieldedSegment(Segment):
     def __init__(self, lengths, indptr, docs, counts, vectorizer, learned, fields, field_counts, field_lengths):
         super().__init__(lengths, indptr, docs, counts, vectorizer, learned)
         self.fields, self.field_counts, self.field_lengths = fields, field_counts, field_lengths
+
+    @cached_property
+    def field_totals(self):
+        """Sum of the lengths of all documents, for each field."""
+        return [float(lengths.sum()) for lengths in self.field_lengths]
 
     def _merged(self, merge, vectorizer):
         segments = merge.segments

@@ -83,10 +83,10 @@ class Living:
             own[dead] = -1
         return in_order(values, rows)
 
-    def total(self, values):
-        """Return the sum of values of the living documents of each segment, such as their lengths."""
+    def total(self, values, totals):
+        """Return the sum of lengths of the living documents, given those of each segment, and their sum in each."""
         if self.is_counted:
-            return sum(float(own.sum() - own[dead].sum()) for own, dead in zip(values, self.dead))
+            return sum(total - float(own[dead].sum()) for own, dead, total in zip(values, self.dead, totals))
         return float(self.in_order(values).sum())
 
 
@@ -236,7 +236,7 @@ class Index(Derives):
     @cached_property
     def total_length(self):
         """Number of tokens of all documents, or sum of their weights."""
-        return self.living.total([segment.lengths for segment in self.segments])
+        return self.living.total(*zip(*((segment.lengths, segment.total_length) for segment in self.segments)))
 
     @property
     def mean_length(self):

@@ -1,5 +1,6 @@
 """Segment: the postings of some documents, and the terms that they belong to."""
 
+from functools import cached_property
 from itertools import compress
 
 import numpy as np
@@ -90,6 +91,11 @@ class Segment(Derives):
     def n_terms(self):
         """Number of terms, which is the number of the empty list."""
         return len(self.indptr) - 2
+
+    @cached_property
+    def total_length(self):
+        """Sum of the lengths of all documents."""
+        return float(self.lengths.sum())
 
     @property
     def is_counted(self):
