@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -262,11 +262,7 @@ class FieldedSegment(Segment):
     def __init__(self, lengths, indptr, docs, counts, vectorizer, learned, fields, field_counts, field_lengths):
         super().__init__(lengths, indptr, docs, counts, vectorizer, learned)
         self.fields, self.field_counts, self.field_lengths = fields, field_counts, field_lengths
-
-    @cached_property
-    def field_totals(self):
-        """Sum of the lengths of all documents, for each field."""
-        return [float(lengths.sum()) for lengths in self.field_lengths]
+        self.field_totals = [float(lengths.sum()) for lengths in field_lengths]
 
     def _merged(self, merge, vectorizer):
         segments = merge.segments

@@ -1,6 +1,5 @@
 """Segment: the postings of some documents, and the terms that they belong to."""
 
-from functools import cached_property
 from itertools import compress
 
 import numpy as np
@@ -47,6 +46,7 @@ class Segment(Derives):
     def __init__(self, lengths, indptr, docs, counts, vectorizer=None, learned=False, units=None):
         self.lengths, self.indptr, self.docs, self.counts = lengths, indptr, docs, counts
         self.vectorizer, self.learned, self.units = vectorizer, learned, units
+        self.total_length = float(lengths.sum())
         self._skips = None
         self._init_scratch()
 
@@ -91,11 +91,6 @@ class Segment(Derives):
     def n_terms(self):
         """Number of terms, which is the number of the empty list."""
         return len(self.indptr) - 2
-
-    @cached_property
-    def total_length(self):
-        """Sum of the lengths of all documents."""
-        return float(self.lengths.sum())
 
     @property
     def is_counted(self):
