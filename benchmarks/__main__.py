@@ -24,6 +24,7 @@ PARTS = [
     "indexing",
     "changes",
     "segments",
+    "sources",
     "evaluate",
     "grid_search",
     "fusion",

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 
 from sklrank import Corpus
-from sklrank.datasets import _ciff, load_scifact, read_ciff
+from sklrank.datasets import _ciff, _write_ciff, load_scifact, read_ciff, write_ciff
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25Retriever, DFRRetriever, LanguageModelRetriever, RM3Retriever, TfidfRetriever
 
@@ -62,6 +62,54 @@ def test_any_index_comes_back(tmp_path_factory, data, block):
     assert index.terms.tolist() == list(lists)
     assert dict(zip(index.corpus.ids.tolist(), index.corpus["n_tokens"].tolist())) == documents
     assert np.array_equal(index.corpus["vector"].toarray(), dense(lists, n))
+
+
+@settings(max_examples=100)
+@given(st.data(), st.sampled_from([1, 50, 1 << 22]), st.sampled_from(["index.ciff", "index.ciff.gz"]))
+def test_a_written_index_is_that_of_the_reference_to_the_byte(tmp_path_factory, data, block, name):
+    n = data.draw(st.integers(1, 8))
+    documents = data.draw(st.dictionaries(words, st.one_of(st.just(0), numbers), min_size=n, max_size=n))
+    lists = data.draw(st.dictionaries(words, st.dictionaries(st.integers(0, n - 1), numbers, max_size=n), max_size=8))
+    corpus = Corpus(csr_array(dense(lists, n)), ids=list(documents)).with_columns(n_tokens=list(documents.values()))
+    path = tmp_path_factory.mktemp("any") / name
+    old, _write_ciff._BLOCK = _write_ciff._BLOCK, block
+    try:
+        write_ciff(path, corpus, list(lists), description="made by a test")
+    finally:
+        _write_ciff._BLOCK = old
+    content = path.read_bytes()
+    if name.endswith(".gz"):
+        content = gzip.decompress(content)
+    assert content == ciff(lists, documents, average_doclength=float(np.mean(list(documents.values()))))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_index_without_lengths_has_the_sums_of_the_counts(tmp_path):
+    corpus = Corpus(np.array([[1, 0, 2], [0, 0, 0]]))
+    write_ciff(tmp_path / "index.ciff", corpus, ["a", "b", "c"])
+    index = read_ciff(tmp_path / "index.ciff")
+    assert index.corpus["n_tokens"].tolist() == [3, 0] and index.corpus.ids.tolist() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "terms", "error", "match"),
+    [
+        ([[1]], ["a"], TypeError, "expected a Corpus of term counts, got list"),
+        (Corpus(np.array([[0.5]])), ["a"], ValueError, "expected counts, whole numbers"),
+        (Corpus(np.array([[-1]])), ["a"], ValueError, "expected counts, whole numbers"),
+        (Corpus(np.array([[2**31]])), ["a"], ValueError, "expected counts, whole numbers"),
+        (Corpus(np.array([[1]])), ["a", "b"], ValueError, "one id for each of 1 terms, got 2"),
+        (Corpus(np.array([[1, 1]])), ["a", "a"], ValueError, "term ids must be unique"),
+        (Corpus(np.array([[1]])).with_columns(n_tokens=[0.5]), ["a"], ValueError, "expected lengths, whole numbers"),
+        (Corpus(["heat"]), ["a"], KeyError, "no column 'vector'"),
+    ],
+)
+def test_what_cannot_be_written_is_an_error(tmp_path, corpus, terms, error, match):
+    path = tmp_path / "index.ciff"
+    path.write_text("old")
+    with pytest.raises(error, match=match):
+        write_ciff(path, corpus, terms)
+    assert path.read_text() == "old"
 
 
 def test_records_may_have_any_order_and_unknown_fields(tmp_path):

@@ -11,7 +11,7 @@ from sklrank import Corpus, Qrels, Run
 from sklrank._kernels._candidates import rank_candidates, settle_ties
 from sklrank._vectors import read_only
 from sklrank.data import TokenVectors
-from sklrank.datasets import load_scifact, read_ciff
+from sklrank.datasets import load_scifact, read_ciff, write_ciff
 from sklrank.encoders import MuveraEncoder, TermVectorizer
 from sklrank.fusers import ProbabilisticFuser, fuse
 from sklrank.fusers._fuse import METHODS
@@ -94,11 +94,11 @@ def _changes():
 
 
 def _files():
-    """Read an index of another program."""
-    header, postings, document = b"\x08\x01\x10\x01\x18\x01", b"\n\x01x\x10\x01\x22\x02\x10\x01", b"\x12\x01a"
+    """Write and read an index of other programs."""
+    counts = Corpus(sparse.csr_array([[1, 0], [2, 300]]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "index.ciff")
-        path.write_bytes(b"".join(bytes([len(part)]) + part for part in (header, postings, document)))
+        write_ciff(path, counts, ["heat", "cold"])
         read_ciff(path)
 
 

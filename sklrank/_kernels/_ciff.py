@@ -1,8 +1,9 @@
-"""Decoding of CIFF, the Common Index File Format: delimited messages of Protocol Buffers.
+"""Decoding and encoding of CIFF, the Common Index File Format: delimited messages of Protocol Buffers.
 
 A message is a sequence of fields, each a tag (number of the field and wire type) and a value. Numbers are varints:
 seven bits per byte, the lowest first; a set high bit means that another byte follows. Decoders work on a block of a
-file that holds some complete messages, and report if the next message needs more bytes or more room.
+file that holds some complete messages, and report if the next message needs more bytes or more room. Encoders leave out
+numbers that are 0, as Protocol Buffers do.
 """
 
 import numpy as np
@@ -208,3 +209,91 @@ def decode_documents(buffer, end, n_documents, state, text, id_ends, numbers, le
         n_text = text_end
         state[0], state[1], state[2] = position, i, n_text
     return DONE
+
+
+@kernel
+def _n_bytes(number):
+    """Return the number of bytes of a varint."""
+    n = 1
+    while number > 127:
+        number >>= 7
+        n += 1
+    return n
+
+
+@kernel
+def _put(out, position, number):
+    """Write a varint; return the position behind it."""
+    while number > 127:
+        out[position] = number & 127 | 128
+        number >>= 7
+        position += 1
+    out[position] = number
+    return position + 1
+
+
+@kernel
+def _n_field(number):
+    """Return the number of bytes of a number with its tag."""
+    if number == 0:
+        return 0
+    return 1 + _n_bytes(number)
+
+
+@kernel
+def _put_field(out, position, tag, number):
+    if number == 0:
+        return position
+    out[position] = tag
+    return _put(out, position + 1, number)
+
+
+@kernel
+def _put_text(out, position, tag, text, start, stop):
+    if start == stop:
+        return position
+    position = _put_field(out, position, tag, stop - start)
+    for i in range(start, stop):
+        out[position] = text[i]
+        position += 1
+    return position
+
+
+@kernel
+def encode_lists(text, offsets, indptr, docs, counts, out):
+    """Write the messages of postings lists; return the number of bytes."""
+    position = np.int64(0)
+    for t in range(indptr.size - 1):
+        n_term = offsets[t + 1] - offsets[t]
+        frequency = indptr[t + 1] - indptr[t]
+        size = _n_field(n_term) + n_term + _n_field(frequency) + 2 * frequency
+        occurrences = np.int64(0)
+        doc = np.int64(0)
+        for p in range(indptr[t], indptr[t + 1]):
+            size += _n_field(docs[p] - doc) + _n_field(counts[p])
+            occurrences += counts[p]
+            doc = docs[p]
+        position = _put(out, position, size + _n_field(occurrences))
+        position = _put_text(out, position, 0x0A, text, offsets[t], offsets[t + 1])
+        position = _put_field(out, position, 0x10, frequency)
+        position = _put_field(out, position, 0x18, occurrences)
+        doc = np.int64(0)
+        for p in range(indptr[t], indptr[t + 1]):
+            position = _put_field(out, position, 0x22, _n_field(docs[p] - doc) + _n_field(counts[p]))
+            position = _put_field(out, position, 0x08, docs[p] - doc)
+            position = _put_field(out, position, 0x10, counts[p])
+            doc = docs[p]
+    return position
+
+
+@kernel
+def encode_documents(first, text, offsets, lengths, out):
+    """Write the messages of document records, which are numbered from `first`; return the number of bytes."""
+    position = np.int64(0)
+    for d in range(lengths.size):
+        n_id = offsets[d + 1] - offsets[d]
+        position = _put(out, position, _n_field(first + d) + _n_field(n_id) + n_id + _n_field(lengths[d]))
+        position = _put_field(out, position, 0x08, first + d)
+        position = _put_text(out, position, 0x12, text, offsets[d], offsets[d + 1])
+        position = _put_field(out, position, 0x18, lengths[d])
+    return position

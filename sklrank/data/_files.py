@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 _BLOCK = 1 << 20  # bytes that are read at a time
@@ -128,18 +128,18 @@ def file_to_write(path):
 
 
 @contextmanager
-def write_whole(path):
-    """Open a text file that gets its name when it is complete; a pipe or a device is written at once."""
+def write_whole(path, binary=False):
+    """Open a file, of text or binary, that gets its name when it is complete; a pipe or a device is written at once."""
     target = file_to_write(path)
     packed = str(path).endswith(".gz")
     if target is None:
         # Appended, because standard output may be a file that other processes write to as well.
-        with open(path, "ab") as raw, _text(raw, packed) as out:
+        with open(path, "ab") as raw, _opened(raw, packed, binary) as out:
             yield out
         return
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with open(temporary, "xb") as raw, _text(raw, packed) as out:
+        with open(temporary, "xb") as raw, _opened(raw, packed, binary) as out:
             yield out
         if target.exists():
             os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
@@ -150,17 +150,14 @@ def write_whole(path):
 
 
 @contextmanager
-def _text(raw, packed):
-    """Open a binary file for text, compressed or not."""
-    if packed:
-        with (
-            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as inner,
-            io.TextIOWrapper(inner, "utf-8", newline="") as out,
-        ):
-            yield out
-    else:
-        with io.TextIOWrapper(raw, "utf-8", newline="") as out:
-            yield out
+def _opened(raw, packed, binary):
+    """Open a binary file for bytes or text, compressed or not."""
+    with ExitStack() as stack:
+        if packed:
+            raw = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
+        if not binary:
+            raw = stack.enter_context(io.TextIOWrapper(raw, "utf-8", newline=""))
+        yield raw
 
 
 def write_lines(path, lines):

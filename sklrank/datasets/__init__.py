@@ -6,5 +6,15 @@ from sklrank.datasets._ciff import read_ciff
 from sklrank.datasets._letor import read_letor
 from sklrank.datasets._scifact import load_scifact
 from sklrank.datasets._trec import read_trec_qrels, read_trec_run
+from sklrank.datasets._write_ciff import write_ciff
 
-__all__ = ["load_scifact", "read_beir", "read_bm25s", "read_ciff", "read_letor", "read_trec_qrels", "read_trec_run"]
+__all__ = [
+    "load_scifact",
+    "read_beir",
+    "read_bm25s",
+    "read_ciff",
+    "read_letor",
+    "read_trec_qrels",
+    "read_trec_run",
+    "write_ciff",
+]
