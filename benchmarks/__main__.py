@@ -24,6 +24,7 @@ PARTS = [
     "indexing",
     "changes",
     "segments",
+    "sizes",
     "sources",
     "evaluate",
     "grid_search",

@@ -115,8 +115,8 @@ def _merged_column(columns, places):
 def settled(parts, layout, merge, is_new):
     """Merge parts until they are few, and none has many dead documents.
 
-    A new part is not merged before the next change, because nothing was derived from it yet, so that everything would
-    be derived anew from all documents of the merged part.
+    Parts are merged when a new one comes. A new part is not merged before the next change, because nothing was derived
+    from it yet, so that everything would be derived anew from all documents of the merged part.
 
     Parameters
     ----------
@@ -141,14 +141,15 @@ def settled(parts, layout, merge, is_new):
     for part in range(len(parts) - 1, -1, -1):
         if layout.n_alive[part] == 0 and len(parts) > 1:
             layout, parts = layout.dropped(part), (*parts[:part], *parts[part + 1 :])
-    n_alive, stop = layout.n_alive, len(parts) - is_new
-    first = max(stop - 1, 0)
-    tail = sum(n_alive[first:stop])
-    while first > 0 and n_alive[first - 1] <= _FACTOR * tail:
-        first -= 1
-        tail += n_alive[first]
-    if first < stop - 1:
-        merged(first, stop)
+    if is_new:  # a removal makes no parts
+        n_alive, stop = layout.n_alive, len(parts) - 1
+        first = max(stop - 1, 0)
+        tail = sum(n_alive[first:stop])
+        while first > 0 and n_alive[first - 1] <= _FACTOR * tail:
+            first -= 1
+            tail += n_alive[first]
+        if first < stop - 1:
+            merged(first, stop)
     for part in range(len(parts) - is_new):
         if _RARE * (layout.sizes[part] - layout.n_alive[part]) > layout.sizes[part]:
             merged(part, part + 1)
