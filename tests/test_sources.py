@@ -360,6 +360,11 @@ def test_files_of_different_columns_are_an_error(tmp_path):
         ArrowSource([tmp_path / "a.parquet", tmp_path / "b.parquet"])
 
 
+def test_the_index_of_a_frame_of_pandas_is_no_column():
+    frame = pd.DataFrame(DOCUMENTS)[::-1][::7]
+    assert Corpus(ArrowSource(frame)).to_dict() == Corpus(frame).to_dict()
+
+
 @pytest.mark.parametrize("vectors", [[[1.0], [1.0, 2.0]], [[1.0], None], [[1.0], [None]]])
 def test_ragged_or_missing_vectors_are_an_error(vectors):
     corpus = Corpus(ArrowSource(pa.table({"id": [1, 2], "v": pa.array(vectors, pa.list_(pa.float32()))})))

@@ -10,6 +10,8 @@ from sklrank.data._ids import object_array, show
 from sklrank.data._stored import BATCH, TableSource, changed
 from sklrank.data._strings import StringArray
 
+_INDEX = "__index_level_"  # beginning of the name that the index of a frame of pandas gets
+
 
 class ArrowSource(TableSource):
     """Read documents from a table of Arrow, files of Parquet or a table of LanceDB, when they are needed.
@@ -239,6 +241,7 @@ def _store_of(table):
         return _Lance(table)
     if not isinstance(table, pa.Table) and hasattr(table, "__arrow_c_stream__"):
         table = pa.table(table)
+        table = table.select([name for name in table.column_names if not name.startswith(_INDEX)])
     if not isinstance(table, pa.Table):
         raise TypeError(
             "expected a table of Arrow, or an object with __arrow_c_stream__, paths of Parquet files, or a table of "

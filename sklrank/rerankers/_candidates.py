@@ -71,7 +71,7 @@ def _fitted(encoder, key, corpus, field):
     """Return the encoder, fitted on the corpus, without encoding the corpus."""
 
     def make():
-        fitted, texts = clone(encoder), corpus.text(field)
+        fitted, texts = clone(encoder), corpus.text_reader(field)
         if not get_tags(encoder).requires_fit:
             texts = texts[:1]  # an encoder that learns nothing does not need the corpus
         if not isinstance(encoder, FrozenEstimator):
