@@ -210,7 +210,7 @@ class Corpus(DocumentIds):
         columns = {}
         for name in names:
             if self.kinds[name] == "text":
-                columns[name] = hash_of_texts(self.text_reader(name))
+                columns[name] = hash_of_texts(self.text_reader((name,)))
             else:
                 columns[name] = whole(self._columns[name])
         return plain_columns(columns)
