@@ -38,6 +38,30 @@ def table():
     return pa.Table.from_pylist(DOCUMENTS)
 
 
+class LanceTable:
+    """The interface of a table of LanceDB 0.40, over a table of Arrow; `sklrank` was tried with the real one, too."""
+
+    name, version = "documents", 1
+
+    def __init__(self, table):
+        self._table, self.schema = table, table.schema
+
+    def take_offsets(self, offsets):
+        return LanceTable(self._table.take(pa.array(sorted(offsets), pa.int64())))
+
+    def search(self):
+        return self
+
+    def select(self, names):
+        return LanceTable(self._table.select(names))
+
+    def to_arrow(self):
+        return self._table
+
+    def to_batches(self, batch_size):
+        return pa.RecordBatchReader.from_batches(self.schema, self._table.to_batches(batch_size))
+
+
 def parquet(folder):
     for name, part in (("a", table()[:60]), ("b", table()[60:])):
         pq.write_table(part, folder / f"{name}.parquet", row_group_size=17)
@@ -61,6 +85,7 @@ SOURCES = {
     "chunks": lambda folder: ArrowSource(pa.concat_tables([table()[:33], table()[33:33], table()[33:]])),
     "pandas": lambda folder: ArrowSource(pd.DataFrame(DOCUMENTS)),
     "polars": lambda folder: ArrowSource(pl.DataFrame(DOCUMENTS)),
+    "lance": lambda folder: ArrowSource(LanceTable(table())),
     "parquet": parquet,
     "sqlite": sqlite,
 }
@@ -296,6 +321,15 @@ def test_a_file_of_parquet_that_changes_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="a.parquet has changed since the corpus was made"):
         corpus.text(rows=[0])
     assert corpus.text(rows=[80]).tolist() == Corpus(DOCUMENTS).text(rows=[80]).tolist()
+
+
+def test_a_table_of_lancedb_at_another_version_is_an_error():
+    lance = LanceTable(table())
+    corpus = Corpus(ArrowSource(lance))
+    lance.version = 2
+    for read in (lambda: corpus.text(rows=[0]), lambda: corpus["text"]):
+        with pytest.raises(ValueError, match="'documents' of LanceDB has changed.*it was at version 1, and is at 2"):
+            read()
 
 
 @pytest.mark.parametrize(
