@@ -290,6 +290,15 @@ def test_claims_of_a_file_take_no_memory(tmp_path):
         tracemalloc.stop()
 
 
+def test_a_long_list_takes_memory_in_proportion(tmp_path):
+    n = 200_000
+    path = write(tmp_path, ciff({"x": dict.fromkeys(range(n), 1)}, {str(i): 1 for i in range(n)}))
+    tracemalloc.start()
+    read_ciff(path)
+    assert tracemalloc.get_traced_memory()[1] < 200 * n
+    tracemalloc.stop()
+
+
 def test_a_damaged_gzip_file_is_an_error(tmp_path):
     path = write(tmp_path, ciff(LISTS, DOCUMENTS), "index.ciff.gz")
     path.write_bytes(path.read_bytes()[:-12])

@@ -107,7 +107,7 @@ def read_ciff(path):
 def _strings(path, what, buffer, offsets):
     """Return distinct strings as a StringArray."""
     try:
-        strings = StringArray(buffer, offsets)
+        strings = StringArray(buffer.copy(), offsets)  # without the room behind them
         Ids.of(strings, len(strings), what)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -183,7 +183,8 @@ class _Blocks:
             record = f"{what} {state[1] + 1} of {n}"
             if status == NEEDS_ROOM:
                 size = int(state[4]) - self.position
-                arrays = [_with_room(array, int(state[kind]) + size) for array, kind in zip(arrays, kinds)]
+                needed = {1: 1, 2: size, 3: size // 2}  # entries that one message may have; see the kernels
+                arrays = [_with_room(array, int(state[kind]) + needed[kind]) for array, kind in zip(arrays, kinds)]
             elif status != NEEDS_BYTES:
                 raise ValueError(f"{self.path}: {record}: {_PROBLEMS[status]}")
             elif not self.read():
