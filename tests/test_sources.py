@@ -109,8 +109,11 @@ def test_a_corpus_of_a_source_is_that_of_its_documents(source):
     assert corpus.ids.tolist() == expected.ids.tolist()
     for name in corpus.columns:
         assert corpus[name].tolist() == expected[name].tolist()
-        for rows in ([], [99], [5, 3, 64, 5, 3, 0]):
+        for rows in ([], [99], [5, 3, 64, 5, 3, 0], [-1, -100]):
             assert corpus.take(name, rows).tolist() == expected.take(name, rows).tolist()
+    for rows in ([100], [-101, 0]):
+        with pytest.raises(IndexError, match="rows .* of 100 documents"):
+            corpus.take("text", rows)
     assert corpus.text(rows=[70, 2]).tolist() == expected.text(rows=[70, 2]).tolist()
     assert corpus.text_reader().tolist() == corpus.text().tolist() == expected.text().tolist()
     assert corpus.fingerprint == expected.fingerprint

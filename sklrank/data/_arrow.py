@@ -168,7 +168,7 @@ class _Parquet(_Pieces):
     """Files of Parquet with equal columns."""
 
     def __init__(self, paths):
-        self._paths = [os.fspath(path) for path in paths]
+        self._paths = [os.path.abspath(path) for path in paths]
         self._states = [_state(path) for path in self._paths]
         self._groups, self.sizes = [], []
         schemas = []

@@ -86,8 +86,11 @@ class TableColumn(ColumnSource):
         return len(self.table.ids)
 
     def take(self, rows):
-        """Return the values of some documents."""
-        return self.table.take(self.name, np.asarray(rows, dtype=np.int64))
+        """Return the values of some documents; negative rows count from the end."""
+        rows, n = np.asarray(rows, dtype=np.int64), len(self)
+        if len(rows) and not -n <= rows.min() <= rows.max() < n:
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {n} documents")
+        return self.table.take(self.name, np.where(rows < 0, rows + n, rows))
 
     def read(self):
         """Return the whole column."""
