@@ -1,6 +1,7 @@
 """Documents in tables of Arrow, files of Parquet, and tables of LanceDB."""
 
 import os
+from functools import cached_property
 
 import numpy as np
 
@@ -171,17 +172,22 @@ class _Parquet(_Pieces):
         self._paths = [os.path.abspath(path) for path in paths]
         self._states = [_state(path) for path in self._paths]
         self._groups, self.sizes = [], []
-        schemas = []
         for path in self._paths:
             with _open_parquet(path) as file:
-                schemas.append(file.schema_arrow)
+                if not file.schema_arrow.equals(self.schema):
+                    raise ValueError(f"{path} has other columns or types than {self._paths[0]}")
                 n_groups = file.num_row_groups
                 self._groups += [(path, group) for group in range(n_groups)]
                 self.sizes += [file.metadata.row_group(group).num_rows for group in range(n_groups)]
-        self.schema = schemas[0]
-        for path, schema in zip(self._paths, schemas):
-            if not schema.equals(self.schema):
-                raise ValueError(f"{path} has other columns or types than {self._paths[0]}")
+
+    @cached_property
+    def schema(self):
+        """Names and types of the columns."""
+        with _open_parquet(self._paths[0]) as file:
+            return file.schema_arrow
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "schema"}  # the rest are plain values
 
     def load(self, piece, name):
         """Return one column of a row group."""
