@@ -278,6 +278,19 @@ def test_any_text_comes_back(rows, data):
             assert corpus.take("text", chosen).tolist() == [texts[corpus.ids[row]] for row in chosen]
 
 
+def test_the_source_of_a_column_is_known(source):
+    corpus = Corpus(source)
+    changed = corpus.updated(
+        remove=["d001"], upsert={f"x{i}": {"title": "", "text": "w", "year": 1} for i in range(50)}
+    )
+    for one in (corpus, changed, changed.compacted(), changed.with_columns(price=np.ones(149))):
+        assert one.source("text") is one.source("year") is source
+    assert corpus.with_columns(text=[""] * 100).source("text") is None
+    assert Corpus(DOCUMENTS).source("text") is None
+    with pytest.raises(KeyError, match="no column 'body'"):
+        corpus.source("body")
+
+
 def test_names_are_quoted_and_values_are_bound(tmp_path):
     path, names = tmp_path / "odd.db", ('do"cs; --', "i'd{}", 'te"xt%s?')
     quoted = ['"{}"'.format(name.replace('"', '""')) for name in names]
@@ -414,6 +427,6 @@ def test_an_unknown_style_of_parameters_is_an_error(tmp_path):
         pass
 
     source = sqlite(tmp_path)
-    source._connect = partial(sqlite3.connect, tmp_path / "documents.db", factory=Connection)
+    source.connect = partial(sqlite3.connect, tmp_path / "documents.db", factory=Connection)
     with pytest.raises(ValueError, match="parameter style None; expected one of"):
         source.take("text", np.array([0]))

@@ -32,7 +32,7 @@ from sklrank.data._layout import Layout
 from sklrank.data._lazy import ColumnSource
 from sklrank.data._parts import Content, Merge, PartColumns, PartIds, Sources
 from sklrank.data._passages import split_texts
-from sklrank.data._stored import ID_NAMES, TextReader, hash_of_texts, joined_texts
+from sklrank.data._stored import ID_NAMES, TextReader, hash_of_texts, joined_texts, sources_of
 from sklrank.data._table import (
     N_SHOWN,
     VECTOR,
@@ -345,6 +345,23 @@ class Corpus(DocumentIds):
         if self._parts is None:
             return TextReader([column for (column,) in columns])
         return TextReader([GatheredColumn(parts, self._layout.places) for parts in columns])
+
+    def source(self, name):
+        """Return the table or the column outside of the corpus that a column is read from.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column.
+
+        Returns
+        -------
+        ArrowSource, SQLSource or ColumnSource, or None
+            The first one, if changes of the corpus have added others; None if the column is in memory.
+        """
+        self._check_column(name)
+        found = chain.from_iterable(sources_of(part._columns[name]) for part in self.parts)
+        return next(found, None)
 
     def matrix(self, field=None):
         """Return the vectors of the documents.

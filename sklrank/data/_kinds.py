@@ -83,13 +83,13 @@ class GatheredColumn(ColumnSource):
     """
 
     def __init__(self, columns, places):
-        self._columns, self._places = columns, places
+        self.columns, self._places = columns, places
         self._bounds = np.cumsum([0, *map(n_rows, columns)])
 
     @property
     def kind(self):
         """What the column holds."""
-        return kind_of(self._columns[0])
+        return kind_of(self.columns[0])
 
     def __len__(self):
         if self._places is None:
@@ -101,7 +101,7 @@ class GatheredColumn(ColumnSource):
         if self._places is not None:
             rows = self._places[rows]
         parts = np.searchsorted(self._bounds, rows, side="right") - 1
-        return take_of_parts(self._columns, parts, rows - self._bounds[parts])
+        return take_of_parts(self.columns, parts, rows - self._bounds[parts])
 
 
 def n_rows(column):

@@ -41,6 +41,8 @@ class SQLSource(TableSource):
 
     Attributes
     ----------
+    connect : callable or None
+        The function. ``sklrank.load`` returns a source without it; set it before documents are read.
     ids : Ids
         Ids of the documents, in the order that the database gives them by ``ORDER BY``.
     kinds : dict of str to str
@@ -83,7 +85,7 @@ class SQLSource(TableSource):
                 "connect= is a function that opens a connection, such as partial(sqlite3.connect, path), since each "
                 f"thread and process needs its own; got {type(connect).__name__}"
             )
-        self._connect, self._table = connect, as_names(table)
+        self.connect, self._table = connect, as_names(table)
         with self._executed(f"SELECT * FROM {_quoted(self._table)} WHERE 1 = 0") as cursor:
             found = [column[0] for column in cursor.description]
         names = self._set_names(found, docid, columns)
@@ -161,7 +163,12 @@ class SQLSource(TableSource):
     @contextmanager
     def _executed(self, statement, values=(), streams=False):
         """Execute a statement, which ends in a list of values if there are any; give the cursor."""
-        with closing(self._connect()) as connection:
+        if self.connect is None:
+            raise ValueError(
+                f"{self} was loaded and cannot connect: set corpus.source(name).connect to a function that opens a "
+                "connection"
+            )
+        with closing(self.connect()) as connection:
             options = {}
             if streams and _modules(connection)[-1] in _FETCHING_ALL:
                 options["name"] = "sklrank"  # a cursor on the server

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from sklrank.data._ids import Ids
-from sklrank.data._kinds import concatenated, take
+from sklrank.data._kinds import GatheredColumn, concatenated, take
 from sklrank.data._lazy import ColumnSource
 from sklrank.data._strings import StringArray
 
@@ -97,6 +97,17 @@ class TableColumn(ColumnSource):
         if not len(self):
             return self.take([])
         return concatenated([batch[self.name] for batch in self.table.batches((self.name,))])
+
+
+def sources_of(column):
+    """Yield the tables and the columns outside of a corpus that a column is read from."""
+    if isinstance(column, TableColumn):
+        yield column.table
+    elif isinstance(column, GatheredColumn):
+        for one in column.columns:
+            yield from sources_of(one)
+    elif isinstance(column, ColumnSource):
+        yield column
 
 
 class TextReader:
