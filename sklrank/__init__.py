@@ -2,12 +2,14 @@
 
 from importlib import import_module
 
-_ROOMS = ("data", "datasets", "encoders", "fusers", "inspection", "metrics", "rerankers", "retrievers")
+_ROOMS = ("data", "datasets", "encoders", "fusers", "inspection", "metrics", "rerankers", "retrievers", "storage")
 _NAMES = {
     "Corpus": "sklrank.data",
     "Qrels": "sklrank.data",
     "Queries": "sklrank.data",
     "Run": "sklrank.data",
+    "load": "sklrank.storage",
+    "save": "sklrank.storage",
     "update": "sklrank._update",
 }
 

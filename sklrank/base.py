@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import TransformerTags, get_tags
 
+import sklrank
 from sklrank._fitted import FittedMixin
 from sklrank._update import UpdateMixin
 from sklrank._validation import check_k
@@ -110,6 +111,23 @@ class RankingMixin(FittedMixin):
             return np.nan
         check_same_queries(y, run)
         return ndcg_score(y, run, k=10, sample_weight=sample_weight)
+
+    def save(self, folder, *, trust=False):
+        """Save the estimator in a folder, from which `sklrank.load` loads it.
+
+        Parameters
+        ----------
+        folder : path
+            The folder. It is made if it does not exist; a content that was saved before is replaced.
+        trust : bool, default=False
+            Whether estimators of other packages, such as encoders of scikit-learn, are stored in files of skops. If
+            False, they are an error.
+
+        See Also
+        --------
+        sklrank.save : The function, which says what is saved, and which errors there are.
+        """
+        sklrank.save(self, folder, trust=trust)
 
     def __copy__(self):
         # The default copy goes through __getstate__, which leaves out clients, sessions and open indexes.

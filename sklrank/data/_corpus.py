@@ -131,6 +131,7 @@ class Corpus(DocumentIds):
         self._content = Content()
         self._contents = contents or {name: Content() for name in (_IDS, *columns)}
         self._parts = self._layout = None
+        self._persistent = set()  # keys, columns and sources of values that are worth keeping in files
         self._merges = {}  # key and columns of a cached value → how it is merged with that of other parts
         self._warned = False
 
@@ -754,6 +755,7 @@ class Corpus(DocumentIds):
         """
         file = None
         if persist:
+            self._persistent.add((key, _names(columns), of))
             file = self._file_of(key, columns)
         return self._cache.get(key, make, of=of, sources=self._sources(columns), file=file)
 
