@@ -1,12 +1,13 @@
 """Classes and functions that stored estimators may consist of."""
 
-from functools import cache
 from importlib import import_module
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
+
+from sklrank._caching import memoized
 
 _ROOMS = ("encoders", "fusers", "rerankers", "retrievers")
 # Other classes, by module. Their state is data; no method of theirs runs except `__setstate__`.
@@ -29,7 +30,7 @@ _TYPES = {t.__name__: t for t in (np.float32, np.float64, np.float16, np.int32, 
 _TYPES |= {t.__name__: t for t in (np.uint16, np.uint32, np.uint64, np.int16, bool, int, float, str)}
 
 
-@cache
+@memoized(1)
 def classes():
     """Return the classes by the name under which they are stored.
 
@@ -50,7 +51,7 @@ def classes():
     return found
 
 
-@cache
+@memoized(1)
 def names():
     """Return the name of each class.
 
@@ -61,7 +62,7 @@ def names():
     return {kind: name for name, kind in classes().items()}
 
 
-@cache
+@memoized(1)
 def functions():
     """Return the functions by the name under which they are stored.
 
