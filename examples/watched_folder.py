@@ -9,8 +9,10 @@ update or those of after it, and never some of both.
 .. code-block:: sh
 
     python examples/watched_folder.py notes
+    python examples/watched_folder.py notes --index notes.index
 
-A file counts as changed if its content has another hash. Only files with another size or time are read.
+With ``--index``, the index is saved after each update, and opened at the next start: then only files that have changed
+since are read. A file counts as changed if its content has another hash. Only files with another size or time are read.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import time
 from hashlib import blake2b
 from pathlib import Path
 
+import sklrank
 from sklrank import Corpus
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers import BM25Retriever
@@ -30,12 +33,20 @@ SETTLED = 2  # seconds; a file that is younger may change again without another 
 
 
 class FolderIndex:
-    """Search the text files of a folder. The id of a file is its path in the folder."""
+    """Search the text files of a folder. The id of a file is its path in the folder.
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    The stamp and the hash of a file are columns of the corpus, so that they are saved with the index.
+    """
+
+    def __init__(self, folder, saved=None):
+        self.folder, self.saved = Path(folder), saved
         self.retriever = None  # there is none without files
         self.files = {}  # id → stamp and hash of each file that is indexed
+        if saved is not None and Path(saved).exists():
+            self.retriever = sklrank.load(saved)
+            corpus = self.retriever.corpus_
+            states = zip(corpus["stamp"].tolist(), corpus["hash"].tolist())
+            self.files = dict(zip(corpus.ids.tolist(), states))
 
     def sync(self):
         """Follow the files; return the numbers of files that were read anew and that are gone."""
@@ -43,8 +54,8 @@ class FolderIndex:
         for docid, path in self._found():
             try:
                 stamp = stamp_of(path)
-                old_stamp, old_hash = self.files.get(docid, (None, None))
-                if stamp is not None and stamp == old_stamp:
+                old_stamp, old_hash = self.files.get(docid, ("", ""))
+                if stamp and stamp == old_stamp:
                     files[docid] = old_stamp, old_hash
                     continue
                 content = path.read_bytes()
@@ -57,15 +68,19 @@ class FolderIndex:
                 continue
             files[docid] = stamp, blake2b(content, digest_size=16).hexdigest()
             if files[docid][1] != old_hash:
-                changed.append({"docid": docid, "text": content.decode(errors="replace")})
+                text = content.decode(errors="replace")
+                changed.append({"docid": docid, "text": text, "stamp": stamp, "hash": files[docid][1]})
         gone = [docid for docid in self.files if docid not in files]
         if not files:
             self.retriever = None
         elif self.retriever is None:
-            self.retriever = BM25Retriever(Corpus(changed), vectorizer=TermVectorizer(language="english")).fit(None)
+            vectorizer = TermVectorizer(language="english")
+            self.retriever = BM25Retriever(Corpus(changed), vectorizer=vectorizer, field="text").fit(None)
         elif changed or gone:
             self.retriever.update(remove=gone, upsert=changed or None)
         self.files = files  # last, so that an update that fails is tried again
+        if self.saved is not None and files and (changed or gone):
+            sklrank.save(self.retriever, self.saved)
         return len(changed), len(gone)
 
     def watch(self, interval, stopped):
@@ -92,20 +107,21 @@ class FolderIndex:
 
 
 def stamp_of(path):
-    """Return the time and the size of a file as text; None if it was written just now."""
+    """Return the time and the size of a file as text; an empty text if it was written just now."""
     status = path.stat()
     if abs(time.time() - status.st_mtime) < SETTLED:
-        return None
+        return ""
     return f"{status.st_mtime_ns} {status.st_size}"
 
 
 def main(arguments=None, queries=sys.stdin):
     parser = argparse.ArgumentParser(description="Search the text files of a folder, while they change.")
     parser.add_argument("folder")
+    parser.add_argument("--index", help="folder to keep the index in")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two looks at the folder")
     arguments = parser.parse_args(arguments)
 
-    index, stopped = FolderIndex(arguments.folder), threading.Event()
+    index, stopped = FolderIndex(arguments.folder, arguments.index), threading.Event()
     index.sync()
     print(f"{len(index.files)} files; a query per line:", file=sys.stderr)
     watcher = threading.Thread(target=index.watch, args=(arguments.interval, stopped))

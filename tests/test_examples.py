@@ -120,6 +120,32 @@ def test_a_watched_folder_is_that_of_a_fresh_index(example, watched, tmp_path):
     assert watched.sync() == (1, 0) and len(watched.search("heat")) == 1
 
 
+def test_a_saved_index_of_a_folder_reads_only_what_has_changed(example, watched, tmp_path_factory, monkeypatch):
+    module, folder, saved = example("watched_folder"), watched.folder, tmp_path_factory.mktemp("saved") / "index"
+    monkeypatch.setattr(module, "SETTLED", 0)
+    write(folder, a="heat flows", b="cold rests")
+    assert module.FolderIndex(folder, saved).sync() == (2, 0)
+    write(folder, a="rain", c="heat and heat")
+    again, read = module.FolderIndex(folder, saved), []
+    monkeypatch.setattr(Path, "read_bytes", _recorded(Path.read_bytes, read))
+    assert {line.split()[1] for line in again.search("heat")} == {"a.txt:"}
+    assert again.sync() == (2, 0) and sorted(read) == ["a.txt", "c.txt"]  # not b.txt
+    assert {line.split()[1] for line in again.search("heat")} == {"c.txt:"}
+    assert module.FolderIndex(folder, saved).sync() == (0, 0)
+    for path in folder.iterdir():
+        path.unlink()
+    assert module.FolderIndex(folder, saved).sync() == (0, 3)
+
+
+def _recorded(function, calls):
+    def recorded(path):
+        if path.suffix == ".txt":
+            calls.append(path.name)
+        return function(path)
+
+    return recorded
+
+
 def test_a_file_that_was_written_just_now_is_read_again(example, tmp_path):
     index = example("watched_folder").FolderIndex(tmp_path)
     write(tmp_path, a="heat")

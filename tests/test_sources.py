@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
 
+import sklrank
 from sklrank import Corpus
 from sklrank.data import ArrowSource, SQLSource, _stored
 from sklrank.encoders import TermVectorizer
@@ -191,6 +192,32 @@ def test_a_corpus_of_a_source_is_pickled_without_its_texts(source):
     again = pickle.loads(pickle.dumps(source))
     assert Corpus(again).to_dict() == Corpus(source).to_dict()
     same(pickle.loads(pickle.dumps(retriever)).predict(QUERIES), retriever.predict(QUERIES))
+
+
+@pytest.mark.parametrize("name", ["parquet", "sqlite"])
+def test_an_index_is_saved_without_its_documents(tmp_path, name):
+    source = SOURCES[name](tmp_path)
+    retriever = BM25Retriever(Corpus(source), k=5).fit(None)
+    retriever.update(remove=["d001"], upsert={f"x{i}": {"title": "", "text": "flows", "year": 1} for i in range(60)})
+    for one in (retriever, BM25Retriever(retriever.corpus_.compacted(), k=5).fit(None)):
+        sklrank.save(one, tmp_path / "saved")
+        loaded = sklrank.load(tmp_path / "saved", check=True)
+        run, expected = loaded.predict(QUERIES), one.predict(QUERIES)
+        same(run, expected)
+        if name == "sqlite":
+            with pytest.raises(ValueError, match="SQLSource.*was loaded and cannot connect"):
+                run.to_records(fields="title")
+            loaded.corpus_.source("text").connect = source.connect
+        assert run.to_records(fields=["title", "year"]) == expected.to_records(fields=["title", "year"])
+        assert "Wärme" not in "".join(
+            path.read_bytes().decode(errors="replace") for path in (tmp_path / "saved").rglob("*") if path.is_file()
+        )
+
+
+def test_a_table_in_memory_cannot_be_saved(tmp_path):
+    retriever = BM25Retriever(Corpus(ArrowSource(table()))).fit(None)
+    with pytest.raises(TypeError, match="its documents stand in a table of 100 rows; save files of Parquet"):
+        sklrank.save(retriever, tmp_path / "saved")
 
 
 def test_threads_read_at_once(source):

@@ -143,7 +143,7 @@ class _Pieces:
         return pa.concat_arrays(taken).take(_int64(back))
 
 
-class _Table(_Pieces):
+class ArrowTable(_Pieces):
     """A table in memory, or mapped from a file."""
 
     def __init__(self, table):
@@ -165,7 +165,7 @@ class _Table(_Pieces):
         return f"a table of {sum(self.sizes)} rows"
 
 
-class _Parquet(_Pieces):
+class ParquetFiles(_Pieces):
     """Files of Parquet with equal columns."""
 
     def __init__(self, paths):
@@ -211,7 +211,7 @@ class _Parquet(_Pieces):
         return ", ".join(self._paths[:1] + ["…"] * (len(self._paths) > 1))
 
 
-class _Lance:
+class LanceTable:
     """A table of LanceDB, at the version that it had."""
 
     def __init__(self, table):
@@ -240,11 +240,11 @@ class _Lance:
 def _store_of(table):
     pa = optional_import("pyarrow")
     if isinstance(table, (str, os.PathLike)):
-        return _Parquet([table])
+        return ParquetFiles([table])
     if isinstance(table, (list, tuple)) and table and all(isinstance(path, (str, os.PathLike)) for path in table):
-        return _Parquet(table)
+        return ParquetFiles(table)
     if hasattr(table, "take_offsets"):
-        return _Lance(table)
+        return LanceTable(table)
     if not isinstance(table, pa.Table) and hasattr(table, "__arrow_c_stream__"):
         table = pa.table(table)
         table = table.select([name for name in table.column_names if not name.startswith(_INDEX)])
@@ -253,7 +253,7 @@ def _store_of(table):
             "expected a table of Arrow, or an object with __arrow_c_stream__, paths of Parquet files, or a table of "
             f"LanceDB; got {type(table).__name__}"
         )
-    return _Table(table)
+    return ArrowTable(table)
 
 
 def _open_parquet(path):

@@ -13,9 +13,12 @@ _ROOMS = ("encoders", "fusers", "rerankers", "retrievers")
 # Other classes, by module. Their state is data; no method of theirs runs except `__setstate__`.
 _INNER = {
     "sklrank._caching._cache": ["Cache"],
-    "sklrank.data": ["Corpus", "Qrels", "Queries", "StringArray", "TokenVectors"],
+    "sklrank.data": ["ArrowSource", "Corpus", "Qrels", "Queries", "SQLSource", "StringArray", "TokenVectors"],
+    "sklrank.data._arrow": ["ParquetFiles"],
     "sklrank.data._ids": ["Ids"],
+    "sklrank.data._kinds": ["GatheredColumn"],
     "sklrank.data._layout": ["Layout"],
+    "sklrank.data._stored": ["TableColumn"],
     "sklrank.retrievers._ann_faiss": ["FaissIndex"],
     "sklrank.retrievers._ann_usearch": ["UsearchIndex"],
     "sklrank.retrievers._bm25f": ["FieldedSegment"],

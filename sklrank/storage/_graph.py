@@ -15,7 +15,8 @@ from sklearn.utils import Bunch
 
 from sklrank._caching import Cache
 from sklrank._optional import optional_import
-from sklrank.data import Corpus
+from sklrank.data import Corpus, SQLSource
+from sklrank.data._arrow import ArrowTable, LanceTable
 from sklrank.data._kept import keep_values, kept_values
 from sklrank.storage._classes import classes, functions, is_foreign, names, type_name, type_of
 
@@ -147,6 +148,8 @@ def _state_of(value):
     state = value.__getstate__()
     if isinstance(value, Cache):
         return {**state, "folder": None}  # a path of this machine
+    if isinstance(value, SQLSource):
+        return {**state, "connect": None}  # a function
     if isinstance(state, dict) and isinstance(state.get("corpus_"), Corpus) and state.get("corpus") is not None:
         state = {**state, "corpus": state["corpus_"]}  # documents that were given in another form
     return state
@@ -158,6 +161,8 @@ def _remedy(value):
     if callable(value) and not isinstance(value, BaseEstimator):
         name = getattr(value, "__qualname__", kind)
         return f"it is the function or callable {name}, whose code would run; set it to None before, and again after"
+    if isinstance(value, (ArrowTable, LanceTable)):
+        return f"its documents stand in {value}; save files of Parquet, or a database, whose documents stay there"
     return f"it is a {kind}; a parameter that is a number, a text, an array or an estimator can be saved"
 
 
