@@ -12,10 +12,18 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 
+import sklrank
 from sklrank import Corpus
 from sklrank.datasets import _ciff, _write_ciff, load_scifact, read_ciff, write_ciff
 from sklrank.encoders import TermVectorizer
-from sklrank.retrievers import BM25Retriever, DFRRetriever, LanguageModelRetriever, RM3Retriever, TfidfRetriever
+from sklrank.retrievers import (
+    BM25Retriever,
+    DFRRetriever,
+    LanguageModelRetriever,
+    RM3Retriever,
+    SparseRetriever,
+    TfidfRetriever,
+)
 
 LISTS = {"cold": {1: 2}, "heat": {0: 1, 2: 3}, "wärme": {2: 300}}
 DOCUMENTS = {"a": 4, "b": 2, "ç": 400}
@@ -166,6 +174,20 @@ def test_feedback_and_changes_work_over_counts(scifact):
     for run, expected in zip(*runs):
         assert run.docids == expected.docids and np.array_equal(run.scores, expected.scores)
     assert "heat" in str(retriever.explain("heat", retriever.predict(["heat"]).docids[0][0]))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_index_that_was_read_can_be_saved(scifact, tmp_path, frozen):
+    data, index = scifact
+    vectorizer = TermVectorizer(vocabulary=index.terms)
+    if frozen:
+        vectorizer = FrozenEstimator(vectorizer)
+    sparse = SparseRetriever(index.corpus, query_encoder=vectorizer)
+    for retriever in (BM25Retriever(index.corpus, vectorizer=vectorizer), sparse):
+        expected = retriever.fit(None).predict(data.queries[:20])
+        sklrank.save(retriever, tmp_path / "saved")
+        run = sklrank.load(tmp_path / "saved").predict(data.queries[:20])
+        assert run.docids == expected.docids and np.array_equal(run.scores, expected.scores)
 
 
 def test_lengths_are_those_of_the_records():
