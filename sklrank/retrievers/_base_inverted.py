@@ -319,7 +319,7 @@ def index_of_parts(corpus, key, build, vectorizer, columns):
         segments, layout = [corpus.cached(key, lambda: build(corpus), persist=True, columns=columns)], None
     else:
         segments, layout = corpus.each_part(key, build, _merge, columns=columns, persist=True), corpus.layout
-    index = corpus.cached(("index of segments", key), lambda: Index(segments, layout), columns=columns)
+    index = corpus.cached(("index", key), lambda: Index(segments, layout), columns=columns)
     if index.is_empty:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
     return index
