@@ -103,6 +103,39 @@ def find_strings(buffer, offsets, slots, asked, asked_offsets, places):
             slot = (slot + np.uint64(1)) & mask
 
 
+@kernel
+def bisect_strings(buffer, offsets, asked, asked_offsets, places, found):
+    """Write how many strings of an ascending column are lower than each asked string, and whether the next is equal.
+
+    Strings are ordered by their bytes, which is the order of the code points of text in UTF-8.
+    """
+    for i in range(places.size):
+        start = asked_offsets[i]
+        size = asked_offsets[i + 1] - start
+        low = np.int64(0)
+        high = np.int64(offsets.size - 1)
+        equal = False
+        while low < high:
+            middle = (low + high) >> 1
+            begin = offsets[middle]
+            own = offsets[middle + 1] - begin
+            j = np.int64(0)
+            least = min(own, size)
+            while j < least and buffer[begin + j] == asked[start + j]:
+                j += 1
+            if j < least:
+                is_lower = buffer[begin + j] < asked[start + j]
+            else:
+                is_lower = own < size
+                equal |= own == size
+            if is_lower:
+                low = middle + 1
+            else:
+                high = middle
+        places[i] = low
+        found[i] = equal
+
+
 def string_table(buffer, offsets):
     """Make a hash table of the distinct strings of a column.
 

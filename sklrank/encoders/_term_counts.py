@@ -5,6 +5,8 @@ from numbers import Integral
 import numpy as np
 
 from sklrank._kernels._text import DROPPED, count_tokens, remap_tokens, term_frequencies
+from sklrank.data import StringArray
+from sklrank.data._vocabulary import Vocabulary
 
 
 def number_terms(terms):
@@ -21,19 +23,42 @@ def number_terms(terms):
     return {term: i for i, term in enumerate(sorted(terms))}
 
 
+def as_vocabulary(terms):
+    """Return terms that `number_terms` has numbered as a `Vocabulary`; as they are if not all are text.
+
+    Parameters
+    ----------
+    terms : dict of str to int
+
+    Returns
+    -------
+    Vocabulary or dict
+    """
+    try:
+        return Vocabulary(StringArray.from_strings(list(terms)))
+    except (TypeError, ValueError):
+        return terms
+
+
 def ids_of(terms, vocabulary):
     """Return the ids of terms in a vocabulary, `DROPPED` for terms that it lacks.
 
     Parameters
     ----------
-    terms : iterable of str or None
-    vocabulary : dict of str to int
+    terms : sequence of str or None
+    vocabulary : Vocabulary or dict of str to int
 
     Returns
     -------
-    list of int
+    ndarray of uint32
     """
-    return [vocabulary.get(term, DROPPED) for term in terms]
+    if not isinstance(vocabulary, Vocabulary):
+        return np.array([vocabulary.get(term, DROPPED) for term in terms], dtype=np.uint32)
+    kept = [i for i, term in enumerate(terms) if term is not None]
+    ids = np.full(len(terms), DROPPED, dtype=np.uint32)
+    rows = vocabulary.rows([terms[i] for i in kept])
+    ids[kept] = np.where(rows < 0, DROPPED, rows)
+    return ids
 
 
 def remap(ids, indptr, mapping):

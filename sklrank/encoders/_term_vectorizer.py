@@ -19,10 +19,11 @@ from sklrank._ragged import intervals
 from sklrank._validation import HasMethods, Interval, RealNotInt, StrOptions, check_sparse
 from sklrank.data import Corpus, Queries, StringArray
 from sklrank.data._stored import TextReader
+from sklrank.data._vocabulary import Vocabulary
 from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis, Subwords, decode, stop_list, unused_parameters
 from sklrank.encoders._stemming import SNOWBALL_LANGUAGES
 from sklrank.encoders._stop_words import STOP_WORDS
-from sklrank.encoders._term_counts import count, distinct, ids_of, number_terms, remap, select_terms
+from sklrank.encoders._term_counts import as_vocabulary, count, distinct, ids_of, number_terms, remap, select_terms
 
 _SMALL = 1 << 15  # number of characters up to which Python splits faster than the kernel starts
 _FORM_BYTES = 64  # of the str of a form
@@ -302,7 +303,11 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             The terms.
         """
         self._fitted_analysis()
-        return np.array(sorted(self.vocabulary_, key=self.vocabulary_.get), dtype=object)
+        if isinstance(self.vocabulary_, Vocabulary):
+            names = self.vocabulary_.strings.tolist()
+        else:
+            names = sorted(self.vocabulary_, key=self.vocabulary_.get)
+        return np.array(names, dtype=object)
 
     def build_analyzer(self):
         """Return a function from a text to its terms.
@@ -406,7 +411,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         if kept is not None:
             ids = remap(ids, indptr, np.where(kept, np.cumsum(kept) - 1, DROPPED))
             vocabulary = number_terms(term for term, i in vocabulary.items() if kept[i])
-        self._set_fitted(analysis, vocabulary)
+        self._set_fitted(analysis, as_vocabulary(vocabulary))
         record_fit(self)
         return ids, indptr
 
@@ -417,10 +422,10 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         return keeps_rare and keeps_frequent and self.max_features is None and self.vocabulary is None
 
     def _with_terms(self, terms):
-        """Return a copy with other terms, in alphabetical order."""
+        """Return a copy with other terms, a `Vocabulary`."""
         new = clone(self)
         new.fixed_vocabulary_ = False
-        new._set_fitted(new._make_analysis(), number_terms(terms))
+        new._set_fitted(new._make_analysis(), terms)
         record_fit(new)
         return new
 

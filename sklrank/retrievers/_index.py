@@ -7,9 +7,11 @@ import numpy as np
 
 from sklrank._caching import Derives
 from sklrank._ragged import kept_entries, owners, spans
+from sklrank.data import StringArray
 from sklrank.data._layout import Layout
+from sklrank.data._vocabulary import union
 from sklrank.retrievers._impacts import Impacts
-from sklrank.retrievers._segment import Union, in_order
+from sklrank.retrievers._segment import in_order, with_used_terms
 
 _MEMO_SIZE = 1 << 17  # terms whose numbers in the segments are remembered
 
@@ -294,16 +296,16 @@ class Index(Derives):
         return self._every
 
     def _union(self):
-        union = Union([segment.vectorizer.vocabulary_ for segment in self.segments])
+        merged, numbers = union([segment.vectorizer.vocabulary_ for segment in self.segments])
         locals = []
-        for segment, numbers in zip(self.segments, union.numbers):
-            local = np.full(len(union.names), segment.n_terms, dtype=np.int64)
-            local[numbers[:-1]] = np.arange(segment.n_terms)
+        for segment, own in zip(self.segments, numbers):
+            local = np.full(len(merged), segment.n_terms, dtype=np.int64)
+            local[own] = np.arange(segment.n_terms)
             locals.append(local)
         used = Terms(self.living, locals).document_frequencies > 0
         number_of = np.where(used, np.cumsum(used) - 1, -1)
-        numbers = [number_of[numbers[:-1]] for numbers in union.numbers]
-        return Terms(self.living, [local[used] for local in locals]), union.vectorizer(self.segments, used), numbers
+        vectorizer = with_used_terms(self.segments, merged, used)
+        return Terms(self.living, [local[used] for local in locals]), vectorizer, [number_of[own] for own in numbers]
 
     # --- terms of queries
     def bags(self, indptr, numbers, weights, among_all=False):
@@ -354,13 +356,14 @@ class Index(Derives):
         memo = self._locals
         if len(memo) > _MEMO_SIZE:
             memo.clear()
-        found = []
-        for name in names:
-            locals = memo.get(name)
-            if locals is None:
-                memo[name] = locals = tuple(s.vectorizer.vocabulary_.get(name, s.n_terms) for s in self.segments)
-            found.append(locals)
-        return list(np.array(found, dtype=np.int64).reshape(-1, len(self.segments)).T.copy())
+        new = [name for name in names if name not in memo]
+        if new:
+            asked, found = StringArray.from_strings(new), []
+            for segment in self.segments:
+                rows = segment.vectorizer.vocabulary_.rows(asked)
+                found.append(np.where(rows < 0, segment.n_terms, rows))
+            memo.update(zip(new, zip(*(rows.tolist() for rows in found))))
+        return list(np.array([memo[name] for name in names], dtype=np.int64).reshape(-1, len(self.segments)).T.copy())
 
     # --- contents of documents
     def contents(self, rows, impacts=None):

@@ -1,7 +1,5 @@
 """Segment: the postings of some documents, and the terms that they belong to."""
 
-from itertools import compress
-
 import numpy as np
 from scipy import sparse
 
@@ -14,6 +12,7 @@ from sklrank._kernels._postings import (
     merged_frequencies,
     skip_table,
 )
+from sklrank.data._vocabulary import Vocabulary, union
 
 SMALL = 1 << 15  # documents; smaller segments are not pruned, and the kernel for it is not compiled
 
@@ -144,10 +143,9 @@ class Segment(Derives):
         if not first.learned:
             numbers = [np.arange(first.n_terms + 1)] * len(segments)
             return first._merged(_Merge(segments, numbers, documents, first.n_terms), first.vectorizer)
-        union = Union([segment.vectorizer.vocabulary_ for segment in segments])
-        merge = _Merge(segments, union.numbers, documents, len(union.names))
-        vectorizer = union.vectorizer(segments, merge.keep_used())
-        return first._merged(merge, vectorizer)
+        merged, numbers = union([segment.vectorizer.vocabulary_ for segment in segments])
+        merge = _Merge(segments, [np.append(own, len(merged)) for own in numbers], documents, len(merged))
+        return first._merged(merge, with_used_terms(segments, merged, merge.keep_used()))
 
     def _merged(self, merge, vectorizer):
         """Return the merged segment; a subclass merges its other values."""
@@ -163,44 +161,27 @@ class Segment(Derives):
         self._init_scratch()
 
 
-class Union:
-    """The terms of several vocabularies, in alphabetical order.
+def with_used_terms(segments, vocabulary, used):
+    """Return a vectorizer with some terms of a vocabulary, given as a mask; it may be that of a segment.
 
     Parameters
     ----------
-    vocabularies : list of dict of str to int
-        Numbers of the terms, which are in alphabetical order.
+    segments : list of Segment
+    vocabulary : Vocabulary
+        As from `union`.
+    used : ndarray of bool
 
-    Attributes
-    ----------
-    names : list of str
-        All terms.
-    numbers : list of ndarray of int64, shape (n_terms_of_vocabulary + 1,)
-        Number in `names` of each term of a vocabulary, ascending; behind the last one, the number of all terms.
+    Returns
+    -------
+    TermVectorizer
     """
-
-    def __init__(self, vocabularies):
-        self._vocabularies = vocabularies
-        self._largest = max(vocabularies, key=len)
-        self.names = list(self._largest)
-        number_of = self._largest
-        others = [terms for terms in vocabularies if terms is not self._largest]
-        if any(terms.keys() - self._largest.keys() for terms in others):
-            self.names = sorted(set().union(*vocabularies))
-            number_of = dict(zip(self.names, range(len(self.names))))
-        n = len(self.names)
-        self.numbers = []
-        for terms in vocabularies:
-            numbers = np.arange(n + 1, dtype=np.int64)
-            if terms is not number_of:
-                numbers = np.fromiter((*map(number_of.__getitem__, terms), n), dtype=np.int64, count=len(terms) + 1)
-            self.numbers.append(numbers)
-
-    def vectorizer(self, segments, used):
-        """Return a vectorizer with some of the terms, given as a mask; it may be that of a segment."""
-        if used.all() and len(used) == len(self._largest):
-            return segments[self._vocabularies.index(self._largest)].vectorizer
-        return segments[0].vectorizer._with_terms(compress(self.names, used.tolist()))
+    if used.all():
+        for segment in segments:
+            if segment.vectorizer.vocabulary_ is vocabulary:
+                return segment.vectorizer
+    else:
+        vocabulary = Vocabulary(vocabulary.strings[np.flatnonzero(used)])
+    return segments[0].vectorizer._with_terms(vocabulary)
 
 
 class _Merge:

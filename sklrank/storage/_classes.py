@@ -19,6 +19,7 @@ _INNER = {
     "sklrank.data._kinds": ["GatheredColumn"],
     "sklrank.data._layout": ["Layout"],
     "sklrank.data._stored": ["TableColumn"],
+    "sklrank.data._vocabulary": ["Vocabulary"],
     "sklrank.retrievers._ann_faiss": ["FaissIndex"],
     "sklrank.retrievers._ann_usearch": ["UsearchIndex"],
     "sklrank.retrievers._bm25f": ["FieldedSegment"],
