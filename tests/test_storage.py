@@ -8,28 +8,36 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
+from onnx_models import write_models
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from survival import Steps, check_kills, check_mutations, n_steps, rankings
 from test_contracts import FUSERS, RERANKERS
 from test_update_states import CASES, check_equal, rank
 
 import sklrank
 from sklrank import Corpus, Qrels, Queries
-from sklrank.encoders import TermVectorizer
+from sklrank._session import HubFile
+from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, TermVectorizer
 from sklrank.fusers import ReciprocalRankFuser
-from sklrank.rerankers import MMRReranker
+from sklrank.rerankers import CrossEncoder, CrossEncoderReranker, MMRReranker
 from sklrank.retrievers import (
     BM25FRetriever,
     BM25Retriever,
     CallableRetriever,
+    DenseRetriever,
+    LateInteractionRetriever,
     RetrieverUnion,
+    SparseRetriever,
     TfidfRetriever,
 )
 from sklrank.storage import _save
@@ -163,8 +171,96 @@ def test_parameters_of_every_kind_come_back(tmp_path):
 
 def test_memory_maps_are_used_only_if_they_are_asked_for(tmp_path):
     retriever = BM25Retriever(Corpus(MORE)).fit(None)
-    assert isinstance(again(retriever, tmp_path).index_.segments[0].docs, np.memmap)
-    assert not isinstance(sklrank.load(tmp_path, mmap=False).index_.segments[0].docs, np.memmap)
+    docs = again(retriever, tmp_path).index_.segments[0].docs
+    assert type(docs) is np.ndarray and isinstance(docs.base, np.memmap) and not docs.flags.writeable
+    docs = sklrank.load(tmp_path, mmap=False).index_.segments[0].docs
+    assert type(docs) is np.ndarray and not isinstance(docs.base, np.memmap) and not docs.flags.writeable
+
+
+def letter_counts(texts):
+    return np.array([[text.count("a"), text.count("e")] for text in texts], dtype=np.float32) + 1
+
+
+ONNX = {
+    "dense": lambda corpus, folder: DenseRetriever(corpus, encoder=OnnxTextEncoder(folder / "model.onnx")),
+    "sparse": lambda corpus, folder: SparseRetriever(corpus, encoder=OnnxSparseEncoder(str(folder / "splade.onnx"))),
+    "tokens": lambda corpus, folder: LateInteractionRetriever(corpus, encoder=OnnxTokenEncoder(folder / "model.onnx")),
+    "bytes": lambda corpus, folder: DenseRetriever(
+        corpus, encoder=OnnxTextEncoder((folder / "model.onnx").read_bytes(), tokenizer=folder / "tokenizer.json")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_models_of_onnx_encode_as_before(name, tmp_path):
+    write_models(tmp_path)
+    retriever = ONNX[name](Corpus(DOCUMENTS), tmp_path).fit(None)
+    loaded = again(retriever, tmp_path / "saved")
+    assert loaded.predict(["heat cold"]).to_dict() == retriever.predict(["heat cold"]).to_dict()
+    changed = [one.add({"x": "heat"}).predict(["heat cold"]).to_dict() for one in (retriever, loaded)]
+    assert changed[0] == changed[1]
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_cross_encoders_come_back(is_open, tmp_path):
+    write_models(tmp_path)
+    model = str(tmp_path / "cross-encoder.onnx")
+    if is_open:
+        model = CrossEncoder(model)
+    candidates = BM25Retriever(Corpus(DOCUMENTS)).fit(None).predict(["heat"])
+    reranker = CrossEncoderReranker(model).fit(candidates)
+    loaded = again(reranker, tmp_path / "saved")
+    assert loaded.transform(candidates).to_dict() == reranker.transform(candidates).to_dict()
+
+
+def test_a_model_that_is_missing_or_another_one_is_named(tmp_path):
+    write_models(tmp_path)
+    path, saved = tmp_path / "model.onnx", tmp_path / "saved"
+    DenseRetriever(Corpus(DOCUMENTS), encoder=OnnxTextEncoder(path)).fit(None).save(saved)
+    content = path.read_bytes()
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(path))} cannot be read"):
+        sklrank.load(saved)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} is another model"):
+        sklrank.load(saved)
+    path.write_bytes(content)
+    assert len(sklrank.load(saved).predict(["heat"]).docids[0]) == len(DOCUMENTS)
+    tokenizer = tmp_path / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes() + b" ")
+    with pytest.raises(ValueError, match=f"{re.escape(str(tokenizer))} is another model"):
+        sklrank.load(saved)
+
+
+def test_a_file_of_a_hub_is_known_again(tmp_path):
+    model = again(OnnxTextEncoder(HubFile("/models/x.onnx", "somebody/model", "x.onnx", "abc")), tmp_path).model
+    assert type(model) is HubFile and model == "/models/x.onnx"
+    assert (model.repository, model.file, model.revision) == ("somebody/model", "x.onnx", "abc")
+
+
+def test_derived_values_of_others_that_cannot_be_saved_are_left_out(tmp_path):
+    corpus = Corpus(DOCUMENTS)
+    retriever, n_files = BM25Retriever(corpus).fit(None), []
+    for _ in range(2):
+        retriever.save(tmp_path)
+        n_files.append(len(list(tmp_path.glob("data-*/*"))))
+        DenseRetriever(corpus, encoder=FunctionTransformer(letter_counts)).fit(None)
+    assert n_files[0] == n_files[1] and rankings(sklrank.load(tmp_path, check=True)) == rankings(retriever)
+
+
+def test_columns_of_any_kind_come_back(tmp_path):
+    day, utc = date(2026, 12, 1), UTC
+    values = [None, 1, 2.5, float("nan"), "naïve", "\udc80", True, [1, {"a": (None, "b")}], {"k": [day]}, b"\x00"]
+    values += [day, datetime(2026, 12, 1, 13, 5), datetime(2026, 12, 1, tzinfo=utc)]
+    values += [pd.Timestamp("2026-12-01 13:05:00.123456789"), pd.Timestamp("2026-12-01", tz="UTC"), pd.NaT]
+    corpus = Corpus([{"text": "heat", "value": value, "number": 3} for value in values])
+    loaded = again(corpus, tmp_path)
+    assert repr(loaded["value"].tolist()) == repr(corpus["value"].tolist())
+    assert list(map(type, loaded["value"])) == list(map(type, corpus["value"]))
+    assert loaded["number"].tolist() == corpus["number"].tolist()
+    for value in (datetime(2026, 12, 1, tzinfo=timezone(timedelta(hours=2))), {"time": time(13)}):
+        with pytest.raises(TypeError, match=r"Corpus\['columns'\]\['value'\].* cannot be saved"):
+            sklrank.save(Corpus([{"text": "heat", "value": value}]), tmp_path)
 
 
 # --- what is refused
@@ -175,7 +271,8 @@ def test_memory_maps_are_used_only_if_they_are_asked_for(tmp_path):
     [
         (BM25Retriever(vectorizer=TermVectorizer(tokenizer=str.split)), "BM25Retriever['vectorizer']['tokenizer']"),
         (CallableRetriever(print), "CallableRetriever"),
-        (make_pipeline(BM25Retriever(), MMRReranker, memory="x"), "Pipeline"),
+        (make_pipeline(BM25Retriever(), MMRReranker), "MMRReranker"),
+        (make_pipeline(BM25Retriever(), memory="x"), "memory= of a Pipeline"),
         (RetrieverUnion([("a", BM25Retriever(vectorizer=object()))]), "object"),
     ],
 )
@@ -208,10 +305,13 @@ def test_loading_runs_no_code(tmp_path):
         path.write_text(json.dumps(manifest), encoding="utf-8")
         with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
             sklrank.load(tmp_path)
-    manifest["root"] = {"function": "os.system"}
-    path.write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
-        sklrank.load(tmp_path)
+    manifest["objects"].append({"class": "sklearn.Pipeline", "state": {"dict": [["memory", "pickles"]]}})
+    last = {"object": len(manifest["objects"]) - 1}
+    for root in ({"function": "os.system"}, {"number": ["|V1", 10**10]}, {"number": ["|O", 1]}, last):
+        manifest["root"] = root
+        path.write_text(json.dumps(manifest), encoding="utf-8")
+        with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+            sklrank.load(tmp_path)
 
 
 def test_folders_with_other_files_are_left_alone(tmp_path):

@@ -303,7 +303,7 @@ class OnnxEncoder(PrintedBytesMixin, CallbackSupportMixin, TransformerMixin, Bas
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        for name in ("_model", "_opened_with"):  # opened again after unpickling
+        for name in ("_model", "_opened_with", "_pooled"):  # made again after unpickling
             state.pop(name, None)
         model, tokenizer = map(picklable, (self.model, self.tokenizer))
         state.update(model=model, tokenizer=tokenizer, cache_folder=picklable(self.cache_folder))

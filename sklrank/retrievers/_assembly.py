@@ -54,13 +54,19 @@ def _copied(values, runs, n):
 
 def _check_alike(values):
     """Raise ValueError if the values of parts differ in their kind or in their number of features."""
-    kinds = {(type(value).__name__, _n_features(value)) for value in values}
+    kinds = {(_kind(value), _n_features(value)) for value in values}
     if len(kinds) > 1:
         found = " and ".join(f"{name} with {n} features" for name, n in sorted(kinds))
         raise ValueError(
             f"expected the same kind of output for all documents, got {found}: an encoder whose output depends on the "
             "documents that it is fitted on needs the tag requires_fit=True"
         )
+
+
+def _kind(value):
+    if isinstance(value, np.ndarray):  # a memory map or not
+        return "ndarray"
+    return type(value).__name__
 
 
 def _n_features(value):

@@ -49,6 +49,12 @@ class Writer:
         """Write bytes, and return the name of the file."""
         return self._write(f"{len(self.files)}{suffix}", lambda out: out.write(content))
 
+    def drop(self, names):
+        """Remove files that this object has written."""
+        for name in names:
+            del self.files[name]
+            (self.folder / name).unlink()
+
     def _write(self, name, write):
         with open(self.folder / name, "xb") as file:
             out = _Summing(file)
@@ -86,7 +92,7 @@ class Reader:
 
     def __init__(self, folder, files, mmap):
         self.folder, self._files, self._mmap = folder, files, mmap
-        self._arrays = {}
+        self._arrays, self._contents = {}, {}
 
     def check(self, checksums):
         """Raise ValueError if a file is missing, has another size, or is not a part of the index."""
@@ -110,7 +116,7 @@ class Reader:
     def verify(self, name):
         """Raise ValueError if the content of a file does not have the checksum of the manifest."""
         path = self._path(name)
-        if _checksum(path) != self._files[name][1]:
+        if checksum(path) != self._files[name][1]:
             raise ValueError(f"{path} is damaged: its checksum is not that of the manifest")
 
     def array(self, name):
@@ -121,7 +127,9 @@ class Reader:
 
     def content(self, name):
         """Return the bytes of a file."""
-        return self._path(name).read_bytes()
+        if name not in self._contents:
+            self._contents[name] = self._path(name).read_bytes()
+        return self._contents[name]
 
     def _path(self, name):
         if not isinstance(name, str) or name not in self._files:
@@ -143,13 +151,15 @@ class Reader:
                 raise ValueError(f"{path} is damaged: its header names the shape {shape}, which does not fit its size")
             order = "F" if is_fortran else "C"
             if self._mmap and size > start:
-                return np.memmap(file, dtype=dtype, mode="r", offset=start, shape=shape, order=order)
+                mapped = np.memmap(file, dtype=dtype, mode="r", offset=start, shape=shape, order=order)
+                return mapped.view(np.ndarray)  # of the same class as arrays in memory
             array = np.fromfile(file, dtype=dtype, count=math.prod(shape)).reshape(shape, order=order)
         array.flags.writeable = False
         return array
 
 
-def _checksum(path):
+def checksum(path):
+    """Return the checksum, CRC-32, of a file."""
     found = 0
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):

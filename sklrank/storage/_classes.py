@@ -13,6 +13,7 @@ _ROOMS = ("encoders", "fusers", "rerankers", "retrievers")
 # Other classes, by module. Their state is data; no method of theirs runs except `__setstate__`.
 _INNER = {
     "sklrank._caching._cache": ["Cache"],
+    "sklrank._session": ["Template"],
     "sklrank.data": ["ArrowSource", "Corpus", "Qrels", "Queries", "SQLSource", "StringArray", "TokenVectors"],
     "sklrank.data._arrow": ["ParquetFiles"],
     "sklrank.data._ids": ["Ids"],
@@ -20,6 +21,7 @@ _INNER = {
     "sklrank.data._layout": ["Layout"],
     "sklrank.data._stored": ["TableColumn"],
     "sklrank.data._vocabulary": ["Vocabulary"],
+    "sklrank.rerankers": ["CrossEncoder"],
     "sklrank.retrievers._ann_faiss": ["FaissIndex"],
     "sklrank.retrievers._ann_usearch": ["UsearchIndex"],
     "sklrank.retrievers._bm25f": ["FieldedSegment"],

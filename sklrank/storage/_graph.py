@@ -7,18 +7,24 @@ hold are stored once, in a list; their class is a name of a closed table.
 
 import io
 import math
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePath
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from sklrank._caching import Cache
 from sklrank._optional import optional_import
+from sklrank._session import HubFile
 from sklrank.data import Corpus, SQLSource
 from sklrank.data._arrow import ArrowTable, LanceTable
 from sklrank.data._kept import keep_values, kept_values
 from sklrank.storage._classes import classes, functions, is_foreign, names, type_name, type_of
+from sklrank.storage._models import describe, model_files
 
 _FEW = 16  # numbers; so small arrays stand in the manifest
 _SPARSE = ("csr", "csc")
@@ -37,11 +43,13 @@ class Encoder:
     ----------
     objects : list of dict
         Stored objects; a value refers to them by their number.
+    models : dict of str to list of int
+        Paths of the files of models that stay where they are, with what identifies their content.
     """
 
     def __init__(self, writer, trust):
         self._writer, self._trust = writer, trust
-        self.objects = []
+        self.objects, self.models = [], {}
         self._numbers = {}  # id → value that refers to the object
         self._alive = []  # objects whose id is a key
 
@@ -106,15 +114,46 @@ class Encoder:
     def _dtype(self, value, path):
         return {"dtype": value.str}
 
+    def _date(self, value, path):
+        if type(value) not in (date, datetime) and type(value).__name__ not in ("Timestamp", "NaTType"):
+            raise TypeError(f"{path} cannot be saved: {_remedy(value)}")
+        if getattr(value, "tzinfo", None) not in (None, UTC):
+            raise TypeError(f"{path} cannot be saved: it has the time zone {value.tzinfo}; convert it to UTC")
+        if type(value) in (date, datetime):
+            return {type(value).__name__: value.isoformat()}
+        return {"Timestamp": str(value)}
+
+    def _path(self, value, path):
+        return {"path": os.fspath(value)}
+
+    def _hub_file(self, value, path):
+        return {"hub file": [str(value), value.repository, value.file, value.revision]}
+
     def _object(self, value, path):
         number = len(self.objects)
         self.objects.append(None)
         reference = self._remember(value, {"object": number})
         stored = {"class": names()[type(value)], "state": self.value(_state_of(value), path)}
         if isinstance(value, Corpus):
-            stored["kept"] = self.value(list(kept_values(value, functions().values())), f"{path} (derived values)")
+            kept = kept_values(value, functions().values())
+            stored["kept"] = {"list": [item for derived in kept for item in self._if_possible(derived)]}
+        for model in model_files(value):
+            self.models[model] = describe(model)
         self.objects[number] = stored
         return reference
+
+    def _if_possible(self, value):
+        """Return the value for JSON in a list, which is empty if it cannot be stored; then nothing of it is left."""
+        before = len(self.objects), len(self._numbers), list(self._writer.files), dict(self.models)
+        try:
+            return [self.value(value, "a derived value")]
+        except TypeError:
+            n_objects, n_numbers, files, self.models = before
+            del self.objects[n_objects:]
+            for key in list(self._numbers)[n_numbers:]:
+                del self._numbers[key]
+            self._writer.drop(self._writer.files.keys() - files)
+            return []
 
     def _by_skops(self, value, path):
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -140,6 +179,9 @@ class Encoder:
         sparse.spmatrix: _sparse,
         (bytes, bytearray): _bytes,
         np.dtype: _dtype,
+        date: _date,
+        PurePath: _path,
+        HubFile: _hub_file,
     }
 
 
@@ -148,6 +190,8 @@ def _state_of(value):
     state = value.__getstate__()
     if isinstance(value, Cache):
         return {**state, "folder": None}  # a path of this machine
+    if isinstance(value, Pipeline) and value.memory is not None:
+        raise TypeError("memory= of a Pipeline cannot be saved: it holds pickles, whose code would run; set it to None")
     if isinstance(value, SQLSource):
         return {**state, "connect": None}  # a function
     if isinstance(state, dict) and isinstance(state.get("corpus_"), Corpus) and state.get("corpus") is not None:
@@ -218,7 +262,10 @@ class Decoder:
 
     def _number(self, content):
         dtype, value = content
-        return np.dtype(dtype).type(self.value(value))
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "biufcSU":
+            raise ValueError(f"unexpected type {dtype}")
+        return dtype.type(self.value(value))
 
     def _sparse(self, content):
         kind, shape, *arrays = content
@@ -253,6 +300,8 @@ class Decoder:
         self._verifies, before = self._verifies or is_foreign(stored["class"]), self._verifies
         state = self.value(stored["state"])
         self._verifies = before
+        if kind is Pipeline and state.get("memory") is not None:
+            raise ValueError("a Pipeline has a memory, which holds pickles")
         if hasattr(kind, "__setstate__"):
             new.__setstate__(state)
         elif isinstance(state, dict):
@@ -276,6 +325,11 @@ class Decoder:
         "sparse": _sparse,
         "bytes": _bytes,
         "dtype": _dtype,
+        "date": lambda self, content: date.fromisoformat(content),
+        "datetime": lambda self, content: datetime.fromisoformat(content),
+        "Timestamp": lambda self, content: optional_import("pandas").Timestamp(content),
+        "path": lambda self, content: Path(content),
+        "hub file": lambda self, content: HubFile(*content),
         "type": lambda self, content: type_of(content),
         "function": lambda self, content: functions()[content],
         "skops": _by_skops,

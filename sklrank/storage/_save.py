@@ -14,6 +14,7 @@ import sklrank
 from sklrank.storage._arrays import Reader, Writer, remove_folder, sync_folder
 from sklrank.storage._graph import Decoder, Encoder
 from sklrank.storage._lock import LOCK, locked
+from sklrank.storage._models import check_model
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -85,7 +86,7 @@ def save(estimator, folder, *, trust=False):
             sync_folder(data)
             _write_manifest(folder, {
                 "format": _FORMAT, "data": name, "versions": _versions(), "files": writer.files, "root": root,
-                "objects": encoder.objects,
+                "objects": encoder.objects, "models": encoder.models,
             })  # fmt: skip
         except BaseException:
             remove_folder(data)
@@ -157,6 +158,8 @@ def _load(folder, manifest, mmap, check, trusted):
     path = folder / _MANIFEST
     reader = Reader(folder / manifest["data"], manifest["files"], mmap)
     reader.check(check)
+    for model, described in manifest["models"].items():
+        check_model(model, described, always=check)
     is_current = manifest["versions"].get("sklrank") == sklrank.__version__
     decoder = Decoder(reader, manifest["objects"], trusted, keep=is_current)
     try:
@@ -195,7 +198,7 @@ def _write_manifest(folder, manifest):
     unfinished = folder / _UNFINISHED
     try:
         with open(unfinished, "w", encoding="utf-8") as file:
-            json.dump(manifest, file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            json.dump(manifest, file, allow_nan=False, separators=(",", ":"))
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, folder / _MANIFEST)
@@ -242,6 +245,13 @@ def _check_manifest(path, manifest):
             raise ValueError(f"{path} is damaged: its entry {name!r} is missing or of another type")
     if not all(map(is_file, manifest["files"].items())):
         raise ValueError(f"{path} is damaged: its list of files is not one")
+    models = manifest.setdefault("models", {})
+    if not isinstance(models, dict) or not all(map(_describes_a_model, models.values())):
+        raise ValueError(f"{path} is damaged: its list of models is not one")
+
+
+def _describes_a_model(value):
+    return isinstance(value, list) and list(map(type, value)) == [int, int, int]
 
 
 def _sweep(folder):
