@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import sklrank
 from sklrank import Corpus, Queries
 from sklrank.metrics import get_scorer, register_scorers, unregister_scorers
 from sklrank.retrievers import AnnRetriever, DenseRetriever
@@ -301,80 +302,25 @@ def test_pickles_and_files(backend, tmp_path):
 
 
 @BACKENDS
-def test_an_index_in_the_format_of_its_library(backend, tmp_path):
-    parameters = {**COARSE, "backend": backend, "dtype": "int8", "metric": "euclidean"}
-    retriever = AnnRetriever(CORPUS, **parameters).fit(QUERIES)
-    path = tmp_path / "index"
-    retriever.save_index(path)
-    loaded = AnnRetriever(Corpus(VECTORS), **parameters).load_index(path)
-    assert same(loaded.predict(QUERIES), retriever.predict(QUERIES))
-    assert same(clone(loaded).fit(QUERIES).predict(QUERIES), loaded.predict(QUERIES))
+def test_saved_indexes_are_found_damaged_before_their_library_opens_them(backend, tmp_path):
+    retriever = AnnRetriever(CORPUS, backend=backend, **COARSE).fit(QUERIES)
+    run = retriever.predict(QUERIES)
+    sklrank.save(retriever, tmp_path)
+    loaded = sklrank.load(tmp_path)
+    assert same(loaded.predict(QUERIES), run) and same(clone(loaded).fit(QUERIES).predict(QUERIES), run)
     if backend == "usearch":
-        assert isinstance(loaded.index_.buffer, np.memmap)
-        with pytest.raises(ValueError, match="metric= and dtype="):
-            AnnRetriever(Corpus(VECTORS), **COARSE).load_index(path)
-    with pytest.raises(ValueError, match=r"1500 vectors of 12 dimensions, but the corpus has 9 of 12"):
-        AnnRetriever(Corpus(VECTORS[:9]), **parameters).load_index(path)
-    (tmp_path / "other").write_bytes(b"something else entirely" * 10)
-    with pytest.raises(ValueError, match="is not an index of"):
-        AnnRetriever(Corpus(VECTORS), **parameters).load_index(tmp_path / "other")
-    with pytest.raises(ValueError, match="corpus="):
-        AnnRetriever(**parameters).load_index(path)
-    with pytest.raises(NotFittedError):
-        AnnRetriever(CORPUS).save_index(path)
-
-
-@BACKENDS
-def test_a_loaded_index_is_read_each_time_and_never_kept_for_one_that_is_built(backend, tmp_path):
-    def over(folder=None):
-        return AnnRetriever(Corpus(VECTORS, cache_folder=folder), backend=backend, **COARSE)
-
-    built = over(tmp_path / "cache").fit(QUERIES)
-    with pytest.raises(FileNotFoundError):
-        clone(built).load_index(tmp_path / "nothing")
-    other = AnnRetriever(Corpus(VECTORS), backend=backend, **{**COARSE, "connectivity": 8}).fit(QUERIES)
-    other.save_index(tmp_path / "index")
-    loaded = over(tmp_path / "empty").load_index(tmp_path / "index")
-    assert same(loaded.predict(QUERIES), other.predict(QUERIES))
-    assert not same(loaded.predict(QUERIES), built.predict(QUERIES))
-    assert same(clone(loaded).fit(QUERIES).predict(QUERIES), built.predict(QUERIES))
-    assert same(over(tmp_path / "empty").fit(QUERIES).predict(QUERIES), built.predict(QUERIES))
-    assert same(clone(built).load_index(tmp_path / "index").predict(QUERIES), other.predict(QUERIES))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int8"])
-@BACKENDS
-def test_an_index_of_other_vectors_or_another_metric_is_refused(backend, dtype, tmp_path):
-    parameters = {"backend": backend, "dtype": dtype}
-    for metric in ("cosine", "dot", "euclidean"):
-        retriever = AnnRetriever(CORPUS, metric=metric, **parameters).fit(QUERIES)
-        retriever.save_index(tmp_path / metric)
-    for metric in ("cosine", "dot", "euclidean"):
-        for saved in ("cosine", "dot", "euclidean"):
-            loader = AnnRetriever(Corpus(VECTORS), metric=metric, **parameters)
-            if saved == metric:
-                loader.load_index(tmp_path / saved)
-                continue
-            with pytest.raises(ValueError, match="compare" if "euclidean" in (saved, metric) else "other vectors"):
-                loader.load_index(tmp_path / saved)
-        for others in (VECTORS[::-1], VECTORS[RNG.permutation(1500)], -VECTORS, VECTORS * np.repeat([1, 2], 6)):
-            with pytest.raises(ValueError, match="holds other vectors"):
-                AnnRetriever(Corpus(others), metric=metric, **parameters).load_index(tmp_path / metric)
-
-
-@pytest.mark.parametrize(
-    "factory", ["Flat", "IVF16,Flat", "IVF16,PQ4x4", "PCA8,IVF16,SQ8", "HNSW8,SQ8", "PQ2x4", "PQ4x4fs"]
-)
-@METRICS
-def test_what_faiss_holds_is_checked_as_far_as_it_gives_it_back(factory, metric, tmp_path):
-    retriever = AnnRetriever(CORPUS, backend="faiss", factory=factory, metric=metric).fit(QUERIES)
-    retriever.save_index(tmp_path / "index")
-    again = AnnRetriever(Corpus(VECTORS), backend="faiss", factory=factory, metric=metric)
-    assert same(again.load_index(tmp_path / "index").predict(QUERIES), retriever.predict(QUERIES))
-    if not factory.endswith("fs"):
-        again.set_params(corpus=Corpus(VECTORS[RNG.permutation(1500)]))
-        with pytest.raises(ValueError, match="holds other vectors"):
-            again.load_index(tmp_path / "index")
+        assert isinstance(loaded.index_.buffer.base, np.memmap)
+    state = retriever.index_.__getstate__()
+    [path] = [path for path in tmp_path.glob("data-*/*.npy") if path.read_bytes()[128:] == bytes(state["buffer"])]
+    sklrank.save(loaded, tmp_path)  # over the file that is searched
+    assert same(loaded.predict(QUERIES), run) and not path.exists()
+    [path] = [path for path in tmp_path.glob("data-*/*.npy") if path.read_bytes()[128:] == bytes(state["buffer"])]
+    content = path.read_bytes()
+    for damaged in (content[:-8], content[:200] + bytes(100) + content[300:]):
+        path.unlink()  # the loaded index still has the old file
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"{path.name} is (truncated|damaged)"):
+            sklrank.load(tmp_path)
 
 
 def test_a_folder_keeps_the_index_memory_mapped(tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 import math
 from functools import partial
 from numbers import Integral, Real
-from pathlib import Path
 
 import joblib
 from sklearn.utils import check_random_state
@@ -106,8 +105,8 @@ class AnnRetriever(VectorRetriever):
 
     The index is cached on the corpus, under the parameters that build it. A change of `expansion_search`, `nprobe` or
     `k`, also in a grid search, does not build it again. A corpus with a `cache_folder` keeps the index there, and an
-    index of usearch is searched in the memory-mapped file. The same holds for the index of a retriever that
-    ``joblib.load(path, mmap_mode="r")`` reads.
+    index of usearch is searched in the memory-mapped file. The same holds for a retriever that `sklrank.save` has
+    saved.
 
     Parameters that need a new `fit`: `corpus`, `encoder`, `query_encoder`, `metric`, `field`, `backend`, `factory`,
     `dtype`, `connectivity`, `expansion_add` and `random_state`. All others take effect at once.
@@ -234,43 +233,6 @@ class AnnRetriever(VectorRetriever):
             "expansion_add": self.expansion_add,
             "seed": seed,
         }
-
-    def save_index(self, path):
-        """Write the index in the format of its library; `load_index` reads it.
-
-        `joblib.dump` writes the whole estimator, with its corpus.
-
-        Parameters
-        ----------
-        path : path
-            File to write.
-        """
-        check_fitted(self, "index_")
-        self.index_.save(path)
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def load_index(self, path):
-        """Fit with a saved index, instead of building one.
-
-        The file is read at each call, and the index is not shared with other retrievers. A sample of its vectors is
-        compared with those of the corpus, if the library of the index can return them.
-
-        Parameters
-        ----------
-        path : path
-            File that `save_index`, or the library itself, wrote from the vectors of this corpus in their order. An
-            index of usearch is memory-mapped; one of faiss is read into memory.
-
-        Returns
-        -------
-        self
-        """
-        if self.corpus is None:
-            raise ValueError("an index holds vectors, not documents: give the documents as corpus=")
-        Path(path).stat()  # raises FileNotFoundError for both libraries
-        options = self._index_options(None, None)
-        self.index_ = _BACKENDS[self.backend].load(path, self.vectors_, **options)
-        return self
 
     # --- search
     def _search(self, X, k, filter=None):

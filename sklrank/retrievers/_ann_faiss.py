@@ -6,7 +6,6 @@ import numpy as np
 
 from sklrank._optional import optional_import
 from sklrank._threads import n_local_threads
-from sklrank.retrievers._ann_usearch import check_shape, other_vectors, sample
 
 _CODECS = {"float32": "Flat", "bfloat16": "SQbf16", "float16": "SQfp16", "int8": "SQ8"}
 
@@ -66,54 +65,6 @@ class FaissIndex:
         with _on(faiss, n_threads):
             return self.index.search(queries, count, params=parameters)[1], None
 
-    def save(self, path):
-        """Write the index in faiss's own format."""
-        faiss = optional_import("faiss", extra="faiss")
-        faiss.write_index(self.index, str(path))
-
-    @classmethod
-    def load(cls, path, vectors, metric, *, factory, dtype, connectivity, **options):
-        """Read the index of `vectors` from a file."""
-        faiss = optional_import("faiss", extra="faiss")
-        with _as_value_error(f"{path} is not an index of faiss"):
-            index = faiss.read_index(str(path))
-        check_shape(path, (index.ntotal, index.d), vectors.shape)
-        needed = _metric(faiss, metric)
-        if index.metric_type != needed:
-            names = {faiss.METRIC_L2: "METRIC_L2", faiss.METRIC_INNER_PRODUCT: "METRIC_INNER_PRODUCT"}
-            raise ValueError(
-                f"{path} compares by {names.get(index.metric_type, index.metric_type)}, but metric={metric!r} needs "
-                f"{names[needed]}"
-            )
-        new = cls(index, _factory(factory, dtype, connectivity))
-        if not new._agrees(vectors):
-            raise other_vectors(path)
-        return new
-
-    def _agrees(self, vectors):
-        """Tell whether a sample of the vectors that the index returns agrees with `vectors`, if it returns any."""
-        faiss = optional_import("faiss", extra="faiss")
-        if not all(isinstance(part, _centred(faiss)) for part in _parts(faiss, self.index)):
-            return True
-        asked = vectors[sample(len(vectors))]
-        try:
-            _, rows, held = self.index.search_and_reconstruct(asked, 1)
-        except RuntimeError:  # a transform that cannot be inverted
-            return True
-        held, rows = held[rows >= 0].astype(np.float64), rows[rows >= 0]
-        if rows.max(initial=0) >= len(vectors):
-            return False
-        expected = vectors[rows].astype(np.float64)
-        error, size = np.sum((held - expected) ** 2), np.sum(expected**2)
-        if self.is_exact:
-            return error <= 1e-6 * size
-        spread = np.sum((expected - asked.mean(axis=0)) ** 2)
-        parts, scalar = list(_parts(faiss, self.index)), (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)
-        if isinstance(parts[0], (*_whole(faiss), *scalar)):  # at least four bits per dimension
-            return error <= 0.05 * spread + 1e-3 * size
-        # A code is the mean of its vectors: it is nearer to them than the mean of all vectors, and has their length.
-        return error <= spread + 1e-3 * size and abs(np.sum(held * (expected - held))) <= 0.25 * size
-
     def __getstate__(self):
         faiss = optional_import("faiss", extra="faiss")
         return {"buffer": faiss.serialize_index(self.index), "factory": self.factory}
@@ -150,13 +101,6 @@ def _filtering(faiss):
 
 def _whole(faiss):
     return (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSW, faiss.IndexNSG, faiss.IndexIDMap)
-
-
-def _centred(faiss):
-    """Return the classes of indexes whose codes are vectors in the coordinates of the documents."""
-    scalar = (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)
-    products = (faiss.IndexPQ, faiss.IndexIVFPQ)
-    return (*_whole(faiss), *scalar, *products, faiss.IndexPreTransform, faiss.IndexRefineFlat)
 
 
 def _set_up(faiss, part, expansion_add, seed):

@@ -13,9 +13,6 @@ _RANGES = {"float16": 1.0, "int8": 127.0}  # largest component; the other types 
 _TINY = 1e-30  # vectors with smaller components are not scaled
 _BLOCK = 1 << 14  # vectors that are added at a time
 _N_VIEWS = 8  # maximum number of open views
-_N_SAMPLES = 64  # vectors that are compared with those of a loaded index
-_N_NEIGHBOURS = 8  # neighbours of each of these vectors
-_SLACK = 0.005  # relative error of a distance, from the rounding of a coarse type and of another run of an encoder
 
 
 class UsearchIndex:
@@ -144,47 +141,6 @@ class UsearchIndex:
             distances = None
         return candidates, distances
 
-    def save(self, path):
-        """Write the graph in usearch's own format."""
-        self.buffer.tofile(path)
-
-    @classmethod
-    def load(cls, path, vectors, metric, *, dtype, **options):
-        """Memory-map the graph of `vectors` from a file."""
-        new = cls(np.memmap(path, dtype=np.uint8, mode="r"), vectors.shape[1], metric, dtype, _scale(vectors, dtype))
-        index = new._open()
-        try:
-            held = type(index).metadata(path)
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{path} is not an index of usearch: {error}") from error
-        check_shape(path, (held["count_present"], held["dimensions"]), vectors.shape)
-        if (held["kind_metric"], held["kind_scalar"]) != (index.metric_kind, index.dtype):
-            raise ValueError(
-                f"{path} compares by {held['kind_metric'].name} and holds {held['kind_scalar'].name}, but metric= and "
-                f"dtype= are {index.metric_kind.name} and {index.dtype.name}"
-            )
-        if not new._agrees(vectors):
-            raise other_vectors(path)
-        return new
-
-    def _agrees(self, vectors):
-        """Tell whether the distances that the graph returns for a sample of `vectors` are right."""
-        asked = self._asked(vectors[sample(len(vectors))])
-        found = [self._view(_N_SAMPLES).search(query, _N_NEIGHBOURS) for query in asked]
-        rows = np.unique(np.concatenate([matches.keys for matches in found])).astype(np.int64)
-        if len(rows) == 0 or rows[-1] >= len(vectors):
-            return False
-        # An index of these rows alone. Without lookups, exact search damages the heap in usearch before 2.26.1.
-        small = self._open(enable_key_lookups=True)
-        small.add(rows.astype(np.uint64), self._coded(vectors[rows], self.scale), threads=1)
-        for query, matches in zip(asked, found):
-            exact = small.search(query, len(rows), exact=True)
-            expected = exact.distances[np.argsort(exact.keys)][np.searchsorted(rows, matches.keys.astype(np.int64))]
-            size = np.sum(np.square(query, dtype=np.float64)) + (self.metric != "euclidean")
-            if not np.allclose(matches.distances, expected, rtol=_SLACK, atol=_SLACK * size):
-                return False
-        return True
-
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name not in ("_views", "_lock")}
 
@@ -204,24 +160,3 @@ def _scales(vectors, dtype):
         return np.ones((len(vectors), 1), dtype=np.float32)
     largest = np.maximum(vectors.max(axis=1, keepdims=True), -vectors.min(axis=1, keepdims=True))
     return np.divide(_RANGES[dtype], largest, out=np.ones_like(largest), where=largest > _TINY)
-
-
-def sample(n):
-    """Return a few of `n` rows, at even distances."""
-    return np.unique(np.linspace(0, n - 1, _N_SAMPLES).astype(np.int64))
-
-
-def other_vectors(path):
-    """Return the error for an index of other vectors."""
-    return ValueError(
-        f"{path} holds other vectors than the corpus: expected an index of these documents in this order, made with "
-        "the same encoder and metric (for the cosine, from vectors of unit length)"
-    )
-
-
-def check_shape(path, held, needed):
-    """Raise ValueError if an index holds another number of vectors or dimensions."""
-    if held != needed:
-        raise ValueError(
-            f"{path} holds {held[0]} vectors of {held[1]} dimensions, but the corpus has {needed[0]} of {needed[1]}"
-        )
