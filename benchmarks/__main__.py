@@ -25,6 +25,7 @@ PARTS = [
     "changes",
     "segments",
     "sizes",
+    "saving",
     "sources",
     "evaluate",
     "grid_search",
