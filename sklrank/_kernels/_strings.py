@@ -148,3 +148,82 @@ def string_table(buffer, offsets):
     slots = np.full(1 << (2 * n_strings).bit_length(), _FREE, dtype=np.uint32)
     _fill_slots(buffer, offsets, slots)
     return slots
+
+
+# --- sorting
+@kernel
+def _compare(a, a_start, a_stop, b, b_start, b_stop):
+    """Return a number below, equal to or above 0 as string a is below, equal to or above string b."""
+    a_size, b_size = a_stop - a_start, b_stop - b_start
+    for i in range(min(a_size, b_size)):
+        difference = np.int64(a[a_start + i]) - np.int64(b[b_start + i])
+        if difference:
+            return difference
+    return a_size - b_size
+
+
+@kernel
+def first_bytes(buffer, offsets, keys):
+    """Write the first eight bytes of each string as a number, which is in the order of the strings, to `keys`."""
+    for i in range(keys.size):
+        key = np.uint64(0)
+        start, stop = offsets[i], offsets[i + 1]
+        for j in range(start, start + 8):
+            key <<= np.uint64(8)
+            if j < stop:
+                key |= np.uint64(buffer[j])
+        keys[i] = key
+
+
+@kernel
+def _sort_range(buffer, offsets, order, spare, start, stop):
+    """Sort the strings ``order[start:stop]``; a merge sort, which is fast if they consist of sorted runs."""
+    width = 1
+    while width < stop - start:
+        for low in range(start, stop - width, 2 * width):
+            middle, high = low + width, min(low + 2 * width, stop)
+            i, j = order[middle - 1], order[middle]
+            if _compare(buffer, offsets[i], offsets[i + 1], buffer, offsets[j], offsets[j + 1]) <= 0:
+                continue
+            for e in range(low, middle):
+                spare[e] = order[e]
+            left, right, out = low, middle, low
+            while left < middle and right < high:
+                i, j = spare[left], order[right]
+                if _compare(buffer, offsets[i], offsets[i + 1], buffer, offsets[j], offsets[j + 1]) <= 0:
+                    order[out] = i
+                    left += 1
+                else:
+                    order[out] = j
+                    right += 1
+                out += 1
+            while left < middle:
+                order[out] = spare[left]
+                left += 1
+                out += 1
+        width *= 2
+
+
+@kernel
+def number_sorted(buffer, offsets, keys, order, spare, firsts, numbers):
+    """Finish the order of strings that are ordered by their first bytes, and number them in this order.
+
+    Returns
+    -------
+    int
+        Number of distinct strings. `firsts` has the first string of each number, `numbers` the number of each string.
+    """
+    n, start = 0, 0
+    while start < order.size:
+        stop = start + 1
+        while stop < order.size and keys[order[stop]] == keys[order[start]]:
+            stop += 1
+        _sort_range(buffer, offsets, order, spare, start, stop)
+        for e in range(start, stop):
+            i, j = order[e - 1], order[e]
+            if e == start or _compare(buffer, offsets[i], offsets[i + 1], buffer, offsets[j], offsets[j + 1]):
+                firsts[n] = j
+                n += 1
+            numbers[j] = n - 1
+        start = stop
+    return n

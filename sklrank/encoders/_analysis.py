@@ -130,9 +130,11 @@ class Analysis:
         return [word for word in words if word not in self.stop_words]
 
     def terms(self, forms):
-        """Return the term of each distinct form, None for stop words."""
+        """Return the term of each distinct form, None for stop words. Without these, and stems, it returns `forms`."""
         if self.ngram_range != (1, 1) or (self.stop_words is None and self.stem is None):
             return forms
+        if isinstance(forms, StringArray):
+            forms = forms.tolist()
         terms = [None] * len(forms)
         kept = range(len(forms))
         if self.stop_words is not None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklrank._kernels._text import DROPPED, count_tokens, remap_tokens, term_frequencies
 from sklrank.data import StringArray
-from sklrank.data._vocabulary import Vocabulary
+from sklrank.data._vocabulary import Vocabulary, numbered
 
 
 def number_terms(terms):
@@ -14,51 +14,57 @@ def number_terms(terms):
 
     Parameters
     ----------
-    terms : iterable of str
+    terms : StringArray, or list of str and None
+        They may repeat; None stands for no term.
 
     Returns
     -------
-    dict of str to int
-    """
-    return {term: i for i, term in enumerate(sorted(terms))}
-
-
-def as_vocabulary(terms):
-    """Return terms that `number_terms` has numbered as a `Vocabulary`; as they are if not all are text.
-
-    Parameters
-    ----------
-    terms : dict of str to int
-
-    Returns
-    -------
-    Vocabulary or dict
+    vocabulary : Vocabulary, or dict if not all terms are text
+        The distinct terms.
+    ids : ndarray of uint32
+        Number of each of `terms`, `DROPPED` for None.
     """
     try:
-        return Vocabulary(StringArray.from_strings(list(terms)))
-    except (TypeError, ValueError):
-        return terms
+        strings, kept = _strings_of(terms)
+    except (TypeError, ValueError):  # a function has returned other objects, which need a dict
+        vocabulary = {term: i for i, term in enumerate(sorted(set(terms) - {None}))}
+        return vocabulary, ids_of(terms, vocabulary)
+    vocabulary, numbers = numbered(strings)
+    ids = np.full(len(terms), DROPPED)
+    ids[kept] = numbers
+    return vocabulary, ids
 
 
 def ids_of(terms, vocabulary):
-    """Return the ids of terms in a vocabulary, `DROPPED` for terms that it lacks.
+    """Return the ids of terms in a vocabulary.
 
     Parameters
     ----------
-    terms : sequence of str or None
-    vocabulary : Vocabulary or dict of str to int
+    terms : StringArray, or list of str and None
+    vocabulary : Vocabulary or dict
 
     Returns
     -------
     ndarray of uint32
+        `DROPPED` for None, and for a term that the vocabulary lacks.
     """
     if not isinstance(vocabulary, Vocabulary):
         return np.array([vocabulary.get(term, DROPPED) for term in terms], dtype=np.uint32)
-    kept = [i for i, term in enumerate(terms) if term is not None]
-    ids = np.full(len(terms), DROPPED, dtype=np.uint32)
-    rows = vocabulary.rows([terms[i] for i in kept])
-    ids[kept] = np.where(rows < 0, DROPPED, rows)
+    strings, kept = _strings_of(terms)
+    ids = np.full(len(terms), DROPPED)
+    ids[kept] = vocabulary.rows(strings)  # -1 becomes DROPPED
     return ids
+
+
+def _strings_of(terms):
+    """Return terms without None as a StringArray, and where they stand."""
+    if isinstance(terms, StringArray):
+        return terms, slice(None)
+    kept = slice(None)
+    if None in terms:
+        kept = [i for i, term in enumerate(terms) if term is not None]
+        terms = [terms[i] for i in kept]
+    return StringArray.from_strings(terms, what="term"), kept
 
 
 def remap(ids, indptr, mapping):

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Mapping
+from itertools import chain, compress, islice, repeat
 from numbers import Integral
 
 import numpy as np
@@ -23,7 +24,7 @@ from sklrank.data._vocabulary import Vocabulary
 from sklrank.encoders._analysis import DEFAULT_PATTERN, Analysis, Subwords, decode, stop_list, unused_parameters
 from sklrank.encoders._stemming import SNOWBALL_LANGUAGES
 from sklrank.encoders._stop_words import STOP_WORDS
-from sklrank.encoders._term_counts import as_vocabulary, count, distinct, ids_of, number_terms, remap, select_terms
+from sklrank.encoders._term_counts import count, distinct, ids_of, number_terms, remap, select_terms
 
 _SMALL = 1 << 15  # number of characters up to which Python splits faster than the kernel starts
 _FORM_BYTES = 64  # of the str of a form
@@ -103,8 +104,9 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
 
     Attributes
     ----------
-    vocabulary_ : dict
-        Mapping from terms to columns. Columns are in alphabetical order of the terms.
+    vocabulary_ : Mapping
+        Column of each term, read-only. Columns are in alphabetical order of the terms, unless `vocabulary` has another
+        order.
 
     fixed_vocabulary_ : bool
         Whether the user gave the vocabulary.
@@ -303,11 +305,16 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             The terms.
         """
         self._fitted_analysis()
+        return np.array(self._names(), dtype=object)
+
+    def _names(self, columns=None):
+        """Return the terms of columns, by default of all."""
         if isinstance(self.vocabulary_, Vocabulary):
-            names = self.vocabulary_.strings.tolist()
-        else:
-            names = sorted(self.vocabulary_, key=self.vocabulary_.get)
-        return np.array(names, dtype=object)
+            return self.vocabulary_.names(columns).tolist()
+        names = sorted(self.vocabulary_, key=self.vocabulary_.get)
+        if columns is None:
+            return names
+        return [names[column] for column in columns]
 
     def build_analyzer(self):
         """Return a function from a text to its terms.
@@ -399,19 +406,18 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             return self.token_ids(texts)
 
         forms, ids, indptr = analysis.forms(texts)
-        terms = analysis.terms(forms)
-        vocabulary = number_terms(set(terms) - {None})
+        vocabulary, numbers = number_terms(analysis.terms(forms))
         if not (vocabulary or may_be_empty):
             raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
-        ids = remap(ids, indptr, ids_of(terms, vocabulary))
+        ids = remap(ids, indptr, numbers)
         if self.binary:
             ids, indptr = distinct(ids, indptr)
         limits = {"min_df": self.min_df, "max_df": self.max_df, "max_features": self.max_features}
         kept = select_terms(ids, indptr, len(vocabulary), **limits)
         if kept is not None:
             ids = remap(ids, indptr, np.where(kept, np.cumsum(kept) - 1, DROPPED))
-            vocabulary = number_terms(term for term, i in vocabulary.items() if kept[i])
-        self._set_fitted(analysis, as_vocabulary(vocabulary))
+            vocabulary, _ = number_terms(list(compress(vocabulary, kept)))
+        self._set_fitted(analysis, vocabulary)
         record_fit(self)
         return ids, indptr
 
@@ -449,8 +455,7 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         """
         analysis = self._fitted_analysis()
         if isinstance(X, list) and _is_small(X):
-            vocabulary = self.vocabulary_
-            ids, indptr = self._few(X, self._memo, lambda form: vocabulary.get(analysis.terms([form])[0]))
+            ids, indptr = self._few(X, self._memo, self._known_ids)
             ids = np.array(ids, dtype=np.uint32)
         else:
             forms, ids, indptr = analysis.forms(_texts(X, analysis))
@@ -475,33 +480,41 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
         """
         analysis = self._fitted_analysis()
         if isinstance(X, list) and _is_small(X):
-            terms, indptr = self._few(X, self._terms, lambda form: analysis.terms([form])[0])
-            vocabulary = number_terms(set(terms))
-            ids = np.array(list(map(vocabulary.__getitem__, terms)), dtype=np.uint32)
+            terms, indptr = self._few(X, self._terms, analysis.terms)
+            names = sorted(set(terms))
+            number_of = dict(zip(names, range(len(names))))
+            ids = np.array(list(map(number_of.__getitem__, terms)), dtype=np.uint32)
         else:
             forms, ids, indptr = analysis.forms(_texts(X, analysis))
-            terms = analysis.terms(forms)
-            vocabulary = number_terms(set(terms) - {None})
-            ids = remap(ids, indptr, ids_of(terms, vocabulary))
+            vocabulary, numbers = number_terms(analysis.terms(forms))
+            ids, names = remap(ids, indptr, numbers), list(vocabulary)
         if self.binary:
             ids, indptr = distinct(ids, indptr)
-        return list(vocabulary), ids, indptr
+        return names, ids, indptr
 
-    def _few(self, texts, memo, value_of):
+    def _known_ids(self, forms):
+        """Return the column of each of a few forms, None for one without a column."""
+        ids = ids_of(self._analysis.terms(forms), self.vocabulary_).tolist()
+        return [None if i == DROPPED else i for i in ids]
+
+    def _few(self, texts, memo, values_of):
         """Return the values of the forms of a few texts that are not None, and the start of each text among them."""
         analysis = self._analysis
         if len(memo) > _MEMO_SIZE:
             memo.clear()
         if not all(map(str.isascii, texts)):
             StringArray.from_strings(texts)  # raises for lone surrogates
-        values, indptr = [], [0]
-        for text in texts:
-            for form in analysis.split(text):
-                value = memo.get(form, _NEW)
-                if value is _NEW:
-                    memo[form] = value = value_of(form)
-                if value is not None:
-                    values.append(value)
+        split = list(map(analysis.split, texts))
+        forms = list(chain.from_iterable(split))
+        found = list(map(memo.get, forms, repeat(_NEW)))
+        if _NEW in found:
+            new = list(dict.fromkeys(form for form, value in zip(forms, found) if value is _NEW))
+            made = dict(zip(new, values_of(new)))
+            memo.update(made)
+            found = [made[form] if value is _NEW else value for form, value in zip(forms, found)]
+        values, indptr, rest = [], [0], iter(found)
+        for own in split:
+            values += [value for value in islice(rest, len(own)) if value is not None]
             indptr.append(len(values))
         return values, np.array(indptr, dtype=np.int64)
 
@@ -523,9 +536,9 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
             Its column.
         """
         spans = self._fitted_analysis().spans(text)
-        found = [(start, end, self.vocabulary_[term]) for start, end, term in spans if term in self.vocabulary_]
-        starts, ends, ids = np.array(found, dtype=np.int64).reshape(-1, 3).T
-        return starts, ends, ids.astype(np.uint32)
+        ids = ids_of([term for _, _, term in spans], self.vocabulary_)
+        found = np.array([span[:2] for span in spans], dtype=np.int64).reshape(-1, 2)[ids != DROPPED]
+        return found[:, 0], found[:, 1], ids[ids != DROPPED]
 
     def _counts(self, ids, indptr):
         indices, counts, indptr = count(ids, indptr)
@@ -578,7 +591,10 @@ class TermVectorizer(FittedMixin, TransformerMixin, BaseEstimator, auto_wrap_out
                 "matched with any documents",
                 stacklevel=2,
             )
-        return checked.vocabulary_
+        try:
+            return Vocabulary.of(checked.vocabulary_)
+        except (TypeError, ValueError):  # not all terms are text
+            return checked.vocabulary_
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -2,12 +2,12 @@
 
 from array import array
 from collections import defaultdict
-from itertools import pairwise
 
 import numpy as np
 
 from sklrank._kernels._text import NEEDS_LOWER, NEEDS_ROOM, NEEDS_TABLE, rehash, scan_tokens
 from sklrank._vectors import read_only
+from sklrank.data import StringArray
 from sklrank.encoders._characters import ascii_table, character_table
 
 _BATCH = 1 << 14  # documents per kernel call, so that the user can interrupt
@@ -73,13 +73,9 @@ class _Scanner:
             self.starts = starts
 
     def strings(self):
-        """Return all forms as str, decoded together and then split."""
-        starts = self.starts[: self.n_forms + 1]
-        used = self.arena[: starts[-1]]
-        character = np.zeros(len(used) + 1, dtype=np.int64)  # number of characters that start before each byte
-        np.cumsum((used & 0xC0) != 0x80, out=character[1:])
-        text = used.tobytes().decode()
-        return [text[start:end] for start, end in pairwise(character[starts].tolist())]
+        """Return all forms."""
+        starts = self.starts[: self.n_forms + 1].copy()
+        return StringArray(self.arena[: starts[-1]].copy(), starts)
 
 
 def scan_forms(texts, lowercase, min_length):
@@ -96,7 +92,7 @@ def scan_forms(texts, lowercase, min_length):
 
     Returns
     -------
-    forms : list of str
+    forms : StringArray
         The distinct tokens, in order of first appearance.
     ids : ndarray of uint32, shape (n_tokens,)
         Position in `forms` of each token.
@@ -127,7 +123,7 @@ def _read_only(values, dtype):
 
 
 def analyze_forms(texts, analyze):
-    """Split documents by a function from a text to its tokens; the results are those of `scan_forms`."""
+    """Split documents by a function from a text to its tokens, as `scan_forms` does; the forms are a list of str."""
     forms = defaultdict()
     forms.default_factory = forms.__len__
     ids = array("I")

@@ -429,6 +429,8 @@ def names_of(vectorizer, terms):
     -------
     list of str
     """
+    if isinstance(vectorizer, TermVectorizer):
+        return vectorizer._names(terms.astype(np.int64))
     if not hasattr(vectorizer, "get_feature_names_out"):
         return [str(t) for t in terms.tolist()]
     return vectorizer.get_feature_names_out()[terms.astype(np.int64)].tolist()
