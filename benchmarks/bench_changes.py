@@ -1,4 +1,4 @@
-"""An index that changes: additions, removals, and the first query afterwards.
+"""A corpus and an index that change: additions, removals, and the first query afterwards.
 
 Each library starts with the same index of synthetic documents, and makes the same changes in turns. tantivy and
 SQLite change files, and commit; sklrank changes an index in memory. bm25s has no changes, so that it builds its index
@@ -18,6 +18,7 @@ from benchmarks._corpora import make_queries, zipf_texts
 from benchmarks._harness import Row, require, seconds, thousands
 
 _ROUNDS = 9
+_CORPUS_ROUNDS = 20  # changes of a corpus; the mean of them has a share of the merges of parts
 
 
 def cpu_of(call):
@@ -199,10 +200,35 @@ def measure(n_documents, n_words):
                 )  # fmt: skip
 
 
+def corpus_changes(n_documents):
+    """Changes of a corpus without an index."""
+    from sklrank import Corpus
+
+    texts = zipf_texts(n_documents, n_words=1_000)
+    corpus = Corpus({f"d{i}": text for i, text in enumerate(texts)})
+    corpus.rows(["d0"])
+    changed = corpus.extended({"y": "new"}).without(["d9"])
+    shorter, longer = [corpus], [corpus]
+    changes = {
+        "without one document": lambda i: corpus.without([f"d{i}"]),
+        "extended by one": lambda i: corpus.extended({f"x{i}": "new text"}),
+        "with one replaced": lambda i: corpus.replaced({f"d{i}": "other text"}),
+        "extended again": lambda i: changed.extended({f"x{i}": "new text"}),
+        "without one after the other": lambda i: shorter.append(shorter[-1].without([f"d{i}"])),
+        "extended by one after the other": lambda i: longer.append(longer[-1].extended({f"x{i}": "new text"})),
+    }
+    for name, change in changes.items():
+        change(0)
+        times = [cpu_of(lambda i=i, change=change: change(i)) for i in range(1, _CORPUS_ROUNDS + 1)]
+        yield Row(f"corpus of {thousands(n_documents)} documents, {name}", seconds(statistics.mean(times)))
+
+
 def run(quick=False):
     """All rows."""
     check()
     if quick:
+        yield from corpus_changes(20_000)
         yield from measure(20_000, 20_000)
         return
+    yield from corpus_changes(200_000)
     yield from measure(200_000, 100_000)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sklrank.data._ids import show
+from sklrank.data._kinds import strings_of
 from sklrank.retrievers._rankings import concatenate
 
 _CELLS = 1 << 27  # bytes of masks in memory at a time, if each query has its own mask
@@ -123,7 +124,7 @@ def check_kept(given, old, new):
         The documents before and after the change.
     """
     if isinstance(given, np.ndarray) and given.dtype == bool:
-        if old.ids.tolist() != new.ids.tolist():
+        if len(old) != len(new) or strings_of(old.ids) != strings_of(new.ids):
             raise ValueError(
                 "filter= is a mask of the rows of the old corpus, which mean other documents in the new one: give a "
                 "list of ids"
