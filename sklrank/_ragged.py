@@ -87,6 +87,21 @@ def spans(starts, lengths):
     return np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1], dtype=np.int64), indptr
 
 
+def check_arrays(arrays):
+    """Raise ValueError if arrays that come from a file are not one-dimensional arrays of their types.
+
+    Parameters
+    ----------
+    arrays : dict of str to list of ndarray
+        Arrays by the name of their type, as ``dtype.str``.
+    """
+    for name, values in arrays.items():
+        for array in values:
+            found = getattr(array, "dtype", None)
+            if found is None or found.str != name or array.ndim != 1 or not array.flags.c_contiguous:
+                raise ValueError(f"expected a one-dimensional array of the type {name}, got {found}")
+
+
 def check_indptr(indptr, n_lists, n_entries):
     """Raise a ValueError if `indptr` is not valid for the lists and entries, which kernels do not check.
 

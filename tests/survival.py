@@ -3,18 +3,20 @@
 ``python tests/survival.py 100000`` kills at every step of 20 states, and tries so many mutations; the tests try some.
 """
 
+import json
 import os
 import random
 import signal
 import sys
 import tempfile
 import traceback
+import zlib
 from pathlib import Path
 from unittest import mock
 
 import sklrank
 from sklrank import Corpus
-from sklrank.retrievers import BM25Retriever
+from sklrank.retrievers import BM25FRetriever, BM25Retriever
 from sklrank.storage import _arrays
 
 # Calls of a save that change files, by the object that has them.
@@ -178,6 +180,35 @@ def check_mutations(n, seed=0):
     return n_errors
 
 
+def check_contents(n, seed=0):
+    """Search folders whose arrays were changed together with their checksums, as by a stranger; return the errors."""
+    rng, n_errors = random.Random(seed), 0
+    corpus = Corpus({f"d{i}": f"heat w{i % 7} cold w{i}" for i in range(60)})
+    for retriever in (BM25Retriever(corpus), BM25FRetriever(corpus)):
+        retriever.fit(None).add({"x": "heat wind"}).remove(["d7", "d9"]).upsert({"d3": "cold"})
+        with tempfile.TemporaryDirectory() as folder:
+            sklrank.save(retriever, folder)
+            path = Path(folder, "manifest.json")
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            arrays = sorted(name for name in manifest["files"] if name.endswith(".npy"))
+            for _ in range(n):
+                file = Path(folder, manifest["data"], rng.choice(arrays))
+                content = file.read_bytes()
+                damaged = bytearray(content)
+                for _ in range(rng.randint(1, 4)):
+                    damaged[rng.randrange(128, len(content))] = rng.choice([0, 1, 127, 255, rng.randrange(256)])
+                file.write_bytes(damaged)
+                checksums = {**manifest["files"], file.name: [len(content), zlib.crc32(damaged)]}
+                path.write_text(json.dumps({**manifest, "files": checksums}), encoding="utf-8")
+                try:
+                    sklrank.load(folder, check=True).predict(QUERIES)
+                except (ValueError, OSError):
+                    n_errors += 1
+                file.write_bytes(content)
+    return n_errors
+
+
 if __name__ == "__main__":
     print(check_kills(20), "kills, none lost")
     print(check_mutations(int(sys.argv[1])), "errors, no crash")
+    print(check_contents(int(sys.argv[1])), "errors of contents, no crash")

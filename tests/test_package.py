@@ -79,7 +79,7 @@ def test_dependencies_are_few():
 
 def test_extras_are_named():
     extras = PROJECT["optional-dependencies"]
-    assert set(extras) == set("onnx onnx-gpu hub ann arrow faiss qdrant plot test docs all".split())
+    assert set(extras) == set("onnx onnx-gpu hub ann arrow faiss qdrant plot skops test docs all".split())
     everything = re.match(r"sklrank\[(.*)\]", extras["all"][0])[1].split(",")
     assert set(everything) == set(extras) - {"all", "docs", "onnx-gpu", "test"}
 

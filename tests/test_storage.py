@@ -20,7 +20,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from survival import Steps, check_kills, check_mutations, n_steps, rankings
+from survival import Steps, check_contents, check_kills, check_mutations, n_steps, rankings
 from test_contracts import FUSERS, RERANKERS
 from test_update_states import CASES, check_equal, rank
 
@@ -390,6 +390,38 @@ def test_an_index_of_this_format_is_read_by_all_later_versions():
 
 def test_damaged_manifests_and_headers_are_errors():
     assert check_mutations(2000) > 1000
+
+
+def test_contents_of_a_stranger_are_searched_or_found_damaged():
+    assert check_contents(300) > 100
+
+
+CHANGES = {
+    "docs": [lambda a: a[:-1], lambda a: a[::-1].copy(), lambda a: a + np.uint32(60), lambda a: a.astype(np.int64)],
+    "indptr": [lambda a: a[:-1], lambda a: a[::-1].copy(), lambda a: a - 1],
+    "counts": [lambda a: a[:-1], lambda a: a.astype(np.float64)],
+    "lengths": [lambda a: a[:-1]],
+    "units": [lambda a: np.ones(3)],
+    "field_counts": [lambda arrays: [array[:-1] for array in arrays], lambda arrays: arrays * 2],
+    "field_lengths": [lambda arrays: [array[:-1] for array in arrays], lambda arrays: arrays[1:]],
+}
+
+
+@pytest.mark.parametrize("form", [BM25Retriever, BM25FRetriever])
+def test_contents_that_kernels_could_not_search_are_found(form, tmp_path):
+    corpus = Corpus({f"d{i}": f"heat w{i % 7} cold w{i}" for i in range(60)})
+    retriever = form(corpus).fit(None).add({"x": "heat wind"}).remove(["d7"])
+    retriever.save(tmp_path)
+    assert rankings(sklrank.load(tmp_path, check=True)) == rankings(retriever)
+    state = vars(retriever.index_.segments[0])
+    for name in CHANGES.keys() & state.keys():
+        before = state[name]
+        for change in CHANGES[name]:
+            state[name] = change(before)
+            retriever.save(tmp_path)
+            with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+                sklrank.load(tmp_path, check=True)
+        state[name] = before
 
 
 # --- survival

@@ -4,6 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
+from sklrank._ragged import check_arrays
+
 _MANY_REMOVED = 1024  # removed positions after which the others are numbered anew
 _RARE = 16  # … if they are also more than this fraction of the documents
 
@@ -60,6 +62,40 @@ class Layout:
         Layout
         """
         return cls((0,), (n_documents,), (None,), (n_documents,), np.empty(0, dtype=np.int64), n_documents)
+
+    def check_content(self):
+        """Raise ValueError if the arrays of a file do not fit each other."""
+        if len({*map(len, (self.sizes, self._positions, self._alive, self.n_alive))}) > 1:
+            raise ValueError("the parts of a layout have different numbers")
+        # Live documents and removed positions, as runs of consecutive positions.
+        starts, lengths = [self._removed], [np.ones(len(self._removed), dtype=np.int64)]
+        for positions, size, mask, n_alive in zip(self._positions, self.sizes, self._alive, self.n_alive):
+            is_listed = isinstance(positions, np.ndarray)
+            if is_listed:
+                check_arrays({"<i8": [positions]})
+                if len(positions) != size or (positions[1:] < positions[:-1]).any():
+                    raise ValueError("the positions of a part of a layout are damaged")
+            if mask is not None:
+                check_arrays({"|u1": [mask]})
+                if len(mask) != size:
+                    raise ValueError("the mask of a part of a layout is damaged")
+                live = np.flatnonzero(mask)
+                positions = positions[live] if is_listed else positions + live
+            starts.append(np.atleast_1d(positions))
+            if is_listed or mask is not None:
+                lengths.append(np.ones(len(positions), dtype=np.int64))
+            else:
+                lengths.append(np.array([size]))
+            if lengths[-1].sum() != n_alive:
+                raise ValueError("a part of a layout has another number of documents")
+        starts, lengths = np.concatenate(starts), np.concatenate(lengths)
+        starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+        order = np.argsort(starts, kind="stable")
+        ends = np.cumsum(lengths[order])
+        if (starts[order] != ends - lengths[order]).any() or ends[-1:].sum() != self._n_positions:
+            raise ValueError("a layout has a position that is not that of one document")
+        if self.n_documents != self._n_positions - len(self._removed):
+            raise ValueError("a layout has another number of documents")
 
     # --- reading
     @property

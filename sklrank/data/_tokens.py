@@ -45,6 +45,10 @@ class TokenVectors:
         self.values = values
         self.indptr = indptr
 
+    def check_content(self):
+        """Raise ValueError if the arrays of a file do not fit each other."""
+        TokenVectors(self.values, self.indptr)
+
     @classmethod
     def from_list(cls, matrices):
         """Join matrices, one per text.

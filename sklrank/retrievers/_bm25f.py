@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklrank._caching.keys import estimator_key
 from sklrank._kernels._impacts import SATURATED, add_up_fields
 from sklrank._kernels._postings import invert_matrix
+from sklrank._ragged import check_arrays
 from sklrank._validation import Interval, check_term_weights
 from sklrank.encoders import TermVectorizer
 from sklrank.retrievers._base_inverted import InvertedIndexRetriever, index_of_parts
@@ -263,6 +264,17 @@ class FieldedSegment(Segment):
         super().__init__(lengths, indptr, docs, counts, vectorizer, learned)
         self.fields, self.field_counts, self.field_lengths = fields, field_counts, field_lengths
         self.field_totals = [float(lengths.sum()) for lengths in field_lengths]
+
+    def check_content(self):
+        """Raise ValueError if the arrays of a file do not fit each other."""
+        super().check_content()
+        check_arrays({"<f4": self.field_counts, "<f8": self.field_lengths})
+        if {len(counts) for counts in self.field_counts} - {len(self.docs)}:
+            raise ValueError("the counts of a field have another number than the postings")
+        if {len(lengths) for lengths in self.field_lengths} - {self.n_documents}:
+            raise ValueError("the lengths of a field have another number than the documents")
+        if len({len(self.fields), len(self.field_counts), len(self.field_lengths)}) > 1:
+            raise ValueError("the fields have another number than their counts")
 
     def _merged(self, merge, vectorizer):
         segments = merge.segments

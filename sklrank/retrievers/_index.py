@@ -419,6 +419,11 @@ class Index(Derives):
         """
         return self.derived(("impacts", key), lambda: Impacts(self, weigh(self)))
 
+    def check_content(self):
+        """Raise ValueError if the layout of a file is that of other segments."""
+        if list(self.layout.sizes) != [segment.n_documents for segment in self.segments]:
+            raise ValueError("the segments of an index have other numbers of documents than their layout")
+
     def __getstate__(self):
         return {"segments": self.segments, "layout": self.layout}
 

@@ -12,6 +12,7 @@ from sklrank._kernels._postings import (
     merged_frequencies,
     skip_table,
 )
+from sklrank._ragged import check_arrays, check_indptr
 from sklrank.data._vocabulary import Vocabulary, union
 
 SMALL = 1 << 15  # documents; smaller segments are not pruned, and the kernel for it is not compiled
@@ -150,6 +151,25 @@ class Segment(Derives):
     def _merged(self, merge, vectorizer):
         """Return the merged segment; a subclass merges its other values."""
         return Segment(*merge.arrays(), vectorizer, self.learned)
+
+    def check_content(self):
+        """Raise ValueError if the arrays of a file do not fit each other; kernels do not check bounds."""
+        indptr, docs, n_postings = self.indptr, self.docs, len(self.docs)
+        check_arrays({"<i8": [indptr], "<u4": [docs], "<f8": [self.lengths]})
+        if self.counts.dtype.str not in ("|u1", "<u2", "<u4", "<f4") or self.counts.shape != docs.shape:
+            raise ValueError("the counts of postings are damaged")
+        if len(indptr) < 2:
+            raise ValueError("the bounds of postings are damaged")
+        check_indptr(indptr, self.n_terms + 1, n_postings)
+        rises = docs[1:] > docs[:-1]
+        rises[indptr[(indptr > 0) & (indptr < n_postings)] - 1] = True  # between the lists of two terms
+        if not rises.all() or n_postings and docs.max() >= self.n_documents:
+            raise ValueError("the documents of postings are damaged")
+        if self.learned and len(self.vectorizer.vocabulary_) != self.n_terms:
+            raise ValueError("the vocabulary has another number of terms than the postings")
+        if self.units is not None and self.units.shape != (self.n_terms,):
+            raise ValueError("the units have another number than the terms")
+        self._skips = None  # made again
 
     def __getstate__(self):
         state = super().__getstate__()

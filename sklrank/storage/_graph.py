@@ -222,9 +222,12 @@ class Decoder:
         Names of types that files of skops may hold.
     keep : bool
         Whether corpora get the derived values that were stored with them.
+    check : bool
+        Whether arrays are read to check that kernels, which do not check bounds, can use them.
     """
 
-    def __init__(self, reader, objects, trusted, keep):
+    def __init__(self, reader, objects, trusted, keep, check):
+        self._check = check
         self._reader, self._stored, self._trusted, self._keep = reader, objects, trusted, keep
         self._made = {}
         self._skops = {}
@@ -302,6 +305,10 @@ class Decoder:
         self._verifies = before
         if kind is Pipeline and state.get("memory") is not None:
             raise ValueError("a Pipeline has a memory, which holds pickles")
+        if self._check and hasattr(kind, "check_content"):
+            vars(new).update(state)
+            new.check_content()
+            state = dict(vars(new))
         if hasattr(kind, "__setstate__"):
             new.__setstate__(state)
         elif isinstance(state, dict):

@@ -110,7 +110,8 @@ def load(folder, *, mmap=True, check=False, trusted=()):
         Whether arrays are memory-mapped, so that loading does not read them, and processes share them. If False, they
         are read.
     check : bool, default=False
-        Whether to read all files and compare their checksums. If False, their sizes and headers are checked.
+        Whether to read all files, compare their checksums, and check that the arrays of an index fit each other, as for
+        a folder from a stranger. If False, their sizes and headers are checked.
     trusted : sequence of str, default=()
         Names of types of other packages that may be read, as for `skops.io.load`.
 
@@ -161,7 +162,7 @@ def _load(folder, manifest, mmap, check, trusted):
     for model, described in manifest["models"].items():
         check_model(model, described, always=check)
     is_current = manifest["versions"].get("sklrank") == sklrank.__version__
-    decoder = Decoder(reader, manifest["objects"], trusted, keep=is_current)
+    decoder = Decoder(reader, manifest["objects"], trusted, keep=is_current, check=check)
     try:
         return decoder.value(manifest["root"])
     except (
