@@ -160,6 +160,8 @@ class Segment(Derives):
             raise ValueError("the counts of postings are damaged")
         if len(indptr) < 2:
             raise ValueError("the bounds of postings are damaged")
+        if not (np.isfinite(self.lengths) & (self.lengths >= 0)).all():
+            raise ValueError("the lengths of documents are damaged")
         check_indptr(indptr, self.n_terms + 1, n_postings)
         rises = docs[1:] > docs[:-1]
         rises[indptr[(indptr > 0) & (indptr < n_postings)] - 1] = True  # between the lists of two terms
