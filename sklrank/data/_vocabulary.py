@@ -39,9 +39,10 @@ class Vocabulary(Mapping):
     __slots__ = ("numbers", "strings")
 
     def __init__(self, strings, numbers=None):
-        n = len(strings)
-        if numbers is not None and not np.array_equal(np.sort(numbers), np.arange(n)):
-            raise ValueError(f"expected the numbers from 0 to {n - 1}, one for each term, got {numbers}")
+        if numbers is not None:
+            n, numbers = len(strings), np.asarray(numbers, dtype=np.int64)
+            if not np.array_equal(np.sort(numbers), np.arange(n)):
+                raise ValueError(f"expected the numbers from 0 to {n - 1}, one for each term, got {numbers}")
         self.strings, self.numbers = strings, numbers
 
     @classmethod
