@@ -242,7 +242,10 @@ class _Merge:
     def arrays(self):
         """Return the lengths of the merged documents, and the merged lists with counts."""
         lengths = in_order([segment.lengths for segment in self.segments], self.documents)
-        return lengths, *self.lists([segment.counts for segment in self.segments])
+        counts = [segment.counts for segment in self.segments]
+        if np.float32 in [own.dtype for own in counts]:  # NumPy would make float64 of uint32 and float32
+            counts = [own.astype(np.float32, copy=False) for own in counts]
+        return lengths, *self.lists(counts)
 
 
 def in_order(values, documents):
@@ -266,12 +269,16 @@ def in_order(values, documents):
 
 
 def _smallest_dtype(data):
-    """Return the type of counts that holds `data`: uint16, uint32, or float32 if they are not whole numbers."""
+    """Return the type of counts that holds `data`: uint16, uint32, or float32 if they are not whole numbers.
+
+    Whole numbers that float32 does not hold are rounded, whatever the other counts of the segment are, so that scores
+    do not depend on the segments.
+    """
     if data.dtype.kind not in "iu" and (data != np.trunc(data)).any():
         return np.float32
     largest = data.max(initial=0)
     if largest < 2**16:
         return np.uint16
-    if largest < 2**32:
+    if largest <= 2**24:
         return np.uint32
     return np.float32
