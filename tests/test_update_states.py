@@ -6,9 +6,12 @@
 import os
 import pickle
 import re
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import pytest
+import skops.io
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -207,6 +210,14 @@ class Changes(RuleBasedStateMachine):
     @rule()
     def pickle(self):
         self.estimator = pickle.loads(pickle.dumps(self.estimator))
+
+    @rule(mmap=st.booleans())
+    def save_and_load(self, mmap):
+        with tempfile.TemporaryDirectory() as folder:
+            sklrank.save(self.estimator, folder, trust=True)
+            files = Path(folder).glob("data-*/*.skops")
+            trusted = [name for file in files for name in skops.io.get_untrusted_types(file=file)]
+            self.estimator = sklrank.load(folder, mmap=mmap, check=True, trusted=trusted)
 
     @invariant()
     def rankings_are_those_of_a_fresh_fit(self):
