@@ -16,6 +16,7 @@ from benchmarks._harness import COLUMNS
 
 PARTS = [
     "retrieval",
+    "frequent_terms",
     "encoding",
     "dense",
     "sparse",

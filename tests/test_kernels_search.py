@@ -52,8 +52,8 @@ class Index:
         return _search.order_terms(indptr, terms, weights, self.sizes)
 
     def search(self, queries, k, bias=None, masks=None, mask_of=None, chunk=None, signed=False):
-        """What both searches find; they must agree to the last bit, where both take what is asked."""
-        both = (False,) if signed or bias is not None else (False, True)
+        """What all searches find; they must agree to the last bit, where they take what is asked."""
+        both = (False,) if signed or bias is not None else (False, "pruned", "coded")
         found = [self.run(prune, queries, k, bias, masks, mask_of, chunk) for prune in both]
         assert all(other == found[0] for other in found)
         return found[0]
@@ -76,6 +76,13 @@ class Index:
                 places = 0, np.arange(begin, end)
             options = *filters, k, *places
             for some in np.array_split(np.arange(n_queries), range(chunk, n_queries, chunk) if chunk else 1):
+                if prune == "coded":
+                    left = np.empty(len(some), dtype=np.int64)
+                    totals = np.empty(-(-(end - begin) // _search.GROUP) * _search.GROUP, dtype=np.uint16)
+                    spaces = totals, rows, *others
+                    given = some, indptr, terms, weights
+                    n_left = _search.search_coded(*given, *arrays, *options, *spaces, keys, counts, left)
+                    some = left[:n_left]
                 given = some, indptr, terms, weights
                 if prune:
                     spaces = accumulators, rows, *others

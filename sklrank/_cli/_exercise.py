@@ -75,6 +75,8 @@ def _term_weights(corpus):
         BM25Retriever().fit(matrix).predict(matrix[:5])
     large = sparse.csr_array(np.random.default_rng(0).integers(1, 5, size=(1 << 16, 2)))  # pruning begins above 2 ** 15
     BM25Retriever(k=10).fit(large).predict(large[:1])
+    rare = sparse.csr_array(np.arange(1 << 16)[:, None] < [[1 << 16, 1 << 14, 3000]])  # one list has no codes
+    BM25Retriever(k=10).fit(rare).predict(rare[:1])
     weights = counts.astype(np.float32)
     for dtype in ("float32", "uint8"):
         SparseRetriever(dtype=dtype).fit(weights).predict(weights[:5])

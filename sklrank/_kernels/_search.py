@@ -29,11 +29,18 @@ _BLOCK = 64  # sums that are scanned together
 _FREQUENT = 16  # a term has codes if more than one of this number of documents holds it
 _MOST_CODED = 256  # largest number of terms with codes
 _IN_ROWS = 6  # a term has a row of impacts, if there are rows, if more than one of this number of documents holds it
-_GROUP = 16  # sums whose largest one `search_rows` compares
+GROUP = 16  # sums whose largest one `search_rows` compares
 _STEPS = 254.9  # a little less than 255, so that rounding never exceeds a byte
+_MOST_TERMS = 128  # largest number of terms of a query whose codes are added up
 _BUCKETS = 2048
 _UNTOUCHED = np.int32(-(2**31))  # the bits of -0.0
 _NO_KEY = np.int64(-(2**63))  # less than the key of any document
+
+
+@part
+def _code(impact, largest):
+    """Return the impact of a posting in steps of 1 / `_STEPS` of the largest impact of the term, rounded up."""
+    return np.int64(np.ceil(impact * _STEPS / largest))
 
 
 @kernel
@@ -46,7 +53,7 @@ def fill_codes(terms, term_indptr, docs, impacts, maxima, code_of, codes):
             codes[row] = 0
             if maxima[t] > 0:
                 for p in range(term_indptr[t], term_indptr[t + 1]):
-                    codes[row, docs[p]] = np.uint8(np.ceil(impacts[p] * _STEPS / maxima[t]))
+                    codes[row, docs[p]] = np.uint8(_code(impacts[p], maxima[t]))
 
 
 @kernel
@@ -465,8 +472,8 @@ def search_rows(
     """
     bits = sums.view(np.int32)
     n_documents = sums.size
-    n_groups = n_documents // _GROUP
-    groups = bits[: n_groups * _GROUP].reshape(-1, _GROUP)
+    n_groups = n_documents // GROUP
+    groups = bits[: n_groups * GROUP].reshape(-1, GROUP)
     largest = np.empty(n_groups, dtype=np.int32)
     ordered = np.empty(n_groups, dtype=np.int64)
     for i in range(queries.size):
@@ -506,7 +513,7 @@ def search_rows(
                     bits[d] = _UNTOUCHED
         for x in range(n_groups):
             most = _UNTOUCHED
-            for y in range(_GROUP):
+            for y in range(GROUP):
                 most = max(most, groups[x, y])
             largest[x] = most
             ordered[x] = (np.int64(most) << 32) | x
@@ -518,7 +525,7 @@ def search_rows(
             floor = max(floor, np.int32(_partition(ordered, n_groups, k) >> 32))
         for x in range(n_groups + 1):
             if x == n_groups or largest[x] >= floor:
-                for d in range(x * _GROUP, min(x * _GROUP + _GROUP, n_documents)):
+                for d in range(x * GROUP, min(x * GROUP + GROUP, n_documents)):
                     if bits[d] >= floor:
                         key = _key(bits[d], _place(places, base, d))
                         if key > smallest:
@@ -723,6 +730,216 @@ def search_pruned(
         for j in range(found):
             out_keys[q, j] = keys[j]
         out_counts[q] = found
+
+
+@kernel
+def _add_codes(codes, multiple, sums):
+    """Add a multiple of the codes of a term to the sums of as many documents."""
+    for d in range(codes.size):
+        sums[d] = sums[d] + multiple * codes[d]  # a conversion to uint16 would keep LLVM from using vectors
+
+
+@kernel
+def _admit(mask, sums):
+    """Set the sums of the documents that may not be returned to 0."""
+    for d in range(mask.size):
+        sums[d] = sums[d] * mask[d]
+
+
+@kernel
+def _group_maxima(sums, largest):
+    """Write the largest sum of each group; group g has every document g + i * n_groups."""
+    n = largest.size
+    for g in range(n):
+        largest[g] = sums[g]
+    for i in range(1, GROUP):
+        part = sums[i * n : (i + 1) * n]
+        for g in range(n):
+            largest[g] = max(largest[g], part[g])
+
+
+@kernel
+def _floor_of_groups(largest, k, histogram):
+    """Return a number that at least k of the maxima of groups reach, nearly the highest one."""
+    for b in range(histogram.size):
+        histogram[b] = 0
+    for g in range(largest.size):
+        histogram[largest[g] >> 5] += 1
+    b = histogram.size - 1
+    n = histogram[b]
+    while n < k and b > 0:
+        b -= 1
+        n += histogram[b]
+    return np.int64(b) << 5
+
+
+@kernel
+def _score_exactly(
+    n, begin, end, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips, code_of, codes,
+    multiples, rows, values, rests,
+):  # fmt: skip
+    """Write the scores of the n documents in `rows` for one query to `values`.
+
+    `rests` holds the part of the sum of each document that comes from terms without codes. These are not looked up any
+    more as soon as all that the document holds are found. One term after the other is looked up in all documents, so
+    that the processor waits for several of them at once.
+    """
+    for j in range(n):
+        values[j] = 0
+    for i in range(begin, end):
+        t = q_terms[i]
+        w = q_weights[i]
+        row = code_of[t]
+        if row >= 0:
+            for j in range(n):
+                if codes[row, rows[j]]:  # else the impact is 0, or there is none
+                    p = _find(t, rows[j], term_indptr, docs, shifts, skip_indptr, skips)
+                    if p >= 0:
+                        values[j] += w * impacts[p]
+        elif maxima[t] > 0:
+            for j in range(n):
+                if rests[j] > 0:
+                    p = _find(t, rows[j], term_indptr, docs, shifts, skip_indptr, skips)
+                    if p >= 0:
+                        values[j] += w * impacts[p]
+                        rests[j] -= np.float32(np.int64(multiples[i - begin]) * _code(impacts[p], maxima[t]))
+
+
+@kernel
+def search_coded(
+    queries, q_indptr, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips, code_of,
+    codes, masks, mask_of, k, base, places, sums, rows, values, rests, histogram, keys, out_keys, out_counts, left,
+):  # fmt: skip
+    """Rank the documents of one segment for some queries, by the sums of codes of all documents.
+
+    This search is for queries whose terms are frequent, so that most documents would be accumulated. A sum of integer
+    multiples of codes bounds the score of a document from above. The documents with the k highest sums are scored
+    exactly, which gives a lower bound of the k-th best score, and then all documents whose sums reach it. Weights and
+    impacts are at least 0. The other parameters are as in `search_pruned`.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (n_documents rounded up to a multiple of `GROUP`,), dtype=uint16
+        Scratch.
+    rows, values, rests, histogram, keys : ndarray
+        From `workspace`.
+    left : ndarray of shape (n_queries_to_answer,), dtype=int64
+        Output: queries without k documents of a positive sum, which are not answered.
+
+    Returns
+    -------
+    int
+        Number of queries in `left`.
+    """
+    n_documents = codes.shape[1]
+    n_groups = sums.size // GROUP
+    largest = np.empty(n_groups, dtype=np.uint16)
+    value_bits = values.view(np.int32)
+    factors = np.empty(_MOST_TERMS)
+    multiples = np.empty(_MOST_TERMS, dtype=np.uint16)
+    n_left = 0
+    for x in range(queries.size):
+        q = queries[x]
+        mask = mask_of[q] if mask_of.size else -1
+        begin = q_indptr[q]
+        end = q_indptr[q + 1]
+        bound = 0.0
+        for i in range(begin, end):
+            bound += q_weights[i] * maxima[q_terms[i]]
+        slack = 2.0**-20 * (8 + end - begin) * bound  # more than the rounding error of any sum, bound or code
+        found = out_counts[q]
+        smallest = _resume(out_keys, q, found, k, keys)
+        theta = np.float64(_score_of(smallest))
+        if theta > bound + slack:
+            continue
+        # A multiple m of codes stands for m * unit per code; all multiples together stay below 2 ** 16.
+        unit = bound / (257 - (end - begin))
+        if not unit > 0 or end - begin > _MOST_TERMS:
+            left[n_left] = q
+            n_left += 1
+            continue
+        for i in range(begin, end):
+            factors[i - begin] = q_weights[i] * np.float64(maxima[q_terms[i]])
+            multiples[i - begin] = np.uint16(np.ceil(factors[i - begin] / unit))
+        for start in range(0, n_documents, _WINDOW // 4):
+            stop = min(start + _WINDOW // 4, n_documents)
+            window = sums[start:stop]
+            window[:] = 0
+            for i in range(begin, end):
+                row = code_of[q_terms[i]]
+                if row >= 0:
+                    _add_codes(codes[row, start:stop], multiples[i - begin], window)
+        sums[n_documents:] = 0
+        for i in range(begin, end):
+            t = q_terms[i]
+            if code_of[t] < 0 and maxima[t] > 0:
+                multiple = np.int64(multiples[i - begin])
+                for p in range(term_indptr[t], term_indptr[t + 1]):
+                    sums[docs[p]] += multiple * _code(impacts[p], maxima[t])
+        if mask >= 0:
+            _admit(masks[mask], sums)
+        _group_maxima(sums, largest)
+        step = unit / _STEPS
+        if found == k:
+            floor = np.int64(max((theta - slack) / step, 1.0))
+            upper = np.int64(65536)
+        else:
+            floor = np.int64(0)
+            if n_groups > k:
+                floor = _floor_of_groups(largest, k, histogram)
+            if floor < 1:
+                left[n_left] = q
+                n_left += 1
+                continue
+            upper = floor
+        # Two passes: documents with the highest sums give theta, and then those that can reach it.
+        for turn in range(2):
+            if turn == 1:
+                if upper == 65536:
+                    break
+                theta = max(theta, np.float64(_score_of(smallest)))
+                floor = np.int64(max((theta - slack) / step, 1.0))
+            n = 0
+            for g in range(n_groups):
+                if largest[g] < floor:
+                    continue
+                for d in range(g, n_documents, n_groups):
+                    total = np.int64(sums[d])
+                    if total < floor or (turn == 1 and total >= upper):
+                        continue
+                    # The same bound, with exact factors of the terms with codes instead of integer multiples.
+                    most = 0.0
+                    for i in range(begin, end):
+                        row = code_of[q_terms[i]]
+                        if row >= 0:
+                            most += factors[i - begin] * codes[row, d]
+                            total -= np.int64(multiples[i - begin]) * codes[row, d]
+                    rows[n] = d
+                    rests[n] = total
+                    n += most / _STEPS + total * step >= theta - slack
+            _score_exactly(
+                n, begin, end, q_terms, q_weights, term_indptr, docs, impacts, maxima, shifts, skip_indptr, skips,
+                code_of, codes, multiples, rows, values, rests,
+            )  # fmt: skip
+            for j in range(n):
+                key = _key(value_bits[j], _place(places, base, rows[j]))
+                if key > smallest:
+                    keys[found] = key
+                    found += 1
+                    if found == keys.size:
+                        smallest = _partition(keys, found, k)
+                        found = np.int64(k)
+            if found > k:
+                smallest = _partition(keys, found, k)
+                found = np.int64(k)
+            elif found == k:
+                smallest = keys[0]
+                for j in range(1, k):
+                    smallest = min(smallest, keys[j])
+        for j in range(found):
+            out_keys[q, j] = keys[j]
+        out_counts[q] = found
+    return n_left
 
 
 def decode(keys, counts):

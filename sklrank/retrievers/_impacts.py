@@ -7,6 +7,7 @@ import numpy as np
 
 from sklrank._kernels._impacts import fill_impacts
 from sklrank._kernels._search import (
+    GROUP,
     code_table,
     decode,
     fill_codes,
@@ -14,6 +15,7 @@ from sklrank._kernels._search import (
     order_terms,
     row_table,
     search_all,
+    search_coded,
     search_pruned,
     search_rows,
     workspace,
@@ -26,6 +28,9 @@ from sklrank.retrievers._segment import SMALL
 _NO_BIAS = np.empty(0, dtype=np.float32)
 _FEW_POSTINGS = 1 << 14  # of a query; for more postings, the bounds that pruning needs are worth their cost
 _FEW_MORE = 1 << 12  # the same, in segments that are searched when the largest one has given a k-th best score
+# Postings of a query per document from which the codes of all documents are added up: of a query whose terms all have
+# codes, and of another one, whose rare terms may spare the lists of the frequent ones.
+_SOME, _MANY = 0.25, 2.5
 _LARGEST = 1e30  # contribution of a term up to which queries are pruned, so that all bounds are finite
 _KEYS = 1 << 22  # documents that may be returned for all queries of one step
 
@@ -150,15 +155,36 @@ class _Lists:
         queries, out = (indptr, terms, weights), (scratch, keys, counts)
         options = masks, mask_of, k, *self._positions
         few, many = self._split(*queries)
+        pruned = rows, all_values[: n + 1], all_bounds[: n + 1], histogram
+        if len(many) and self._prunes:
+            many = self._search_coded(many, queries, options, pruned, out)
         if len(few):
             search_all(few, *queries, *lists, self.bias, *options, sums, rows, *out)
         if len(many) and self._has_rows:
             search_rows(many, *queries, *lists, *self._rows, *options, sums, *out)
         elif len(many):
             search_pruned(
-                many, *queries, *lists, self._maxima, *segment.skips, *self._codes, *options, accumulators, rows,
-                all_values[: n + 1], all_bounds[: n + 1], histogram, *out,
+                many, *queries, *lists, self._maxima, *segment.skips, *self._codes, *options, accumulators, *pruned,
+                *out,
             )  # fmt: skip
+
+    def _search_coded(self, chosen, queries, options, scratch, out):
+        """Answer those of some queries whose terms are frequent; return the others."""
+        segment = self.segment
+        indptr, terms, _ = queries
+        sizes = segment.indptr[terms.astype(np.int64) + 1] - segment.indptr[terms]
+        n_postings, n_rare = sums(indptr, sizes)[chosen], sums(indptr, self._codes[0][terms] < 0)[chosen]
+        frequent = n_postings > np.where(n_rare > 0, _MANY, _SOME) * segment.n_documents
+        coded = chosen[frequent]
+        if not len(coded):
+            return chosen
+        left = np.empty(len(coded), dtype=np.int64)
+        totals = np.empty(-(-segment.n_documents // GROUP) * GROUP, dtype=np.uint16)
+        n_left = search_coded(
+            coded, *queries, segment.indptr, segment.docs, self.values, self._maxima, *segment.skips, *self._codes,
+            *options, totals, *scratch, *out, left,
+        )  # fmt: skip
+        return np.concatenate([chosen[~frequent], left[:n_left]])
 
     def _split(self, indptr, terms, weights):
         """Return the queries that are answered by scoring every document that holds one of their terms, and the others.
