@@ -26,6 +26,7 @@ STEPS = [
     (os, "replace"),
     (os, "rmdir"),
     (os, "unlink"),
+    (os, "chmod"),
     (Path, "mkdir"),
     (Path, "unlink"),
     (Path, "rmdir"),
@@ -72,13 +73,13 @@ def n_steps(estimator, folder):
     return steps.n
 
 
-def save_and_die(estimator, folder, number):
-    """Save in another process, which is killed before a step; return whether it was."""
+def killed_before(number, act):
+    """Do something in another process, which is killed before a step; return whether it was."""
     child = os.fork()
     if not child:
         try:
             with Steps(number, kill):
-                sklrank.save(estimator, folder)
+                act()
             os._exit(0)
         except BaseException:
             traceback.print_exc()
@@ -86,6 +87,31 @@ def save_and_die(estimator, folder, number):
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return os.WIFSIGNALED(status)
+
+
+def check_files(writers, folder):
+    """Kill the writers of single files before each step; the old content or the new one must be there.
+
+    `writers` has, by the name of the file, a function from a path and a number, which writes other content for each
+    number. Returns the number of kills.
+    """
+    n_kills = 0
+    for name, write in writers.items():
+        path = Path(folder, name)
+        write(path, 1)
+        new = path.read_bytes()
+        write(path, 0)
+        old = path.read_bytes()
+        assert old != new
+        number, is_killed = 1, True
+        while is_killed:
+            write(path, 0)
+            is_killed = killed_before(number, lambda path=path, write=write: write(path, 1))
+            assert path.read_bytes() in (old, new)
+            n_kills += is_killed
+            number += 1
+        assert path.read_bytes() == new
+    return n_kills
 
 
 def states(n):
@@ -124,7 +150,7 @@ def check_kills(n_states, every=1):
             total = n_steps(after, folder)
             for number in range(1, total + 1, every):
                 sklrank.save(before, folder)
-                n_kills += save_and_die(after, folder, number)
+                n_kills += killed_before(number, lambda folder=folder, after=after: sklrank.save(after, folder))
                 found = rankings(sklrank.load(folder, check=True))
                 assert found in (rankings(before), rankings(after)), number
     return n_kills

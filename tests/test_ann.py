@@ -1,6 +1,9 @@
 """AnnRetriever: what it finds is exact, what it misses is measured."""
 
+import os
 import pickle
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -484,3 +487,28 @@ def test_recall_counts_ties_as_found_and_leaves_out_queries_without_answers():
         assert retriever.recall_against_exact(vectors[:5], filter=masks) == 1
         assert np.isnan(retriever.recall_against_exact(vectors[:5], filter=np.zeros(1600, dtype=bool)))
         assert np.isnan(retriever.recall_against_exact(Queries(vectors)[:0]))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are forked")
+def test_a_forked_process_searches_while_threads_of_its_parent_do():
+    retriever = AnnRetriever(CORPUS, backend="usearch", k=5).fit(None)
+    expected, stopped = retriever.predict(QUERIES).docids, threading.Event()
+
+    def search():
+        while not stopped.is_set():
+            retriever.predict(QUERIES)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(8):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # without new views, the child waits for a lock of its parent
+                os._exit(retriever.predict(QUERIES).docids != expected)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()

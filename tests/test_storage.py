@@ -20,12 +20,13 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from survival import Steps, check_contents, check_kills, check_mutations, n_steps, rankings
+from survival import Steps, check_contents, check_files, check_kills, check_mutations, n_steps, rankings
 from test_contracts import FUSERS, RERANKERS
 from test_update_states import CASES, check_equal, rank
 
 import sklrank
-from sklrank import Corpus, Qrels, Queries
+from sklrank import Corpus, Qrels, Queries, Run
+from sklrank._caching import Folder
 from sklrank._session import HubFile
 from sklrank.encoders import OnnxSparseEncoder, OnnxTextEncoder, OnnxTokenEncoder, TermVectorizer
 from sklrank.fusers import ReciprocalRankFuser
@@ -459,6 +460,19 @@ def test_a_full_disk_and_a_read_only_folder_change_nothing(saved, code):
     sklrank.save(changed, saved)
     assert rankings(sklrank.load(saved)) == rankings(changed)
     assert len(list(saved.glob("data-*"))) == 1
+
+
+@only_posix
+def test_a_killed_writer_of_rankings_or_judgments_leaves_the_old_file_or_the_new_one(tmp_path):
+    runs = [Run({"q": {f"d{i}": float(i) for i in range(n)}}) for n in (3, 400)]
+    qrels = [Qrels({"q": {f"d{i}": 1 for i in range(n)}}) for n in (3, 400)]
+    writers = {
+        "run": lambda path, n: runs[n].to_trec(path),
+        "run.gz": lambda path, n: runs[n].to_trec(path),
+        "qrels": lambda path, n: qrels[n].to_trec(path),
+        "cached": lambda path, n: Folder(path.parent).write(path.name, np.full(9, n)),
+    }
+    assert check_files(writers, tmp_path) >= 8
 
 
 def test_saving_over_what_is_loaded_keeps_it(saved):

@@ -201,6 +201,8 @@ class _Summing:
     def finish(self):
         """Append the checksum."""
         self._file.write(_END.pack(_MARK, self._n_bytes, self._sum))
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def __enter__(self):
         return self

@@ -141,6 +141,8 @@ def write_whole(path, binary=False):
     try:
         with open(temporary, "xb") as raw, _opened(raw, packed, binary) as out:
             yield out
+        with open(temporary, "rb+") as raw:
+            os.fsync(raw.fileno())  # before the name points to it, so that a crash of the system leaves no empty file
         if target.exists():
             os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)

@@ -1,6 +1,8 @@
 """The graph of usearch."""
 
+import os
 import threading
+import weakref
 
 import numpy as np
 
@@ -13,6 +15,21 @@ _RANGES = {"float16": 1.0, "int8": 127.0}  # largest component; the other types 
 _TINY = 1e-30  # vectors with smaller components are not scaled
 _BLOCK = 1 << 14  # vectors that are added at a time
 _N_VIEWS = 8  # maximum number of open views
+
+
+_LIVING = weakref.WeakSet()  # indexes of this process
+_ABANDONED = []  # views of the parent process
+
+
+def _reopen_after_fork():
+    """Give up the views that the parent process has opened: a search of one of its threads may hold their locks."""
+    for index in list(_LIVING):
+        _ABANDONED.append(index._views)  # to close them would wait for these locks
+        index._init_views()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reopen_after_fork)
 
 
 class UsearchIndex:
@@ -49,6 +66,7 @@ class UsearchIndex:
     def _init_views(self):
         self._views = {}  # by breadth of search; opened at the first search
         self._lock = threading.Lock()
+        _LIVING.add(self)
 
     @classmethod
     def build(cls, vectors, metric, *, dtype, connectivity, expansion_add, seed, n_jobs, factory=None):
