@@ -20,10 +20,11 @@ from sklrank._validation import (
 )
 from sklrank.data import Queries
 from sklrank.retrievers._base_corpus import CorpusRetriever
-from sklrank.retrievers._base_inverted import InvertedIndexRetriever, heaviest, names_of
-from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
+from sklrank.retrievers._base_inverted import InvertedIndexRetriever, heaviest, index_of_parts, names_of
+from sklrank.retrievers._encoding import EncodesCorpus, encode_corpus, encode_queries, encoded_columns
 from sklrank.retrievers._impacts import Weighting
 from sklrank.retrievers._index import Index
+from sklrank.retrievers._learning import learns_from_documents
 from sklrank.retrievers._recall import lowest, mean_recall
 from sklrank.retrievers._segment import Segment
 
@@ -155,8 +156,7 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
         """
         self._set_corpus(X, y)
         self._encode_corpus()
-        key = ("sparse index", field_key(self.field), estimator_key(self.encoder), self.dtype)
-        self.index_ = self.corpus_.cached(key, self._build_index, persist=True)
+        self.index_ = self._shared_index()
         if self.encoder is None:
             self.n_features_in_ = self.index_.n_terms
         return self
@@ -166,12 +166,27 @@ class SparseRetriever(EncodesCorpus, InvertedIndexRetriever):
             return X
         return check_term_weights(self, X, reset=True)
 
-    def _build_index(self):
+    def _shared_index(self):
+        """Return the index of the vectors, which all estimators with this encoder share."""
+        field = field_key(self.field)
+        key = ("sparse index", field, estimator_key(self.encoder), self.dtype)
+        columns = encoded_columns(self.corpus_, self.encoder, field)
+        if self.dtype == "uint8" or learns_from_documents(self.encoder):
+            segment = self.corpus_.cached(key, self._segment, persist=True, columns=columns)
+            return self.corpus_.cached(("index", key), lambda: Index([segment]), columns=columns)
+        encoder = self.encoder
+
+        def build(part):
+            return Segment.from_matrix(_check_weights(encode_corpus(part, encoder, field).output), np.float32)
+
+        return index_of_parts(self.corpus_, key, build, None, columns)
+
+    def _segment(self):
         matrix = _check_weights(self.encoded_.output)
         if self.dtype == "float32":
-            return Index([Segment.from_matrix(matrix, np.float32)])
+            return Segment.from_matrix(matrix, np.float32)
         units = np.asarray(matrix.max(axis=0).todense(), dtype=np.float64).ravel() / 255
-        return Index([Segment.from_matrix(matrix, np.uint8, units=units)])
+        return Segment.from_matrix(matrix, np.uint8, units=units)
 
     def _formula(self):
         return ("weights",)
