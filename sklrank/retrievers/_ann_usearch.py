@@ -2,7 +2,6 @@
 
 import os
 import threading
-import weakref
 
 import numpy as np
 
@@ -15,21 +14,6 @@ _RANGES = {"float16": 1.0, "int8": 127.0}  # largest component; the other types 
 _TINY = 1e-30  # vectors with smaller components are not scaled
 _BLOCK = 1 << 14  # vectors that are added at a time
 _N_VIEWS = 8  # maximum number of open views
-
-
-_LIVING = weakref.WeakSet()  # indexes of this process
-_ABANDONED = []  # views of the parent process
-
-
-def _reopen_after_fork():
-    """Give up the views that the parent process has opened: a search of one of its threads may hold their locks."""
-    for index in list(_LIVING):
-        _ABANDONED.append(index._views)  # to close them would wait for these locks
-        index._init_views()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reopen_after_fork)
 
 
 class UsearchIndex:
@@ -66,7 +50,7 @@ class UsearchIndex:
     def _init_views(self):
         self._views = {}  # by breadth of search; opened at the first search
         self._lock = threading.Lock()
-        _LIVING.add(self)
+        self._pid = os.getpid()
 
     @classmethod
     def build(cls, vectors, metric, *, dtype, connectivity, expansion_add, seed, n_jobs, factory=None):
@@ -109,6 +93,10 @@ class UsearchIndex:
 
     def _view(self, expansion):
         """Return the view of usearch that is opened for this breadth."""
+        if self._pid != os.getpid():
+            # In a forked process, threads of the parent may hold locks of the views, for which closing would wait, too.
+            self._of_parent = self._views
+            self._init_views()
         view = self._views.get(expansion)
         if view is not None:
             return view
@@ -160,7 +148,9 @@ class UsearchIndex:
         return candidates, distances
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name not in ("_views", "_lock")}
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_views", "_lock", "_pid", "_of_parent")
+        }
 
     def __setstate__(self, state):
         vars(self).update(state)
