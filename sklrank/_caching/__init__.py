@@ -10,7 +10,7 @@ from sklrank._caching._cache import DEFAULT_LIMIT, Cache, Derives
 from sklrank._caching._files import MISSING, Folder, Parts
 from sklrank._caching._once import Once
 from sklrank._caching._recent import Recent, memoized
-from sklrank._caching._sizes import Counted
+from sklrank._caching._sizes import Counted, is_mapped
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -23,5 +23,6 @@ __all__ = [
     "Once",
     "Parts",
     "Recent",
+    "is_mapped",
     "memoized",
 ]

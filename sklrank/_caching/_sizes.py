@@ -75,6 +75,41 @@ def measure(value, containers=None):
     return walk.size
 
 
+def owner_of(array):
+    """Return the object that owns the memory of an array: an ndarray, or what it was made from, such as a memory map.
+
+    Parameters
+    ----------
+    array : ndarray
+
+    Returns
+    -------
+    array : ndarray
+        The array that is no view of another one.
+    owner : object or None
+        None if this array has its own memory.
+    """
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    if isinstance(array.base, memoryview):
+        return array, array.base.obj
+    return array, array.base
+
+
+def is_mapped(array):
+    """Return whether an array is a memory map of a file.
+
+    Parameters
+    ----------
+    array : ndarray
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(owner_of(array)[1], mmap.mmap)
+
+
 class _Walk:
     """Walk through the objects that a value consists of."""
 
@@ -99,9 +134,7 @@ class _Walk:
 
     def _visit_array(self, array):
         given = array
-        while isinstance(array.base, np.ndarray):
-            array = array.base
-        owner = array.base.obj if isinstance(array.base, memoryview) else array.base
+        array, owner = owner_of(array)
         if isinstance(owner, mmap.mmap):
             return
         if owner is None:

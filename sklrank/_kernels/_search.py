@@ -127,11 +127,18 @@ def row_table(term_indptr, n_documents):
     return row_of, np.full((np.count_nonzero(frequent), n_documents), -0.0, dtype=np.float32)
 
 
-def code_table(term_indptr, n_documents):
+def code_table(term_indptr, n_documents, empty=np.empty):
     """Make a table of one byte per document for each frequent term, which `fill_codes` sets.
 
     The byte of a document is its impact in steps of 1 / `_STEPS` of the largest impact of the term, rounded up. With
     it, a search bounds a score without finding the document in a long list.
+
+    Parameters
+    ----------
+    term_indptr : ndarray of shape (n_terms + 1,), dtype=int64
+    n_documents : int
+    empty : callable, default=numpy.empty
+        Function from a shape and a type to an array for the codes.
 
     Returns
     -------
@@ -144,7 +151,7 @@ def code_table(term_indptr, n_documents):
     if np.count_nonzero(frequent) > _MOST_CODED:
         frequent &= sizes > np.partition(sizes, -_MOST_CODED)[-_MOST_CODED]
     code_of = np.where(frequent, np.cumsum(frequent) - 1, -1).astype(np.int32)
-    return code_of, np.empty((np.count_nonzero(frequent), n_documents), dtype=np.uint8)
+    return code_of, empty((np.count_nonzero(frequent), n_documents), np.uint8)
 
 
 def workspace(n_documents, k):

@@ -1,10 +1,12 @@
 """Impacts of postings, which are their contributions to scores under one formula, and the search over them."""
 
+import tempfile
 import threading
 from dataclasses import dataclass
 
 import numpy as np
 
+from sklrank._caching import is_mapped
 from sklrank._kernels._impacts import fill_impacts
 from sklrank._kernels._search import (
     GROUP,
@@ -31,6 +33,7 @@ _FEW_MORE = 1 << 12  # the same, in segments that are searched when the largest 
 # Postings of a query per document from which the codes of all documents are added up: of a query whose terms all have
 # codes, and of another one, whose rare terms may spare the lists of the frequent ones.
 _SOME, _MANY = 0.25, 2.5
+_SMALL_ROOM = 1 << 20  # bytes of impacts of a memory-mapped segment up to which they are kept in memory
 _LARGEST = 1e30  # contribution of a term up to which queries are pruned, so that all bounds are finite
 _KEYS = 1 << 22  # documents that may be returned for all queries of one step
 
@@ -102,18 +105,30 @@ class _Lists:
         self._counts = None if weighting.counts is None else weighting.counts[s]
         self._norms = weighting.norms[s]
         n_lists, n_documents = segment.n_terms + 1, segment.n_documents
-        self.values = np.empty(len(segment.docs), dtype=weighting.dtype)
+        self.values = self._room(len(segment.docs), weighting.dtype)
         self._maxima = np.zeros(n_lists, dtype=np.float32)
         self._reaches = np.zeros(n_lists, dtype=np.float32)
         self.peak = 0.0  # the largest magnitude of all impacts computed so far
         self._prunes = prunes
         if self._prunes:
-            self._codes = code_table(segment.indptr, n_documents)
+            self._codes = code_table(segment.indptr, n_documents, self._room)
         self._has_rows = weighting.rows and not self._prunes
         if self._has_rows:
             self._rows = row_table(segment.indptr, n_documents)
         self._ready = np.zeros(n_lists, dtype=bool)
         self._lock = threading.Lock()
+
+    def _room(self, shape, dtype):
+        """Return an array to fill: in a temporary file if the postings are memory-mapped, else in memory.
+
+        What is derived from a memory-mapped index may be as large as the index. In a file, the operating system can
+        write it out when memory is short, so that an index larger than memory can be searched.
+        """
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if n_bytes < _SMALL_ROOM or not is_mapped(self.segment.docs):
+            return np.empty(shape, dtype=dtype)
+        with tempfile.TemporaryFile() as file:
+            return np.asarray(np.memmap(file, dtype=dtype, mode="w+", shape=shape))
 
     def are_ready(self, terms):
         """Return whether the lists of all these terms are computed."""
