@@ -346,3 +346,9 @@ def test_counts_that_single_precision_does_not_hold():
     rows = np.arange(3)
     np.testing.assert_array_equal(cut.contents(rows)[2], whole.contents(rows)[2])
     np.testing.assert_array_equal(cut.terms.collection_frequencies, whole.terms.collection_frequencies)
+
+
+def test_an_index_of_too_many_documents_is_refused():
+    segment = Segment.from_matrix(sparse.csr_array(np.eye(2)))
+    with pytest.raises(ValueError, match="less than 2\\*\\*31 documents, got 2147483648"):
+        Index([segment], Layout.whole(1 << 31))

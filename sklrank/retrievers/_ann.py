@@ -1,6 +1,7 @@
 """Approximate search over dense vectors."""
 
 import math
+from copy import copy
 from functools import partial
 from numbers import Integral, Real
 
@@ -322,8 +323,13 @@ class AnnRetriever(VectorRetriever):
         if not isinstance(target, Real) or not 0 < target <= 1:
             raise ValueError(f"expected a target recall above 0 and at most 1, got {target!r}")
         check_fitted(self, "index_")
-        if k is None:
-            k = self.k
+        state = copy(self)  # one state, even if another thread changes the documents meanwhile
+        state._tune(X, target, state.k if k is None else k, filter)
+        self.set_params(expansion_search=state.expansion_search, nprobe=state.nprobe)
+        self.tuning_ = state.tuning_
+        return self
+
+    def _tune(self, X, target, k, filter):
         check_k(k)
         queries, vectors = self._query_vectors(X)
         if filter is None:
@@ -346,7 +352,6 @@ class AnnRetriever(VectorRetriever):
                 self.expansion_search = min(_GENEROUS * k, most)
             self.nprobe = _least(1, self.index_.n_lists, lambda n: reaches(nprobe=n))
         self.expansion_search = _least(k, most, lambda n: reaches(expansion_search=n))
-        return self
 
 
 def _least(first, last, reaches):

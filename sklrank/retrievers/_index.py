@@ -13,6 +13,7 @@ from sklrank.data._vocabulary import union
 from sklrank.retrievers._impacts import Impacts
 from sklrank.retrievers._segment import in_order, with_used_terms
 
+_MOST_DOCUMENTS = 1 << 31  # document frequencies have 31 bits where they are packed with the number of a term
 _MEMO_SIZE = 1 << 17  # terms whose numbers in the segments are remembered
 
 
@@ -228,8 +229,12 @@ class Index(Derives):
         self._init_derived()
 
     def _init_derived(self):
-        self.living = Living(self.segments, self.layout)
         self.n_documents = self.layout.n_documents
+        if self.n_documents >= _MOST_DOCUMENTS:
+            raise ValueError(
+                f"an index holds less than 2**31 documents, got {self.n_documents}: divide them among several corpora"
+            )
+        self.living = Living(self.segments, self.layout)
         self.units = self.segments[0].units
         self.analyzer = self.segments[0].vectorizer  # in all segments, it is the same except for its vocabulary
         self._every = None  # all terms, their vectorizer, and their numbers

@@ -167,17 +167,6 @@ def checksum(path):
     return found
 
 
-def sync_folder(path):
-    """Flush the names in a folder to the disk, if the system can."""
-    if os.name != "posix":
-        return
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
 def remove_folder(path):
     """Remove a folder and its files, as far as the system lets."""
     for file in list(Path(path).iterdir()):

@@ -11,7 +11,8 @@ import numpy as np
 import sklearn
 
 import sklrank
-from sklrank.storage._arrays import Reader, Writer, remove_folder, sync_folder
+from sklrank.data._files import sync_folder
+from sklrank.storage._arrays import Reader, Writer, remove_folder
 from sklrank.storage._graph import Decoder, Encoder
 from sklrank.storage._lock import LOCK, locked
 from sklrank.storage._models import check_model
