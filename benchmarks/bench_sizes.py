@@ -1,6 +1,8 @@
 """What an index of short documents takes: memory by part, and the CPU time of building, changes and queries."""
 
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -38,6 +40,7 @@ def run(quick=False):
 
 def measure(n_documents):
     """Rows of one size."""
+    import sklrank
     from sklrank import Corpus
     from sklrank.retrievers import BM25Retriever
 
@@ -57,12 +60,11 @@ def measure(n_documents):
     segment = retriever.index_.segments[0]
     text = corpus.text()
     n_postings = len(segment.docs)
-    vocabulary = corpus.cache_usage()
     postings = sum(array.nbytes for array in (segment.docs, segment.counts, segment.indptr, segment.lengths))
     skips = sum(array.nbytes for array in segment.skips)
     yield Row(f"{size}: texts, per document", f"{(text.buffer.nbytes + text.offsets.nbytes) / n_documents:.0f} bytes")
     yield Row(f"{size}: postings, per posting", f"{(postings + skips) / n_postings:.1f} bytes")
-    yield Row(f"{size}: index, per document", f"{sum(vocabulary.values()) / n_documents:.0f} bytes")
+    yield Row(f"{size}: index, per document", f"{corpus.cache_usage()['index'] / n_documents:.0f} bytes")
     yield Row(f"{size}: different terms", f"{segment.n_terms:,}")
 
     yield Row(f"{size}: first query", seconds(cpu_of(lambda: retriever.predict(queries[:1]))))
@@ -77,3 +79,8 @@ def measure(n_documents):
         times["add one document"].append(cpu_of(lambda i=i: retriever.add({f"s{i}": single[i]})))
     for name, measured in times.items():
         yield Row(f"{size}: {name}", seconds(float(np.median(measured))))
+    with tempfile.TemporaryDirectory() as folder:
+        yield Row(f"{size}: save", seconds(cpu_of(lambda: retriever.save(folder))))
+        files = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        yield Row(f"{size}: files, per document", f"{files / n_documents:.0f} bytes")
+        yield Row(f"{size}: open", seconds(cpu_of(lambda: sklrank.load(folder))))
