@@ -13,8 +13,10 @@ from sklrank._validation import HasMethods, StrOptions, check_fitted
 from sklrank._vectors import is_prepared, prepare
 from sklrank.data import Queries
 from sklrank.data._ids import show
+from sklrank.retrievers._assembly import merged
 from sklrank.retrievers._base_corpus import CorpusRetriever
-from sklrank.retrievers._encoding import EncodesCorpus, encode_queries
+from sklrank.retrievers._encoding import EncodesCorpus, encode_corpus, encode_queries
+from sklrank.retrievers._learning import learns_from_documents
 
 _METRICS = ("cosine", "dot", "euclidean")
 
@@ -68,11 +70,30 @@ class VectorRetriever(EncodesCorpus, CorpusRetriever):
         # The retriever holds the encoders and the prepared vectors. The encoder's output stays in the cache of the
         # corpus, which drops it if memory is short.
         key = ("encoders", field_key(self.field), estimator_key(self.encoder), estimator_key(self.query_encoder))
-        encoded = self.corpus_.cached(key, encoders)
-        self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()), of=key)
+        if self._is_changed():
+            encoded = self.corpus_.cached(key, self._encoders_of_part)
+            self.vectors_ = self.corpus_.merged_parts(self._vectors_key, self._vectors_of_part, merged)
+        else:
+            encoded = self.corpus_.cached(key, encoders)
+            self.vectors_ = self.corpus_.cached(self._vectors_key, lambda: self._make_vectors(output()), of=key)
         self.encoded_ = encoded
         if self.encoder is None:
             self.n_features_in_ = self.vectors_.shape[1]
+
+    def _is_changed(self):
+        """Return whether the corpus has parts whose vectors do not depend on those of others."""
+        learns = map(learns_from_documents, (self.encoder, self.query_encoder))
+        return not self.corpus_.layout.is_trivial and not any(learns)
+
+    def _encoders_of_part(self):
+        """Return the encoders, which have learned nothing, so that one part of the corpus is enough."""
+        encoded = encode_corpus(self.corpus_.parts[0], self.encoder, field_key(self.field), self.query_encoder)
+        return replace(encoded, output=None)
+
+    def _vectors_of_part(self, part):
+        """Return the vectors of the documents of a part of the corpus, prepared."""
+        output = encode_corpus(part, self.encoder, field_key(self.field)).output
+        return _prepare(output, self.metric, lambda rows: part.docids(rows).tolist(), "document")
 
     @cached_property
     def _vectors_key(self):
