@@ -8,6 +8,7 @@ hold are stored once, in a list; their class is a name of a closed table.
 import io
 import math
 import os
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePath
 
@@ -27,6 +28,7 @@ from sklrank.storage._classes import classes, functions, is_foreign, names, type
 from sklrank.storage._models import describe, model_files
 
 _FEW = 16  # numbers; so small arrays stand in the manifest
+_PLAIN = re.compile(r"[<>|=]?[a-zA-Z]\d{0,9}(\[\w{1,4}\])?")  # names of types such as <f8 and <M8[ns]
 _SPARSE = ("csr", "csc")
 
 
@@ -255,7 +257,7 @@ class Decoder:
 
     def _few(self, content):
         dtype, shape, values = content
-        return np.array(values, dtype=_numeric(dtype)).reshape(shape)
+        return np.array(values, dtype=_dtype(dtype, "biu")).reshape(shape)
 
     def _objects(self, content):
         values = self.value(content)
@@ -265,10 +267,7 @@ class Decoder:
 
     def _number(self, content):
         dtype, value = content
-        dtype = np.dtype(dtype)
-        if dtype.kind not in "biufcSU":
-            raise ValueError(f"unexpected type {dtype}")
-        return dtype.type(self.value(value))
+        return _dtype(dtype, "biufcSU").type(self.value(value))
 
     def _sparse(self, content):
         kind, shape, *arrays = content
@@ -284,7 +283,7 @@ class Decoder:
         return self._reader.content(name)
 
     def _dtype(self, name):
-        return np.dtype(name)
+        return _dtype(name, "biufcSUOMm")
 
     def _by_skops(self, name):
         if name not in self._skops:
@@ -344,8 +343,11 @@ class Decoder:
     }
 
 
-def _numeric(dtype):
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "biu":
+def _dtype(name, kinds):
+    """Return a type of NumPy of some kinds; only plain names are parsed, because NumPy evaluates others."""
+    if not (isinstance(name, str) and _PLAIN.fullmatch(name)):
+        raise ValueError(f"unexpected type {name!r:.50}")
+    dtype = np.dtype(name)
+    if dtype.kind not in kinds:
         raise ValueError(f"unexpected type {dtype}")
     return dtype
